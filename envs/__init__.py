@@ -1,0 +1,53 @@
+"""Worlds whose outcomes are labelled: each is a gymnax environment that says which goal an event serves."""
+
+import dataclasses
+import difflib
+from typing import Any
+
+import gymnax
+
+from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense
+from envs.coin_line import CoinLine
+from envs.coin_run import CoinRun
+from envs.gymnax_world import GymnaxWorld
+from envs.settings import Setting
+
+WORLDS: dict[str, type[World]] = {"coin-line": CoinLine, "coin-run": CoinRun}
+"""Chisel's own worlds by name; a new one is one file and one entry."""
+_GYMNAX = "gymnax:"
+
+
+def names() -> list[str]:
+    """Every world that a spec may name."""
+    return [*WORLDS, *(_GYMNAX + identifier for identifier in gymnax.registered_envs)]
+
+
+def settings(name: str) -> dict[str, Setting]:
+    """What a sweep may vary in a world, by key; raises ValueError for an unknown name."""
+    _known(name)
+    return WORLDS[name].settings() if name in WORLDS else GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
+
+
+def make(name: str, values: dict[str, Any] | None = None) -> World:
+    """The world of this name, with the static `env.*` keys among `values`.
+
+    Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
+    """
+    _known(name)
+    if name not in WORLDS:
+        return GymnaxWorld(name.removeprefix(_GYMNAX))
+    cls, values = WORLDS[name], values or {}
+    static = {field.name: values[f"env.{field.name}"] for field in dataclasses.fields(cls) if f"env.{field.name}" in values}
+    return cls(**static)
+
+
+def _known(name: str) -> None:
+    if name not in names():
+        nearest = difflib.get_close_matches(name, names(), 1, 0)[0]
+        raise ValueError(f"no world is called {name!r}; nearest: {nearest}")
+
+
+__all__ = [
+    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Goal", "GymnaxWorld", "Observation", "Params", "Probe", "Setting", "World",
+    "dense", "make", "names", "settings",
+]  # fmt: skip

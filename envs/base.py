@@ -1,0 +1,218 @@
+"""The contract of a world: a gymnax environment whose outcomes are labelled."""
+
+import abc
+import dataclasses
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from gymnax.environments import spaces
+from gymnax.environments.environment import Environment
+
+from envs.settings import Count, Finite, Setting, settings_of
+
+Role = Literal["intended", "proxy", "channel"]
+HIDDEN = -1
+"""The index of a feature that is absent or hidden: it selects no row of the first layer."""
+
+
+class Goal(NamedTuple):
+    """A named outcome of a world and the part it plays."""
+
+    name: str
+    role: Role
+
+
+class Observation(NamedTuple):
+    """What a policy sees.
+
+    index: i32[k], the k-th below the world's k-th cardinality, or `HIDDEN`; each stands for a one-hot vector.
+    vector: f32[m], numbers that have no natural index.
+    """
+
+    index: jax.Array
+    vector: jax.Array
+
+
+@struct.dataclass
+class Params:
+    """What a sweep may vary in any world; every field is traced."""
+
+    max_steps_in_episode: Count = 1
+    """Time limit of an episode, in steps; reaching it truncates and does not terminate."""
+    reward: Any = ()
+    """f32[goals], the reward paid when each goal's event fires (`reward.<goal>` in a spec)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """A held-out bank of levels on which goals come apart, or on which one of them is on offer alone.
+
+    levels: a pytree of arrays with a leading axis of distinct levels.
+    episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level.
+    labels: whether this is the probe from which labels are computed.
+    """
+
+    name: str
+    kind: Literal["choice", "capability", "contingency", "performance"]
+    goals: tuple[str, ...]
+    levels: Any
+    horizon: int
+    episodes: int = 64
+    labels: bool = False
+
+    @property
+    def distinct(self) -> int:
+        return len(jax.tree.leaves(self.levels)[0])
+
+
+class World(Environment, abc.ABC):
+    """A frozen dataclass of static fields, so that equal worlds share a compile.
+
+    Everything below works on one level and one state; callers vmap. A subclass says `Params`, `goals`,
+    `action_names`, `cardinalities`, and defines the abstract methods. All of a level that transitions need is in the
+    state. Events fire when a goal is entered, never while it is occupied.
+    """
+
+    version: ClassVar[int] = 1
+    """Raised when the meaning of the world changes: it is part of every condition's id."""
+    Params: ClassVar[type] = Params
+    goals: ClassVar[tuple[Goal, ...]] = ()
+    action_names: ClassVar[tuple[str, ...]] = ()
+    stochastic: ClassVar[bool] = False
+    """Whether `transition` uses its key."""
+
+    @property
+    @abc.abstractmethod
+    def cardinalities(self) -> tuple[int, ...]:
+        """How many values each observed index has."""
+
+    @property
+    def vector_size(self) -> int:
+        """How many plain numbers are observed."""
+        return 0
+
+    @abc.abstractmethod
+    def sample_level(self, key: jax.Array, params: Any) -> Any:
+        """A training level, never one that a probe holds out."""
+
+    @abc.abstractmethod
+    def reset_to_level(self, key: jax.Array, level: Any, params: Any) -> Any:
+        """The state in which an episode on `level` begins."""
+
+    @abc.abstractmethod
+    def transition(self, key: jax.Array, state: Any, action: jax.Array, params: Any) -> tuple[Any, jax.Array, jax.Array]:
+        """Returns the next state, events bool[goals] and terminated bool[]."""
+
+    @abc.abstractmethod
+    def features(self, state: Any, params: Any) -> Observation:
+        """What the policy sees in `state`."""
+
+    @abc.abstractmethod
+    def probes(self) -> tuple[Probe, ...]:
+        """The held-out banks of levels."""
+
+    def hide(self, observation: Observation, goal: str) -> Observation | None:
+        """The observation with every trace of a goal taken out; None where the encoding has no code for that."""
+        return None
+
+    def told_apart(self, level: Any) -> jax.Array:
+        """bool[], whether the intended goal and its proxies come apart on a training level."""
+        return jnp.zeros((), bool)
+
+    def states(self, level: Any, params: Any) -> Any:
+        """Every state that can occur on a level, as a pytree with a leading axis [S]; None if not enumerable."""
+        return None
+
+    def state_index(self, state: Any) -> jax.Array:
+        """i32[], the place of a state in `states`."""
+        raise NotImplementedError
+
+    def render(self, state: Any) -> np.ndarray:
+        """u8[height, width, 3], a picture of the state."""
+        raise NotImplementedError(f"{self.name} has no picture")
+
+    def reward(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
+        """f32[], the reward for the events that led to `state`."""
+        return jnp.sum(jnp.where(events, params.reward, 0.0))
+
+    def tabular(self, level: Any, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The dynamics of one level of a deterministic world, written out.
+
+        Returns:
+          next_state: i32[S, A]; events: bool[S, A, goals]; terminated: bool[S, A].
+        """
+        key = jax.random.key(0)
+
+        def entry(state, action):
+            after, events, terminated = self.transition(key, state, action, params)
+            return self.state_index(after), events, terminated
+
+        each_action = jax.vmap(entry, in_axes=(None, 0))
+        return jax.vmap(each_action, in_axes=(0, None))(self.states(level, params), jnp.arange(self.num_actions))
+
+    # The interface of gymnax 1.x, so that a world drops into other people's training code.
+
+    @property
+    def default_params(self) -> Any:
+        return self.Params(reward=jnp.array([float(goal.role == "intended") for goal in self.goals], jnp.float32))
+
+    @property
+    def num_actions(self) -> int:
+        return len(self.action_names)
+
+    def reset_env(self, key: jax.Array, params: Any) -> tuple[jax.Array, Any]:
+        level_key, reset_key = jax.random.split(key)
+        state = self.reset_to_level(reset_key, self.sample_level(level_key, params), params)
+        return self.get_obs(state, params), state
+
+    def step_env(self, key: jax.Array, state: Any, action: Any, params: Any) -> tuple[Any, Any, Any, Any, dict]:
+        state, events, terminated = self.transition(key, state, action, params)
+        info = {"events": events}
+        return self.get_obs(state, params), state, self.reward(state, events, params), terminated, info
+
+    def get_obs(self, state: Any, params: Any = None, key: Any = None) -> jax.Array:
+        """f32[sum(cardinalities) + vector_size], the features as one dense vector of one-hots and numbers."""
+        return dense(self.features(state, params), self.cardinalities)
+
+    def action_space(self, params: Any = None) -> spaces.Discrete:
+        return spaces.Discrete(self.num_actions)
+
+    def observation_space(self, params: Any = None) -> spaces.Box:
+        return spaces.Box(-jnp.inf, jnp.inf, (sum(self.cardinalities) + self.vector_size,), jnp.float32)
+
+    # What a sweep may vary.
+
+    @classmethod
+    def settings(cls) -> dict[str, Setting]:
+        """Every `env.*` and `reward.*` key of this world."""
+        rewards = {
+            f"reward.{goal.name}": Setting(
+                f"reward.{goal.name}", float, float(goal.role == "intended"), False, doc=f"Reward for reaching {goal.name}."
+            )
+            for goal in cls.goals
+        }
+        return settings_of(cls, "env", static=True) | settings_of(cls.Params, "env", static=False) | rewards
+
+    def params_of(self, values: dict[str, Any]) -> Any:
+        """One lane's Params from traced keys and values; what is not named keeps its default.
+
+        Leaves are numpy f32 or i32, so that no weak type leads to another compile.
+        """
+        chosen = {}
+        for setting in settings_of(self.Params, "env", static=False).values():
+            dtype = np.int32 if setting.kind is int else np.float32
+            chosen[setting.key.removeprefix("env.")] = dtype(values.get(setting.key, setting.default))
+        paid = [values.get(f"reward.{goal.name}", float(goal.role == "intended")) for goal in self.goals]
+        return self.Params(**chosen, reward=np.asarray(paid, np.float32))
+
+
+def dense(observation: Observation, cardinalities: tuple[int, ...]) -> jax.Array:
+    """f32[sum(cardinalities) + m], one-hot vectors (all zero where hidden) and then the plain numbers."""
+    hot = [jax.nn.one_hot(observation.index[..., i], size) for i, size in enumerate(cardinalities)]
+    return jnp.concatenate([*hot, observation.vector.astype(jnp.float32)], axis=-1)
+
+
+__all__ = ["HIDDEN", "Count", "Finite", "Goal", "Observation", "Params", "Probe", "World", "dense"]

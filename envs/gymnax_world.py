@@ -1,0 +1,123 @@
+"""Any registered gymnax environment as a training target: its outcome is its return."""
+
+import dataclasses
+import functools
+from typing import Any, ClassVar
+
+import gymnax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from gymnax.environments import spaces
+
+from envs.base import Observation, Probe, World
+from envs.settings import Setting
+
+
+@struct.dataclass
+class State:
+    inner: Any
+    observed: jax.Array
+    paid: jax.Array
+    time: jax.Array
+
+
+@functools.cache
+def _environment(identifier: str):
+    environment, params = gymnax.make(identifier)
+    space = environment.action_space(params)
+    if not isinstance(space, spaces.Discrete):
+        raise ValueError(f"world: gymnax:{identifier} has continuous actions; Chisel's learners need discrete ones")
+    return environment, params
+
+
+@dataclasses.dataclass(frozen=True)
+class GymnaxWorld(World):
+    """A gymnax environment with discrete actions; it has no goals, and its reward is its own.
+
+    Observation: the environment's, flattened, f32[m]. Level: the key of a reset. Time limit: the environment's.
+    """
+
+    identifier: str
+    """The environment's registered id."""
+
+    goals: ClassVar[tuple] = ()
+    stochastic: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        return f"gymnax:{self.identifier}"
+
+    @property
+    def action_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        environment, params = _environment(self.identifier)
+        return tuple(str(i) for i in range(environment.action_space(params).n))
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def vector_size(self) -> int:
+        environment, params = _environment(self.identifier)
+        return int(np.prod(environment.observation_space(params).shape, dtype=int))
+
+    @property
+    def default_params(self) -> Any:
+        return _environment(self.identifier)[1]
+
+    @staticmethod
+    def settings_of(identifier: str) -> dict[str, Setting]:
+        """The numbers among the environment's own parameters."""
+        found = {}
+        for field in dataclasses.fields(_environment(identifier)[1]):
+            value = getattr(_environment(identifier)[1], field.name)
+            if np.ndim(value) or isinstance(value, bool) or np.asarray(value).dtype.kind not in "if":
+                continue
+            kind = int if np.asarray(value).dtype.kind == "i" else float
+            low = 1 if field.name == "max_steps_in_episode" else None
+            found[f"env.{field.name}"] = Setting(
+                f"env.{field.name}", kind, kind(value), False, low=low, doc=f"{identifier}'s own parameter {field.name}."
+            )
+        return found
+
+    def params_of(self, values: dict[str, Any]) -> Any:
+        chosen = {}
+        for setting in self.settings_of(self.identifier).values():
+            dtype = np.int32 if setting.kind is int else np.float32
+            chosen[setting.key.removeprefix("env.")] = dtype(values.get(setting.key, setting.default))
+        return self.default_params.replace(**chosen)
+
+    def sample_level(self, key: jax.Array, params: Any) -> jax.Array:
+        return jax.random.key_data(key)
+
+    def reset_to_level(self, key: jax.Array, level: jax.Array, params: Any) -> State:
+        observed, inner = _environment(self.identifier)[0].reset_env(jax.random.wrap_key_data(level), params)
+        return State(inner, _flat(observed), jnp.zeros(()), jnp.zeros((), jnp.int32))
+
+    def transition(self, key: jax.Array, state: State, action: jax.Array, params: Any) -> tuple[State, jax.Array, jax.Array]:
+        environment = _environment(self.identifier)[0]
+        observed, inner, paid, terminated, _ = environment.step_env(key, state.inner, action, params)
+        inner = jax.tree.map(lambda new, old: jnp.asarray(new, jnp.result_type(old)), inner, state.inner)
+        after = State(inner, _flat(observed), jnp.asarray(paid, jnp.float32), state.time + 1)
+        return after, jnp.zeros((0,), bool), jnp.asarray(terminated, bool)
+
+    def is_truncated(self, state: State, params: Any) -> jax.Array:
+        return jnp.asarray(_environment(self.identifier)[0].is_truncated(state.inner, params), bool)
+
+    def reward(self, state: State, events: jax.Array, params: Any) -> jax.Array:
+        return state.paid
+
+    def features(self, state: State, params: Any) -> Observation:
+        return Observation(jnp.zeros((0,), jnp.int32), state.observed)
+
+    def probes(self) -> tuple[Probe, ...]:
+        """Sixteen resets, run to the environment's own default time limit, for their returns."""
+        levels = np.stack([np.asarray([0x6368, i], np.uint32) for i in range(16)])
+        limit = int(getattr(self.default_params, "max_steps_in_episode", 1000))
+        return (Probe("return", "performance", (), levels, limit, episodes=16),)
+
+
+def _flat(observed: Any) -> jax.Array:
+    return jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(observed)])

@@ -1,0 +1,124 @@
+"""What a sweep may vary: the name, kind, range, default and meaning of each field, read off a dataclass."""
+
+import ast
+import dataclasses
+import functools
+import inspect
+import math
+import textwrap
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Bounds of a number; `None` is unbounded, and `low_open` leaves the lower bound itself out."""
+
+    low: float | None = None
+    high: float | None = None
+    low_open: bool = False
+
+
+Probability = Annotated[float, Range(0, 1)]
+NonNegative = Annotated[float, Range(0)]
+Positive = Annotated[float, Range(0, low_open=True)]
+Finite = Annotated[float, Range()]
+Count = Annotated[int, Range(1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One thing that a sweep may fix or vary."""
+
+    key: str
+    """Its name in a spec, such as `env.diversity`."""
+    kind: type
+    """float, int, bool or str."""
+    default: Any
+    static: bool
+    """Whether another value compiles another program."""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    doc: str = ""
+    low_open: bool = False
+
+    def describe(self) -> str:
+        """What would be accepted, in words: `a probability in [0, 1]`."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.kind is bool:
+            return "true or false"
+        if self.kind is float and (self.low, self.high, self.low_open) == (0, 1, False):
+            return "a probability in [0, 1]"
+        noun = "an integer" if self.kind is int else "a finite number"
+        if self.low is None and self.high is None:
+            return noun
+        if self.high is None:
+            return f"{noun} {'above' if self.low_open else 'of at least'} {self.low:g}"
+        low = "(-inf" if self.low is None else f"{'(' if self.low_open else '['}{self.low:g}"
+        return f"{noun} in {low}, {self.high:g}]"
+
+    def check(self, value: Any) -> Any:
+        """Returns `value` as `kind`; raises ValueError, in one line, where it is not acceptable."""
+        wrong = ValueError(f"{value!r} is not {self.describe()}")
+        if self.kind is str:
+            if value not in self.choices:
+                raise wrong
+            return value
+        if self.kind is bool:
+            if not isinstance(value, bool):
+                raise wrong
+            return value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise wrong
+        if self.kind is int and (not isinstance(value, int) or abs(value) > 2**31 - 1):
+            raise wrong
+        if not math.isfinite(value):
+            raise wrong
+        if self.low is not None and (value < self.low or (self.low_open and value == self.low)):
+            raise wrong
+        if self.high is not None and value > self.high:
+            raise wrong
+        return self.kind(value)
+
+
+def settings_of(cls: type, prefix: str, static: bool) -> dict[str, Setting]:
+    """The settings that the annotated fields of a dataclass declare, by key `prefix.field`.
+
+    A field is a setting when its annotation is a bool, an int, a `Literal` of strings, or carries a `Range`.
+    """
+    hints = get_type_hints(cls, include_extras=True)
+    docs = _field_docs(cls)
+    found = {}
+    for field in dataclasses.fields(cls):
+        hint, bounds, choices = hints[field.name], Range(), ()
+        if get_origin(hint) is Annotated:
+            hint, bounds = get_args(hint)[:2]
+        elif get_origin(hint) is Literal:
+            hint, choices = str, get_args(hint)
+        elif hint is not bool:
+            continue
+        key = f"{prefix}.{field.name}"
+        found[key] = Setting(
+            key, hint, field.default, static, bounds.low, bounds.high, choices, docs.get(field.name, ""), bounds.low_open
+        )
+    return found
+
+
+@functools.cache
+def _field_docs(cls: type) -> dict[str, str]:
+    """The string that follows each annotated field in the source of a class, inherited ones included."""
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if not dataclasses.is_dataclass(base):
+            continue
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        except (OSError, TypeError):
+            continue
+        body = tree.body[0].body  # type: ignore[attr-defined]
+        for field, after in zip(body, body[1:], strict=False):
+            text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else None
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, str):
+                docs[field.target.id] = " ".join(text.split())
+    return docs

@@ -1,0 +1,42 @@
+"""From a world and a key to a trained policy and its outcomes; knows nothing of sweeps or files."""
+
+import dataclasses
+import difflib
+from typing import Any
+
+from envs.settings import Setting, settings_of
+from jaxrl.lanes import Program, Trained
+from jaxrl.ppo import PPO
+
+LEARNERS: dict[str, type] = {"ppo": PPO}
+"""Learners by name; a new one is one file and one entry."""
+
+
+def learners() -> list[str]:
+    """Every learner that a spec may name."""
+    return list(LEARNERS)
+
+
+def settings(name: str) -> dict[str, Setting]:
+    """What a sweep may vary in a learner, by key; raises ValueError for an unknown name."""
+    cls = _known(name)
+    return settings_of(cls, "learner", static=True) | settings_of(cls.Params, "learner", static=False)
+
+
+def make(name: str, values: dict[str, Any] | None = None) -> Any:
+    """The learner of this name, with the static `learner.*` keys among `values`.
+
+    Raises ValueError, in one line, for an unknown name or counts that do not fit.
+    """
+    cls, values = _known(name), values or {}
+    static = {field.name for field in dataclasses.fields(cls)}
+    return cls(**{name: values[f"learner.{name}"] for name in static if f"learner.{name}" in values})
+
+
+def _known(name: str) -> type:
+    if name not in LEARNERS:
+        raise ValueError(f"no learner is called {name!r}; nearest: {difflib.get_close_matches(name, LEARNERS, 1, 0)[0]}")
+    return LEARNERS[name]
+
+
+__all__ = ["LEARNERS", "PPO", "Program", "Setting", "Trained", "learners", "make", "settings"]

@@ -1,0 +1,252 @@
+"""A program: everything that one compile serves, run one chunk of lanes at a time."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from envs import World
+from jaxrl import planning, probing, rollout
+from jaxrl.ppo import PPO
+
+CURVE_POINTS = 50
+"""Points of a training curve, about; a lane of fewer updates has one a update."""
+
+
+class Trained(NamedTuple):
+    """What a chunk of lanes came to; every array has a leading axis [lanes]."""
+
+    outcomes: dict[str, np.ndarray]
+    """A summary of training: name -> [lanes]."""
+    curves: dict[str, np.ndarray]
+    """name -> [lanes, points]; `update` and `env_step` are the same for all lanes."""
+    probes: list[dict[str, Any]]
+    """One record a checkpoint, run and probe; see `Program.train`."""
+    policies: Any
+    """The networks' parameters."""
+
+
+class Program:
+    """All lanes that share a world, a learner and a chunk; constructing one compiles nothing.
+
+    Args:
+      world: the world, with its static fields.
+      learner: the learner, with its static fields.
+      chunk: how many lanes train together.
+      probe_at: the checkpoints, as shares of training in [0, 1]; 1 is always probed.
+    """
+
+    def __init__(self, world: World, learner: PPO, chunk: int, probe_at: Sequence[float] = (0, 0.25, 0.5, 1)):
+        self.world, self.learner, self.chunk = world, learner, chunk
+        self.probes = world.probes()
+        self.runs = probing.runs(world, self.probes)
+        self.compiles = 0
+        total = learner.total_updates
+        self.checkpoints = {round(share * total): float(share) for share in sorted({*probe_at, 1.0})}
+        points = min(CURVE_POINTS, total)
+        self.stops = sorted({round(total * i / points) for i in range(1, points + 1)} | set(self.checkpoints) - {0})
+
+    @property
+    def total_updates(self) -> int:
+        return self.learner.total_updates
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps of one lane."""
+        return self.total_updates * self.learner.n_envs * self.learner.n_steps
+
+    def settings(self, values: Sequence[dict[str, Any]]) -> tuple[Any, Any]:
+        """The world's and the learner's Params for a chunk, from each lane's traced keys; leaves [lanes, ...]."""
+        worlds = [self.world.params_of(lane) for lane in values]
+        learners = [learner_params(self.learner, lane) for lane in values]
+        stack = lambda lanes: jax.tree.map(lambda *leaves: np.stack(leaves), *lanes)  # noqa: E731
+        return stack(worlds), stack(learners)
+
+    def compile(self) -> None:
+        """Compiles, ahead of time and once, what `train` will call."""
+        self._compiled  # noqa: B018
+
+    def memory(self) -> dict[str, int]:
+        """Bytes on the device: `per_lane_bytes` that a lane keeps, and `temporary_bytes` of a chunk while it trains."""
+        stats = self._compiled["advance"].memory_analysis()
+        return {
+            "per_lane_bytes": stats.argument_size_in_bytes // self.chunk,
+            "temporary_bytes": stats.temp_size_in_bytes,
+        }
+
+    @functools.cached_property
+    def _functions(self) -> dict[str, Callable]:
+        """The pure functions over a chunk, before compilation."""
+        world, learner = self.world, self.learner
+
+        def init(keys, env_params, params):
+            # Not a vmap: batched orthogonal initialisation dead-locks XLA's CPU thread pool.
+            one = lambda lane: learner.init(world, jax.random.wrap_key_data(lane[0]), *lane[1:])  # noqa: E731
+            return jax.lax.map(one, (keys, env_params, params))
+
+        def advance(state, env_params, params, updates):
+            lane = functools.partial(learner.advance, world)
+            return jax.vmap(lane, in_axes=(0, 0, 0, None))(state, env_params, params, updates)
+
+        def probe(keys, variables, env_params, checkpoint):
+            def lane(key, variables, env_params):
+                key = jax.random.fold_in(jax.random.wrap_key_data(key), checkpoint)
+                apply = lambda observation: learner.apply(world, variables, observation)[0]  # noqa: E731
+                needed = [probing.words_needed(world, run) for run in self.runs]
+                words = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
+                return [
+                    probing.probe(world, apply, run, part, env_params) for run, part in zip(self.runs, words, strict=True)
+                ]
+
+            return jax.vmap(lane)(keys, variables, env_params)
+
+        return {"init": init, "advance": advance, "probe": probe}
+
+    @functools.cached_property
+    def _compiled(self) -> dict[str, Any]:
+        functions = self._functions
+        keys = jax.ShapeDtypeStruct((self.chunk, 2), jnp.uint32)
+        env_params, params = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), self.settings([{}] * self.chunk)
+        )
+        scalar = jax.ShapeDtypeStruct((), jnp.int32)
+        state, _ = jax.eval_shape(functions["init"], keys, env_params, params)
+        arguments = {
+            "init": (keys, env_params, params),
+            "advance": (state, env_params, params, scalar),
+            "probe": (keys, state.variables, env_params, scalar),
+        }
+        self.compiles += 1
+        donated = {"advance": (0,)}
+        return {
+            name: jax.jit(function, donate_argnums=donated.get(name, ())).lower(*arguments[name]).compile()
+            for name, function in functions.items()
+        }
+
+    def train(
+        self, keys: np.ndarray, values: Sequence[dict[str, Any]], on_progress: Callable[[int], None] | None = None
+    ) -> Trained:
+        """Trains one chunk of lanes from beginning to end, probing on the way.
+
+        Args:
+          keys: u32[lanes, 2], the data of each lane's key.
+          values: each lane's traced keys and values; what is not named keeps its default.
+          on_progress: called with the updates done after each stretch; what it raises ends the training.
+        Returns:
+          `Trained`. A probe record has checkpoint, update, probe, kind, actor (`trained`, `blind`), sampled, and i16[lanes,
+          episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without goals, f32 `return`.
+        """
+        compiled = self._compiled
+        env_params, params = self.settings(values)
+        keys = np.asarray(keys, np.uint32)
+        state, tally = compiled["init"](keys, env_params, params)
+        total = _to_host(tally)
+        records: list[dict[str, Any]] = []
+        points: list[dict[str, np.ndarray]] = []
+        if 0 in self.checkpoints:
+            records += self._records(compiled["probe"](keys, state.variables, env_params, np.int32(0)), 0)
+        done = 0
+        for stop in self.stops:
+            state, tally, metrics = compiled["advance"](state, env_params, params, np.int32(stop - done))
+            done = stop
+            if stop in self.checkpoints:
+                records += self._records(compiled["probe"](keys, state.variables, env_params, np.int32(stop)), stop)
+            seen = _to_host(tally)
+            total = jax.tree.map(np.add, total, seen)
+            points.append(self._point(seen, metrics, done))
+            if on_progress is not None:
+                on_progress(done)
+        curves = {name: np.stack([point[name] for point in points], axis=1) for name in points[0]}
+        return Trained(self._outcomes(total, state, curves), curves, records, jax.tree.map(np.asarray, state.variables))
+
+    def _point(self, seen: rollout.Tally, metrics: Any, update: int) -> dict[str, np.ndarray]:
+        """One point of each curve: means over the stretch since the one before; NaN where no episode ended."""
+        steps = np.full(self.chunk, update * self.learner.n_envs * self.learner.n_steps, np.int64)
+        with np.errstate(invalid="ignore"):
+            means = {"return_mean": seen.returns / seen.episodes, "length_mean": seen.lengths / seen.episodes}
+        return {
+            "update": np.full(self.chunk, update, np.int64),
+            "env_step": steps,
+            "episodes": seen.episodes.astype(np.int64),
+            **{name: mean.astype(np.float32) for name, mean in means.items()},
+            **{name: np.asarray(value) for name, value in metrics._asdict().items()},
+        }
+
+    def _outcomes(self, total: rollout.Tally, state: Any, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        whole = lambda value: np.full(self.chunk, value, np.int64)  # noqa: E731
+        outcomes = {
+            "diverged": np.asarray(state.diverged),
+            "updates": whole(self.total_updates),
+            "env_steps": whole(self.env_steps),
+            "episodes": total.episodes.astype(np.int64),
+            "return_mean": curves["return_mean"][:, -1],
+            "length_mean": curves["length_mean"][:, -1],
+        }
+        for i, goal in enumerate(self.world.goals):
+            outcomes[f"events.{goal.name}"] = total.events[:, i].astype(np.int64)
+        if self.world.goals:
+            outcomes["displaced_episodes"] = total.told_apart.astype(np.int64)
+        return outcomes
+
+    def _records(self, results: list, update: int) -> list[dict[str, Any]]:
+        records = []
+        for run, (reached, returns) in zip(self.runs, results, strict=True):
+            reached, returns = np.asarray(reached), np.asarray(returns)
+            for probe in self.probes:
+                if (part := run.parts.get(probe.name)) is None:
+                    continue
+                record = {
+                    "checkpoint": self.checkpoints[update], "update": update, "probe": probe.name, "kind": probe.kind,
+                    "actor": run.actor, "sampled": run.sampled,
+                }  # fmt: skip
+                for i, goal in enumerate(self.world.goals):
+                    record[f"reached.{goal.name}"] = reached[:, part, i]
+                if not self.world.goals:
+                    record["return"] = returns[:, part]
+                records.append(record)
+        return records
+
+    def levels(self) -> dict[str, np.ndarray]:
+        """The probe bank, a row a sampled episode: probe, kind, goals, labels, episode, distinct, horizon, `distance.<goal>`."""
+        rows: dict[str, list] = {}
+        for probe in self.probes:
+            index = np.arange(probe.episodes) % probe.distinct
+            columns: dict[str, Any] = {
+                "probe": probe.name, "kind": probe.kind, "goals": ",".join(probe.goals), "labels": probe.labels,
+                "episode": np.arange(probe.episodes), "distinct": np.arange(probe.episodes) < probe.distinct,
+                "horizon": probe.horizon,
+            }  # fmt: skip
+            if self.world.goals:
+                steps = planning.probe_distances(self.world, probe)[index]
+                columns |= {f"distance.{goal.name}": steps[:, i] for i, goal in enumerate(self.world.goals)}
+            for name, column in columns.items():
+                rows.setdefault(name, []).append(np.broadcast_to(column, (probe.episodes,)))
+        return {name: np.concatenate(parts) for name, parts in rows.items()}
+
+    def baselines(self) -> list[dict[str, Any]]:
+        """Probe records, of one lane each, of a random walker, an oracle for each goal and a reflex for each action."""
+        records = []
+        for place, probe in enumerate(self.probes if self.world.goals else ()):
+            table = planning.tabulate(self.world, probe.levels)
+            rows = np.arange(probe.episodes) % probe.distinct
+            for actor, policy in planning.known_policies(self.world, table).items():
+                generator = np.random.default_rng([0x63686973656C, place])
+                reached = planning.play(table, policy, rows, probe.horizon, generator)
+                record = {
+                    "checkpoint": 1.0, "update": 0, "probe": probe.name, "kind": probe.kind, "actor": actor, "sampled": True,
+                }  # fmt: skip
+                records.append(record | {f"reached.{goal.name}": reached[None, :, i] for i, goal in enumerate(self.world.goals)})
+        return records
+
+
+def learner_params(learner: PPO, values: dict[str, Any]) -> Any:
+    """One lane's learner Params from traced `learner.*` keys; leaves are numpy f32."""
+    fields = learner.Params.__dataclass_fields__
+    return learner.Params(**{name: np.float32(values.get(f"learner.{name}", fields[name].default)) for name in fields})
+
+
+def _to_host(tally: rollout.Tally) -> rollout.Tally:
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tally)

@@ -1,0 +1,102 @@
+"""Tabular solutions: shortest ways to a goal, and policies whose goal is known, on written-out levels."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from envs import Probe, World
+
+
+class Table(NamedTuple):
+    """The dynamics of a bank of deterministic levels; arrays have a leading axis [levels]."""
+
+    start: np.ndarray
+    """i32[levels], the state in which an episode begins."""
+    next_state: np.ndarray
+    """i32[levels, S, A]."""
+    events: np.ndarray
+    """bool[levels, S, A, goals]."""
+    terminated: np.ndarray
+    """bool[levels, S, A]."""
+
+
+def tabulate(world: World, levels: Any) -> Table:
+    """Writes out each level of a bank."""
+    params = world.default_params
+
+    def one(level):
+        start = world.state_index(world.reset_to_level(jax.random.key(0), level, params))
+        return Table(start, *world.tabular(level, params))
+
+    return Table(*map(np.asarray, jax.jit(jax.vmap(one))(levels)))
+
+
+def distances(table: Table, goal: int) -> np.ndarray:
+    """f64[levels, S], the fewest steps from each state until a goal's event fires; inf where it cannot.
+
+    Value iteration; the end of an episode is not crossed.
+    """
+    hit = table.events[..., goal]
+    steps = np.full(table.next_state.shape[:2], np.inf)
+    while True:
+        beyond = np.take_along_axis(steps[:, :, None], table.next_state.reshape(len(steps), -1, 1), axis=1)
+        beyond = np.where(table.terminated, np.inf, beyond.reshape(table.next_state.shape))
+        shorter = np.where(hit, 1.0, 1.0 + beyond).min(axis=-1)
+        if np.array_equal(shorter, steps):
+            return steps
+        steps = shorter
+
+
+def oracle(table: Table, goal: int) -> np.ndarray:
+    """f64[levels, S, A], the policy that takes a shortest way to a goal, all shortest ways with equal probability.
+
+    Where the goal cannot be reached any more, every action is as probable.
+    """
+    steps = distances(table, goal)
+    beyond = np.take_along_axis(steps[:, :, None], table.next_state.reshape(len(steps), -1, 1), axis=1)
+    cost = np.where(table.terminated, np.inf, beyond.reshape(table.next_state.shape))
+    cost = np.where(table.events[..., goal], 0.0, cost)
+    best = (cost == cost.min(axis=-1, keepdims=True)).astype(float)
+    return best / best.sum(axis=-1, keepdims=True)
+
+
+def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:
+    """Policies f64[levels, S, A] whose goal is known: a random walker, an oracle for each goal, a reflex for each action."""
+    shape = table.next_state.shape
+    policies = {"random": np.full(shape, 1 / shape[-1])}
+    for i, goal in enumerate(world.goals):
+        policies[f"oracle:{goal.name}"] = oracle(table, i)
+    for i, name in enumerate(world.action_names):
+        policies[f"always:{name}"] = np.broadcast_to(np.eye(shape[-1])[i], shape)
+    return policies
+
+
+def play(table: Table, policy: np.ndarray, rows: np.ndarray, horizon: int, generator: np.random.Generator) -> np.ndarray:
+    """Plays one episode on each of some levels.
+
+    Args:
+      policy: f64[levels, S, A], probabilities.
+      rows: i64[episodes], the level of each episode.
+      horizon: steps.
+    Returns:
+      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never.
+    """
+    state, alive = table.start[rows], np.ones(len(rows), bool)
+    reached = np.full((len(rows), table.events.shape[-1]), -1, np.int16)
+    cumulative = np.cumsum(policy, axis=-1)
+    for step in range(1, horizon + 1):
+        draw = generator.random(len(rows))
+        action = np.minimum((cumulative[rows, state] <= draw[:, None]).sum(axis=-1), policy.shape[-1] - 1)
+        events = table.events[rows, state, action]
+        reached[events & alive[:, None] & (reached < 0)] = step
+        alive &= ~table.terminated[rows, state, action]
+        state = table.next_state[rows, state, action]
+    return reached
+
+
+def probe_distances(world: World, probe: Probe) -> np.ndarray:
+    """i16[levels, goals], the fewest steps from the start of each level to each goal; -1 where it cannot be reached."""
+    table = tabulate(world, probe.levels)
+    steps = [distances(table, goal)[np.arange(len(table.start)), table.start] for goal in range(len(world.goals))]
+    return np.where(np.isfinite(steps), steps, -1).astype(np.int16).T

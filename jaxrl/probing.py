@@ -1,0 +1,104 @@
+"""What a policy does on held-out levels: episodes without learning, level by level."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from envs import Observation, Probe, World
+from jaxrl.rollout import hand_out, inverse_cdf, keys_from, uniform
+
+
+class Bank(NamedTuple):
+    """Probe episodes laid end to end; leaves have a leading axis [episodes]."""
+
+    levels: Any
+    horizon: np.ndarray
+    """i32[episodes], steps after which an episode is over."""
+
+
+class Run(NamedTuple):
+    """One way in which the probes are run, and the slice of its episodes that belongs to each probe."""
+
+    actor: str
+    """`trained`, or `blind`: the same policy with the intended goal hidden from it."""
+    sampled: bool
+    """Whether actions are sampled, or the most probable."""
+    bank: Bank
+    parts: dict[str, slice]
+
+
+def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
+    """The runs that make up a probing: all probes sampled, once a level greedily, and the choices blind."""
+    intended = next((goal.name for goal in world.goals if goal.role == "intended"), None)
+    planned = [("trained", True, probes), ("trained", False, probes)]
+    some = Observation(np.zeros(len(world.cardinalities), np.int32), np.zeros(world.vector_size, np.float32))
+    if intended is not None and jax.eval_shape(lambda: world.hide(jax.tree.map(jnp.asarray, some), intended)) is not None:
+        choices = tuple(probe for probe in probes if probe.kind == "choice")
+        planned += [("blind", True, choices)]
+    return [Run(actor, sampled, *_lay_out(part, sampled)) for actor, sampled, part in planned]
+
+
+def _lay_out(probes: tuple[Probe, ...], sampled: bool) -> tuple[Bank, dict[str, slice]]:
+    levels, horizons, parts, place = [], [], {}, 0
+    for probe in probes:
+        count = probe.episodes if sampled else min(probe.distinct, probe.episodes)
+        rows = np.arange(count) % probe.distinct
+        levels.append(jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], probe.levels))
+        horizons.append(np.full(count, probe.horizon, np.int32))
+        parts[probe.name] = slice(place, place + count)
+        place += count
+    return Bank(jax.tree.map(lambda *leaves: np.concatenate(leaves), *levels), np.concatenate(horizons)), parts
+
+
+def words_needed(world: World, run: Run) -> int:
+    """Random words that a run of the probes uses up."""
+    episodes, length = len(run.bank.horizon), int(run.bank.horizon.max())
+    return episodes * (2 + length * (int(run.sampled) + 2 * int(world.stochastic)))
+
+
+def probe(
+    world: World, apply: Callable[[Observation], jax.Array], run: Run, words: jax.Array, params: Any
+) -> tuple[jax.Array, jax.Array]:
+    """Plays every episode of a run with one policy.
+
+    Args:
+      apply: Observation[episodes] -> logits f32[episodes, actions].
+      words: u32[words_needed], random.
+      params: the world's Params; its time limit is set aside for the probes' own horizons.
+    Returns:
+      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never; and f32[episodes], returns.
+    """
+    episodes = len(run.bank.horizon)
+    length = int(run.bank.horizon.max())
+    counts = 2 * episodes, length * episodes * int(run.sampled), 2 * length * episodes * int(world.stochastic)
+    reset_words, draws, step_words = hand_out(words, *counts)
+    levels = jax.tree.map(jnp.asarray, run.bank.levels)
+    state = jax.vmap(world.reset_to_level, in_axes=(0, 0, None))(keys_from(reset_words, (episodes,)), levels, params)
+    draws = uniform(draws).reshape(length, -1)
+    step_keys = keys_from(step_words, (length, episodes)) if world.stochastic else jnp.zeros((length, 0))
+    intended = next((goal.name for goal in world.goals if goal.role == "intended"), "")
+
+    def play(carry, step):
+        state, alive, reached, total = carry
+        time, draw, keys = step
+        observation = jax.vmap(world.features, in_axes=(0, None))(state, params)
+        if run.actor == "blind":
+            observation = jax.vmap(lambda seen: world.hide(seen, intended))(observation)
+        logits = apply(observation)
+        action = inverse_cdf(jax.nn.softmax(logits), draw) if run.sampled else jnp.argmax(logits, axis=-1)
+        in_axes = (0 if world.stochastic else None, 0, 0, None)
+        state, events, terminated = jax.vmap(world.transition, in_axes=in_axes)(keys if world.stochastic else None, state, action, params)
+        reward = jax.vmap(world.reward, in_axes=(0, 0, None))(state, events, params)
+        alive_now = alive & (time < run.bank.horizon)
+        fresh = events & alive_now[:, None] & (reached < 0)
+        reached = jnp.where(fresh, time + 1, reached).astype(jnp.int16)
+        return (state, alive_now & ~terminated, reached, total + jnp.where(alive_now, reward, 0.0)), None
+
+    reached = jnp.full((episodes, len(world.goals)), -1, jnp.int16)
+    carry = (state, jnp.ones(episodes, bool), reached, jnp.zeros(episodes))
+    xs = (jnp.arange(length, dtype=jnp.int32), draws, step_keys)
+    (_, _, reached, total), _ = jax.lax.scan(play, carry, xs)
+    return reached, total

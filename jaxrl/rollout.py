@@ -1,0 +1,177 @@
+"""Experience for one lane: many episodes of one policy at once, with resets that cost nothing."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from envs import Observation, World
+
+LEVELS_PER_ENV = 8
+"""Fresh levels that each environment gets an update; an environment that ends more episodes goes through them again."""
+
+
+class Envs(NamedTuple):
+    """Where the lane's environments stand; every leaf has a leading axis [envs]."""
+
+    state: Any
+    episode_return: jax.Array
+    """f32[envs], reward so far in the running episode."""
+    episode_length: jax.Array
+    """i32[envs]."""
+
+
+class Tally(NamedTuple):
+    """Sums over what has been seen, all f32; a lane counts below 2**24 between two readings."""
+
+    episodes: jax.Array
+    returns: jax.Array
+    lengths: jax.Array
+    told_apart: jax.Array
+    """Episodes begun on levels that tell the goals apart."""
+    events: jax.Array
+    """f32[goals]."""
+
+
+class Steps(NamedTuple):
+    """A rollout; every leaf has leading axes [steps, envs]."""
+
+    observation: Observation
+    action: jax.Array
+    log_prob: jax.Array
+    value: jax.Array
+    next_value: jax.Array
+    """Of the observation that the step led to, before any reset."""
+    reward: jax.Array
+    terminated: jax.Array
+    cut: jax.Array
+
+
+def begin(world: World, key: jax.Array, params: Any, n_envs: int) -> tuple[Envs, Tally]:
+    """Environments on fresh levels, and a tally that has counted those."""
+    level_key, reset_key = jax.random.split(key)
+    levels = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(level_key, n_envs), params)
+    state = jax.vmap(world.reset_to_level, in_axes=(0, 0, None))(jax.random.split(reset_key, n_envs), levels, params)
+    apart = jnp.sum(jax.vmap(world.told_apart)(levels).astype(jnp.float32))
+    return Envs(state, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32)), empty(world)._replace(told_apart=apart)
+
+
+def empty(world: World) -> Tally:
+    """Nothing seen."""
+    zero = jnp.zeros(())
+    return Tally(zero, zero, zero, zero, jnp.zeros(len(world.goals)))
+
+
+def words_needed(world: World, n_envs: int, n_steps: int) -> int:
+    """Random words that `rollout` uses up."""
+    return 4 * LEVELS_PER_ENV * n_envs + n_steps * n_envs * (3 if world.stochastic else 1)
+
+
+def rollout(
+    world: World, apply: Callable, envs: Envs, words: jax.Array, params: Any, n_steps: int
+) -> tuple[Envs, Steps, Tally]:
+    """Plays `n_steps` in each environment.
+
+    Args:
+      apply: Observation[...] -> logits f32[..., actions], value f32[...].
+      envs: as `begin` or an earlier rollout left them.
+      words: u32[words_needed], random. All of an update's randomness is drawn in one call and handed out: each further
+        call of the generator costs half a second of compilation and a pass over memory.
+      params: the world's Params.
+    Returns:
+      the environments afterwards, the steps, and the tally of this rollout alone.
+    """
+    n_envs = envs.episode_length.shape[0]
+    level_words, draws, step_words = hand_out(words, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(words))
+    bank, apart = _level_bank(world, keys_from(level_words, (2, LEVELS_PER_ENV, n_envs)), params)
+    draws = uniform(draws).reshape(n_steps, n_envs)
+    step_keys = keys_from(step_words, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
+    observe = jax.vmap(world.features, in_axes=(0, None))
+    transition = jax.vmap(world.transition, in_axes=(0 if world.stochastic else None, 0, 0, None))
+    truncation = jax.vmap(world.is_truncated, in_axes=(0, None))
+    paying = jax.vmap(world.reward, in_axes=(0, 0, None))
+
+    def play(carry, step):
+        envs, observation, ended, tally = carry
+        draw, keys = step
+        logits, _ = apply(observation)
+        log_probs = jax.nn.log_softmax(logits)
+        action = inverse_cdf(jnp.exp(log_probs), draw)
+        log_prob = pick(log_probs, action)
+        state, events, terminated = transition(keys if world.stochastic else None, envs.state, action, params)
+        reward = paying(state, events, params)
+        final = observe(state, params)
+        cut = terminated | truncation(state, params)
+        episode_return, episode_length = envs.episode_return + reward, envs.episode_length + 1
+        place = ended % LEVELS_PER_ENV
+        fresh = jax.tree.map(lambda leaf: leaf[place, jnp.arange(n_envs)], bank)
+        begun = jax.tree.map(lambda new, old: jnp.where(_column(cut, old), new, old), fresh, state)
+        tally = Tally(
+            tally.episodes + jnp.sum(cut, dtype=jnp.float32),
+            tally.returns + jnp.sum(jnp.where(cut, episode_return, 0.0)),
+            tally.lengths + jnp.sum(jnp.where(cut, episode_length, 0), dtype=jnp.float32),
+            tally.told_apart + jnp.sum(cut & apart[place, jnp.arange(n_envs)], dtype=jnp.float32),
+            tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
+        )
+        envs = Envs(begun, jnp.where(cut, 0.0, episode_return), jnp.where(cut, 0, episode_length))
+        following = observe(begun, params)
+        record = (_compact(observation, world), action, log_prob, reward, terminated, cut, _compact(final, world))
+        return (envs, following, ended + cut, tally), record
+
+    carry = (envs, observe(envs.state, params), jnp.zeros(n_envs, jnp.int32), empty(world))
+    (envs, _, _, tally), record = jax.lax.scan(play, carry, (draws, step_keys))
+    observation, action, log_prob, reward, terminated, cut, final = record
+    value, next_value = apply(observation)[1], apply(final)[1]
+    return envs, Steps(observation, action, log_prob, value, next_value, reward, terminated, cut), tally
+
+
+def inverse_cdf(probabilities: jax.Array, draw: jax.Array) -> jax.Array:
+    """i32[...], actions drawn from f32[..., actions] by uniform numbers f32[...] in [0, 1)."""
+    below = jnp.cumsum(probabilities[..., :-1], axis=-1) <= draw[..., None]
+    return jnp.sum(below, axis=-1, dtype=jnp.int32)
+
+
+def hand_out(words: jax.Array, *counts: int) -> list[jax.Array]:
+    """Parts of u32[n], one after the other."""
+    return jnp.split(words, np.cumsum(counts)[:-1])
+
+
+def uniform(words: jax.Array) -> jax.Array:
+    """f32 in [0, 1) from u32, by its upper 24 bits."""
+    return (words >> 8).astype(jnp.float32) * jnp.float32(2**-24)
+
+
+def keys_from(words: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Random keys of a shape from u32[2 * size]."""
+    return jax.random.wrap_key_data(words.reshape(*shape, 2))
+
+
+def _level_bank(world: World, keys: jax.Array, params: Any) -> tuple[Any, jax.Array]:
+    """Initial states of fresh levels, leaves [LEVELS_PER_ENV, envs, ...], and whether each tells goals apart.
+
+    keys: [2, LEVELS_PER_ENV, envs], for the level and for its reset.
+    """
+    over = lambda function, axes: jax.vmap(jax.vmap(function, in_axes=axes), in_axes=axes)  # noqa: E731
+    levels = over(world.sample_level, (0, None))(keys[0], params)
+    states = over(world.reset_to_level, (0, 0, None))(keys[1], levels, params)
+    return states, over(world.told_apart, 0)(levels)
+
+
+def _compact(observation: Observation, world: World) -> Observation:
+    """Indices as i8 where they fit: a rollout's observations are read many times."""
+    small = jnp.int8 if max(world.cardinalities, default=0) <= 127 else jnp.int32
+    return observation._replace(index=observation.index.astype(small))
+
+
+def pick(values: jax.Array, index: jax.Array) -> jax.Array:
+    """values[..., index] without a gather, whose gradient would be a scatter."""
+    return jnp.sum(jnp.where(jnp.arange(values.shape[-1]) == index[..., None], values, 0.0), axis=-1)
+
+
+def _column(mask: jax.Array, like: jax.Array) -> jax.Array:
+    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
+
+
+
