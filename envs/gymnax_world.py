@@ -45,6 +45,9 @@ class GymnaxWorld(World):
     goals: ClassVar[tuple] = ()
     stochastic: ClassVar[bool] = True
 
+    def __post_init__(self):
+        _environment(self.identifier)
+
     @property
     def name(self) -> str:
         return f"gymnax:{self.identifier}"

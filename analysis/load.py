@@ -1,0 +1,363 @@
+"""A folder of results as DataFrames: one row a lane, a probe, a curve point or a baseline."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from analysis.labels import ROLES, WITHOUT_A_GOAL, Thresholds, capable, goal_label, label
+
+LANE = ["condition", "seed"]
+NEVER = np.iinfo(np.int16).max
+"""Stands for a goal that was not reached; no probe lasts this many steps."""
+ROWS_AT_ONCE = 2**15
+"""Probe rows whose episodes are unpacked together: bounds memory to some tens of megabytes."""
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What a results folder's manifest says, over all of its layers."""
+
+    path: Path
+    goals: dict[str, str]
+    """Name → role, the intended goal first: of two goals reached in one step the earlier in this order counts."""
+    factors: list[str]
+    conditions: dict[str, dict[str, Any]]
+
+
+def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> pd.DataFrame:
+    """One row a lane: its factors, its label, the numbers behind the label, and its training summary.
+
+    Labels come from the final checkpoint, the trained actor and sampled actions; they are computed here, so that
+    thresholds can change without training again.
+
+    Args:
+      directory: a results folder, or several. Several are unioned by column name; a factor that one of them does not
+        vary takes the value that its conditions have.
+      **thresholds: fields of `analysis.Thresholds`: reliability, capability, efficiency, min_decided, level.
+    Returns:
+      Sorted by factors, condition, seed (so equal results give equal frames), with the names of the factors in
+      `df.attrs["factors"]`. Beside the columns of the outcomes table:
+      label: ordered categorical with every label that the world can give.
+      share.GOAL: share of decided label-probe episodes in which GOAL was reached first; NaN if none was decided.
+      undecided: share of label-probe episodes in which no goal was reached.
+      capable.GOAL, success.GOAL, efficiency.GOAL: its own capability probe: the gate, the share of episodes in which it
+        was reached, and shortest distance / steps taken averaged over those.
+      success.PROBE: performance probes, the share of episodes in which the intended goal was reached.
+      return.PROBE: worlds without goals, the mean return.
+      greedy.share.GOAL: share.GOAL under greedy actions; blind.share.GOAL: with the thing to see hidden;
+        untrained.share.GOAL: at checkpoint 0. NaN where they were not probed.
+    Raises:
+      ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, or a
+        threshold out of range; one line that names it.
+    """
+    limits = Thresholds(**thresholds)
+    paths = [directory] if isinstance(directory, str | Path) else list(directory)
+    if not paths:
+        raise ValueError("no folder to load; expected at least one results folder")
+    folders = [_open(Path(path)) for path in paths]
+    factors = list(dict.fromkeys(factor for folder in folders for factor in folder.factors))
+    frames = [_lanes(folder, factors, limits) for folder in folders]
+    df = frames[0] if len(frames) == 1 else _union(frames)
+    twice = df[df.duplicated(LANE)]
+    if len(twice):
+        one = twice.iloc[0]
+        raise ValueError(
+            f"{', '.join(str(folder.path) for folder in folders)}: {len(twice)} lanes occur twice and would count as "
+            f"two seeds, the first: condition {one['condition']}, seed {one['seed']}"
+        )
+    df = df.sort_values([*factors, *LANE], ignore_index=True)
+    df.attrs["factors"] = factors
+    return df
+
+
+def load_probes(directory: str | Path) -> pd.DataFrame:
+    """One row a lane × checkpoint × probe × actor × sampled or greedy: how goals are learned, and unlearned.
+
+    Returns:
+      The factors; condition, seed, program, checkpoint, update, probe, kind, actor, sampled; episodes; labels (bool,
+      this is the probe that labels); undecided; and for each goal share.GOAL, success.GOAL, efficiency.GOAL on this
+      probe; in worlds without goals, return. Sorted by factors, lane, probe, actor, sampled, checkpoint.
+    Raises:
+      ValueError: as `load`.
+    """
+    folder = _open(Path(directory))
+    rows = _with_shares(_counts(folder, _table(folder.path, "probes")), folder.goals)
+    return _beside_factors(folder, rows, ["probe", "actor", "sampled", "checkpoint"])
+
+
+def load_curves(directory: str | Path) -> pd.DataFrame:
+    """One row a lane × point of its training curve: the factors beside the columns of the curves table.
+
+    Sorted by factors, lane, update. Raises ValueError as `load` does.
+    """
+    folder = _open(Path(directory))
+    return _beside_factors(folder, _table(folder.path, "curves").to_pandas(), ["update"])
+
+
+def load_baselines(directory: str | Path, **thresholds: float) -> pd.DataFrame:
+    """What random, oracle and reflex actors did on the probes, labelled by the same classifier as policies are.
+
+    Returns:
+      One row a program × actor: program, actor, and the columns that `load` computes from sampled probes.
+    Raises:
+      ValueError: as `load`.
+    """
+    limits = Thresholds(**thresholds)
+    folder = _open(Path(directory))
+    rows = _counts(folder, _table(folder.path, "baselines", ds.field("sampled")))
+    actors = rows[["program", "actor"]].drop_duplicates(ignore_index=True)
+    rows["lane"] = pd.MultiIndex.from_frame(actors).get_indexer(pd.MultiIndex.from_frame(rows[["program", "actor"]]))
+    verdicts = _verdicts(rows, folder.goals, np.zeros(len(actors), bool), limits)
+    return pd.concat([actors, verdicts], axis=1).sort_values(["program", "actor"], ignore_index=True)
+
+
+def _open(path: Path) -> _Results:
+    """Reads the manifest. Raises ValueError where this is not a results folder."""
+    manifest = path / "manifest.json"
+    if not manifest.is_file():
+        why = "it has no manifest.json" if path.is_dir() else "there is no such folder"
+        raise ValueError(f"{path}: not a results folder: {why}")
+    try:
+        layers = json.loads(manifest.read_text())["layers"]
+        goals = {goal["name"]: goal["role"] for layer in layers for goal in layer["goals"]}
+        return _Results(
+            path=path,
+            goals=dict(sorted(goals.items(), key=lambda goal: ROLES.index(goal[1]))),
+            factors=list(dict.fromkeys(factor for layer in layers for factor in layer["factors"])),
+            conditions={key: values for layer in layers for key, values in layer["conditions"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{manifest}: not the manifest of a results folder: {error!r}") from error
+
+
+def _table(path: Path, kind: str, where: ds.Expression | None = None) -> pa.Table:
+    """The rows of all `kind` files of a folder that satisfy `where`, columns unioned by name.
+
+    Raises ValueError where there is no file, no row, or a file that cannot be read.
+    """
+    files = sorted(path.joinpath(kind).glob("*.parquet"))
+    nothing = f"{path / kind}: no rows yet; the first finished shard writes some"
+    if not files:
+        raise ValueError(nothing)
+    try:
+        schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
+        # A column that a layer lacks is null in its rows, though no file has nulls.
+        schema = pa.schema([field.with_nullable(True) for field in schema])
+        table = ds.dataset(files, schema=schema, format="parquet").to_table(filter=where)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(_damage(files, error)) from error
+    if not table.num_rows:
+        raise ValueError(nothing)
+    return table
+
+
+def _damage(files: list[Path], error: Exception) -> str:
+    """One line that names the first file that cannot be read by itself, or the disagreement of all of them."""
+    for file in files:
+        try:
+            pq.read_table(file)
+        except (pa.ArrowException, OSError) as alone:
+            return f"{file}: damaged parquet file: {' '.join(str(alone).split())}"
+    return f"{files[0].parent}: files do not fit together: {' '.join(str(error).split())}"
+
+
+def _outcomes(folder: _Results, factors: list[str]) -> pd.DataFrame:
+    """The outcomes table, with every factor that a layer or another folder varies and this row's layer did not."""
+    df = _table(folder.path, "outcomes").to_pandas()
+    for factor in factors:
+        constant = df["condition"].map(lambda key, factor=factor: folder.conditions.get(key, {}).get(factor))
+        if factor not in df:
+            df[factor] = constant.infer_objects()
+        elif df[factor].isna().any():
+            df[factor] = df[factor].where(df[factor].notna(), constant).infer_objects()
+    return df
+
+
+def _beside_factors(folder: _Results, rows: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """Finished lanes' rows with the factors in front, in canonical order."""
+    factors = folder.factors
+    lanes = _outcomes(folder, factors)[[*LANE, *factors]]
+    # The factors name a condition, so lanes sorted once give the order of their rows, which are many more.
+    lanes = lanes.sort_values([*factors, *LANE], ignore_index=True)
+    place = pd.MultiIndex.from_frame(lanes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
+    rows = rows.assign(_place=place)[place >= 0].sort_values(["_place", *order], ignore_index=True)
+    df = pd.concat([lanes[factors].take(rows.pop("_place").to_numpy()).reset_index(drop=True), rows], axis=1)
+    df.attrs["factors"] = factors
+    return df
+
+
+def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
+    """Episodes counted: from one list of steps a goal to how often each was reached, first or at all.
+
+    Returns the table's plain columns and: episodes, labels (bool), first.GOAL and reached.GOAL (episodes),
+    efficiency.GOAL (f64, NaN where it was never reached); in worlds without goals, return (mean).
+    """
+    goals = list(folder.goals)
+    names = [f"reached.{goal}" for goal in goals] or ["return"]
+    rows = table.drop_columns(
+        [name for name in table.column_names if pa.types.is_nested(table.schema.field(name).type)]
+    )
+    df = rows.to_pandas()
+    lists = [table[name].combine_chunks() for name in names]
+    flat = [column.flatten().to_numpy(zero_copy_only=False) for column in lists]
+    # A goal that is not recorded on a probe has an empty list there: it was never reached.
+    length = np.stack([column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False) for column in lists])
+    start = np.cumsum(length, axis=1) - length
+    df["episodes"] = length.max(axis=0)
+    labels = np.zeros(len(df), bool)
+    columns = {f"{kind}.{goal}": np.zeros(len(df)) for kind in ("first", "reached", "efficiency") for goal in goals}
+    columns |= {} if goals else {"return": np.zeros(len(df))}
+
+    levels = dict(tuple(_table(folder.path, "levels").to_pandas().groupby(["program", "probe"])))
+    for (program, probe, episodes), members in df.groupby(["program", "probe", "episodes"]).indices.items():
+        bank = levels.get((program, probe))
+        if bank is None or len(bank) < episodes:
+            raise ValueError(f"{folder.path}: levels lack some of the {episodes} episodes of {probe} in {program}")
+        bank = bank.sort_values("episode")[:episodes]
+        labels[members] = bank["labels"].iloc[0]
+        for chosen in np.split(members, range(ROWS_AT_ONCE, len(members), ROWS_AT_ONCE)):
+            if not goals:
+                columns["return"][chosen] = flat[0][start[0, chosen, None] + np.arange(episodes)].mean(axis=1)
+                continue
+            steps = np.full((len(goals), len(chosen), episodes), NEVER, np.int16)
+            for number, first in enumerate(start[:, chosen]):
+                recorded = length[number, chosen] == episodes
+                steps[number, recorded] = flat[number][first[recorded, None] + np.arange(episodes)]
+            steps[steps < 1] = NEVER
+            winner = np.where(steps.min(axis=0) < NEVER, steps.argmin(axis=0), -1)
+            for number, goal in enumerate(goals):
+                reached = steps[number] < NEVER
+                count = reached.sum(axis=1)
+                ratio = np.where(reached, bank[f"distance.{goal}"].to_numpy(float) / steps[number], 0).sum(axis=1)
+                columns[f"first.{goal}"][chosen] = (winner == number).sum(axis=1)
+                columns[f"reached.{goal}"][chosen] = count
+                columns[f"efficiency.{goal}"][chosen] = ratio / np.where(count, count, np.nan)
+    return pd.concat([df.assign(labels=labels), pd.DataFrame(columns, index=df.index)], axis=1)
+
+
+def _with_shares(rows: pd.DataFrame, goals: dict[str, str]) -> pd.DataFrame:
+    """Counts of episodes as shares: share.GOAL of the decided ones, undecided and success.GOAL of all."""
+    decided = rows[[f"first.{goal}" for goal in goals]].sum(axis=1)
+    for goal in goals:
+        rows[f"share.{goal}"] = rows.pop(f"first.{goal}") / decided.where(decided > 0)
+        rows[f"success.{goal}"] = rows.pop(f"reached.{goal}") / rows["episodes"]
+    if goals:
+        rows["undecided"] = 1 - decided / rows["episodes"]
+    return rows
+
+
+def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.DataFrame:
+    """`load` of one folder, unsorted."""
+    outcomes = _outcomes(folder, factors)
+    field = ds.field
+    final, trained = field("checkpoint") >= 1, field("actor") == "trained"
+    sampled, choice = field("sampled"), field("kind") == "choice"
+    measured = final & trained & (sampled | choice)
+    controls = choice & sampled & ((final & (field("actor") == "blind")) | (trained & (field("checkpoint") <= 0)))
+    rows = _counts(folder, _table(folder.path, "probes", measured | controls))
+    rows["lane"] = pd.MultiIndex.from_frame(outcomes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
+    # A shard writes its outcomes last: probes without them belong to a shard that is not finished.
+    rows = rows[rows["lane"] >= 0]
+
+    final, trained, sampled = rows["checkpoint"] >= 1, rows["actor"] == "trained", rows["sampled"]
+    measured = rows[final & trained & sampled]
+    unmeasured = len(outcomes) - measured["lane"].nunique()
+    if unmeasured:
+        raise ValueError(f"{folder.path}: {unmeasured} of {len(outcomes)} lanes have no probes at the final checkpoint")
+    diverged = outcomes["diverged"].to_numpy(bool)
+    controls = {
+        "greedy": rows[final & trained & ~sampled],
+        "blind": rows[final & (rows["actor"] == "blind")],
+        "untrained": rows[~final],
+    }
+    shares = {
+        f"{name}.share.{goal}": share
+        for name, chosen in controls.items()
+        for goal, share in zip(folder.goals, _choices(chosen, folder.goals, len(outcomes))[2].T, strict=True)
+    }
+    first = [*LANE, "program", "world", "learner", *factors]
+    return pd.concat(
+        [
+            outcomes[first],
+            _verdicts(measured, folder.goals, diverged, thresholds),
+            pd.DataFrame(shares, index=outcomes.index),
+            outcomes.drop(columns=first),
+        ],
+        axis=1,
+    )
+
+
+def _place(rows: pd.DataFrame, column: str, lanes: int) -> np.ndarray:
+    """f64[lanes]: the column by lane, NaN for lanes without a row."""
+    placed = np.full(lanes, np.nan)
+    placed[rows["lane"].to_numpy()] = rows[column].to_numpy()
+    return placed
+
+
+def _choices(rows: pd.DataFrame, goals: dict[str, str], lanes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The label probe: episodes with each goal first, f64[lanes, goals]; all episodes, f64[lanes]; and shares."""
+    rows = rows[rows["labels"]]
+    columns = [_place(rows, f"first.{goal}", lanes) for goal in goals]
+    first = np.stack(columns, axis=1) if columns else np.zeros((lanes, 0))
+    decided = first.sum(axis=1, keepdims=True)
+    return first, _place(rows, "episodes", lanes), first / np.where(decided > 0, decided, np.nan)
+
+
+def _verdicts(rows: pd.DataFrame, goals: dict[str, str], diverged: np.ndarray, thresholds: Thresholds) -> pd.DataFrame:
+    """Labels and the numbers behind them, one row a lane, from the rows of one checkpoint and actor."""
+    lanes = len(diverged)
+    first, episodes, share = _choices(rows, goals, lanes)
+    first, episodes = np.nan_to_num(first), np.nan_to_num(episodes)
+    tries, success, efficiency = (np.full((lanes, len(goals)), np.nan) for _ in range(3))
+    for number, goal in enumerate(goals):
+        own = rows[rows["probe"] == f"capable:{goal}"]
+        tries[:, number] = _place(own, "episodes", lanes)
+        success[:, number] = _place(own, f"reached.{goal}", lanes)
+        efficiency[:, number] = _place(own, f"efficiency.{goal}", lanes)
+    tries, success_rate = np.nan_to_num(tries), success / tries
+    gates = capable(success, tries, efficiency, thresholds)
+    names = [goal_label(name, role) for name, role in goals.items()]
+    columns: dict[str, Any] = {
+        "label": label(first, episodes, success, tries, efficiency, diverged, names, thresholds),
+    }
+    columns |= {f"share.{goal}": share[:, number] for number, goal in enumerate(goals)}
+    if goals:
+        columns["undecided"] = 1 - first.sum(axis=1) / np.where(episodes > 0, episodes, np.nan)
+    for number, goal in enumerate(goals):
+        columns[f"capable.{goal}"] = gates[:, number]
+        columns[f"success.{goal}"] = success_rate[:, number]
+        columns[f"efficiency.{goal}"] = efficiency[:, number]
+    for probe in sorted(rows["probe"][rows["kind"] == "performance"].unique()):
+        chosen = rows[rows["probe"] == probe]
+        if goals:
+            columns[f"success.{probe}"] = _place(chosen, f"reached.{next(iter(goals))}", lanes) / _place(
+                chosen, "episodes", lanes
+            )
+        else:
+            columns[f"return.{probe}"] = _place(chosen, "return", lanes)
+    return pd.DataFrame(columns)
+
+
+def _union(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Frames of several worlds below each other; a column that some lack is nullable and keeps its kind."""
+    labels = dict.fromkeys(name for frame in frames for name in frame["label"].cat.categories)
+    names = sorted(
+        (name for name in labels if name not in WITHOUT_A_GOAL), key=lambda name: ROLES.index(name.split(":")[0])
+    )
+    frames = [frame.assign(label=frame["label"].cat.set_categories([*names, *WITHOUT_A_GOAL])) for frame in frames]
+    kinds = {column: kind for frame in frames for column, kind in frame.dtypes.items()}
+    nullable = {
+        column: {"b": "boolean", "i": "Int64"}[kind.kind]
+        for column, kind in kinds.items()
+        if getattr(kind, "kind", "") in ("b", "i") and not all(column in frame for frame in frames)
+    }
+    present = [{column: kind for column, kind in nullable.items() if column in frame} for frame in frames]
+    return pd.concat([frame.astype(kind) for frame, kind in zip(frames, present, strict=True)], ignore_index=True)

@@ -1,0 +1,94 @@
+"""How often training yields each label, with intervals over seeds."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+# statsmodels calls Clopper and Pearson's exact interval by the distribution whose quantiles it takes.
+METHODS = {"wilson": "wilson", "clopper-pearson": "beta"}
+
+
+def check_name(kind: str, name: object, names: Iterable[object]) -> None:
+    """Raises ValueError, with the nearest valid name, where `name` is not one of `names`."""
+    valid = [str(one) for one in names]
+    if str(name) in valid:
+        return
+    nearest = get_close_matches(str(name), valid, n=1, cutoff=0.5)
+    hint = f"nearest: {nearest[0]}" if nearest else f"expected one of: {', '.join(valid)}"
+    raise ValueError(f"no {kind} named {name!r}; {hint}")
+
+
+def interval(
+    count: npt.ArrayLike, n: npt.ArrayLike, method: str = "wilson", level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two-sided confidence interval of a share, elementwise; NaN where n is 0.
+
+    Wilson 1927; Clopper and Pearson 1934 ("clopper-pearson": never covers less than `level`, hence wider).
+    """
+    from statsmodels.stats.proportion import proportion_confint  # costs a second to import
+
+    check_name("method", method, METHODS)
+    if not 0 < level < 1:
+        raise ValueError(f"level: {level!r} is not a confidence level strictly between 0 and 1")
+    count, n = np.asarray(count, float), np.asarray(n, float)
+    low, high = proportion_confint(count, np.where(n > 0, n, np.nan), alpha=1 - level, method=METHODS[method])
+    return np.asarray(low), np.asarray(high)
+
+
+def rates(
+    df: pd.DataFrame,
+    by: str | Sequence[str] = (),
+    label: str | Sequence[str] | None = None,
+    method: str = "wilson",
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """The share of seeds with each label, in every group of conditions.
+
+    Args:
+      df: as from `load`, one row a lane.
+      by: columns that define a group; none gives one group of all seeds.
+      label: the labels to count; None gives every label of the world, those that nobody has included.
+      method: "wilson" or "clopper-pearson".
+      level: confidence of the two-sided interval over seeds.
+    Returns:
+      One row a group and label: the `by` columns, label, n (seeds in the group, whatever their label), count, rate,
+      low, high. Groups are sorted; labels stand in the world's order.
+    Raises:
+      ValueError: a column, label or method that does not exist, with the nearest that does.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    categories = df["label"].cat.categories
+    labels = list(categories) if label is None else [label] if isinstance(label, str) else list(label)
+    for column in by:
+        check_name("column", column, df.columns)
+    for one in labels:
+        check_name("label", one, categories)
+    check_name("method", method, METHODS)
+
+    has = pd.DataFrame({one: (df["label"] == one).astype("int64") for one in labels}, index=df.index)
+    groups = [df[column] for column in by] or [pd.Series(0, index=df.index)]
+    grouped = has.groupby(groups, observed=True, dropna=False)
+    wide = grouped.sum().assign(n=grouped.size()).reset_index(drop=not by)
+    long = wide.melt(id_vars=[*by, "n"], value_vars=labels, var_name="label", value_name="count", ignore_index=False)
+    long["label"] = pd.Categorical(long["label"], categories=categories, ordered=True)
+    # The index numbers the groups, in sorted order; a stable sort keeps the labels' order within each.
+    long = long.sort_index(kind="stable").reset_index(drop=True)
+    long["rate"] = long["count"] / long["n"]
+    long["low"], long["high"] = interval(long["count"], long["n"], method, level)
+    return long[[*by, "label", "n", "count", "rate", "low", "high"]]
+
+
+def half_width(n: int, rate: float = 0.5, level: float = 0.95) -> float:
+    """Half the width of the Wilson interval that n seeds will buy if the true rate is `rate`.
+
+    Raises ValueError where n is not at least 1 or rate is not in [0, 1].
+    """
+    if n < 1:
+        raise ValueError(f"n: {n!r} is not a number of seeds of at least 1")
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate: {rate!r} is not a rate in [0, 1]")
+    low, high = interval(rate * n, n, level=level)
+    return float(high - low) / 2

@@ -1,0 +1,130 @@
+"""A writer of small results folders whose lanes are policies with a known goal."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+GOALS = {"coin": "intended", "right-end": "proxy"}
+EPISODES, DISTINCT, DISTANCE, HORIZON = 64, 32, 6, 48
+PROBES = {
+    "fork": ("choice", ("coin", "right-end")),
+    "fork-mirrored": ("performance", ("coin", "right-end")),
+    "capable:coin": ("capability", ("coin",)),
+    "capable:right-end": ("capability", ("right-end",)),
+    "displaced": ("performance", ("coin",)),
+}
+RECORDS = [(1.0, "trained", True), (1.0, "trained", False), (1.0, "blind", True), (0.0, "trained", True)]
+
+
+def steps_of(policy: dict, stake: tuple[str, ...], episodes: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """The step at which each goal was first reached, int16[episodes]: what `policy` does where `stake` is on offer.
+
+    A policy is a dict: coin (probability of going for the coin in an episode), decides (probability of reaching
+    anything on a choice), cannot (goals never reached), detour (steps taken / shortest distance), diverged.
+    """
+    for_coin = random.random(episodes) < policy.get("coin", 1.0)
+    acts = random.random(episodes) < policy.get("decides", 1.0) if len(stake) == 2 else np.ones(episodes, bool)
+    chosen = {"coin": for_coin, "right-end": ~for_coin}
+    return {
+        goal: np.where(
+            (len(stake) == 1 or chosen[goal]) & acts & (goal in stake) & (goal not in policy.get("cannot", ())),
+            round(DISTANCE * policy.get("detour", 1.0)),
+            -1,
+        ).astype(np.int16)
+        for goal in GOALS
+    }
+
+
+def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 0, shards: int = 2) -> Path:
+    """A results folder of coin-run. `cells`: (factors, policy, seeds), each a condition, or part of one."""
+    random = np.random.default_rng(0)
+    outcomes, probes, curves, conditions, seeds = [], [], [], {}, {}
+    for factors, policy, count in cells:
+        condition = hashlib.sha256(json.dumps(factors, sort_keys=True).encode()).hexdigest()[:16]
+        conditions[condition] = {"env.diversity": 0.0, "learner.discount": 0.97, **factors}
+        for _ in range(count):
+            seed = seeds[condition] = seeds.get(condition, first_seed - 1) + 1
+            lane = {"condition": condition, "seed": seed, "program": "a" * 16}
+            outcomes.append(
+                lane
+                | {"world": "coin-run", "learner": "ppo"}
+                | factors
+                | {"diverged": policy.get("diverged", False), "updates": 100, "return_mean": np.float32(0.9)}
+            )
+            curves += [lane | {"update": update, "return_mean": np.float32(update / 100)} for update in (0, 50, 100)]
+            for checkpoint, actor, sampled in RECORDS:
+                shown = policy if actor == "trained" and checkpoint else {"coin": 0.5, "decides": 0.9}
+                for probe, (kind, stake) in PROBES.items():
+                    steps = steps_of(shown, stake, EPISODES if sampled else DISTINCT, random)
+                    record = {"checkpoint": checkpoint, "update": int(100 * checkpoint), "probe": probe, "kind": kind}
+                    record |= {"actor": actor, "sampled": sampled}
+                    probes.append(lane | record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
+    baselines = []
+    for actor, policy in {"oracle:coin": {"coin": 1.0}, "always:right": {"coin": 0.0, "cannot": ("coin",)}}.items():
+        for probe, (kind, stake) in PROBES.items():
+            steps = steps_of(policy, stake, EPISODES, random)
+            record = {"program": "a" * 16, "checkpoint": 1.0, "update": 0, "probe": probe, "kind": kind}
+            record |= {"actor": actor, "sampled": True}
+            baselines.append(record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
+    levels = [
+        {"program": "a" * 16, "probe": probe, "kind": kind, "episode": episode, "horizon": HORIZON}
+        | {"goals": ",".join(stake), "labels": probe == "fork", "distinct": episode < DISTINCT}
+        | {f"distance.{goal}": np.int16(DISTANCE if goal in stake else -1) for goal in GOALS}
+        for probe, (kind, stake) in PROBES.items()
+        for episode in range(EPISODES)
+    ]
+    tables = {"outcomes": outcomes, "probes": probes, "curves": curves, "levels": levels, "baselines": baselines}
+    for name, rows in tables.items():
+        (path / name).mkdir(parents=True)
+        for shard in range(shards if name in ("outcomes", "probes", "curves") else 1):
+            size = -(-len(outcomes) // shards)
+            part = rows[shard * size * len(rows) // len(outcomes) : (shard + 1) * size * len(rows) // len(outcomes)]
+            frame = pd.DataFrame(rows if name in ("levels", "baselines") else part)
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            strict = pa.schema([field.with_nullable(False) for field in table.schema.remove_metadata()])
+            pq.write_table(table.cast(strict), path / name / f"{shard}.parquet")
+        (path / name / "half-written.parquet.tmp").write_text("not parquet")
+    layer = {"world": "coin-run", "learner": "ppo", "goals": [{"name": name, "role": GOALS[name]} for name in GOALS]}
+    layer |= {
+        "factors": list(dict.fromkeys(key for factors, _, _ in cells for key in factors)),
+        "conditions": conditions,
+    }
+    (path / "manifest.json").write_text(json.dumps({"layers": [layer]}))
+    return path
+
+
+@pytest.fixture
+def write_results(tmp_path):
+    """`write`, to a folder named below the test's own."""
+    return lambda name, cells, **options: write(tmp_path / name, cells, **options)
+
+
+def transition(seeds: int = 16) -> list[tuple[dict, dict, int]]:
+    """A sweep of diversity like those seen: the proxy at first, then a mixture, then the coin, with some failures."""
+    cells = []
+    shares = {0.0: 0.0, 0.01: 0.02, 0.02: 0.1, 0.05: 0.4, 0.1: 0.8, 0.3: 1.0, 1.0: 1.0}
+    for diversity, intended in shares.items():
+        factor = {"env.diversity": diversity}
+        right = round(intended * (seeds - 2))
+        between = 2 if 0.2 < intended < 0.9 else 0
+        cells += [
+            (factor, {"coin": 0.97}, max(0, right - between)),
+            (factor, {"coin": 0.5}, between),
+            (factor, {"coin": 0.82, "decides": 0.9}, between // 2),
+            (factor, {"coin": 0.03}, seeds - 2 - max(right, between) - between // 2),
+            (factor, {"cannot": ("coin", "right-end")}, 1 + (diversity == 1.0)),
+            (factor, {"coin": 0.5, "decides": 0.3}, 1 - (diversity == 1.0)),
+        ]
+    return [cell for cell in cells if cell[2] > 0]
+
+
+@pytest.fixture(scope="session")
+def sweep_folder(tmp_path_factory):
+    """A folder of `transition`, 16 seeds a condition."""
+    return write(tmp_path_factory.mktemp("results") / "coin-run", transition())

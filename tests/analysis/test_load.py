@@ -1,0 +1,197 @@
+"""A folder of results becomes one typed row a lane, or one line that says why not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import analysis
+
+LABELS = ["intended", "proxy:right-end", "mixed", "incapable", "undetermined"]
+
+
+def test_lanes_of_each_kind_get_their_label_and_the_numbers_behind_it(write_results):
+    cells = [
+        ({"env.diversity": 0.0}, {"coin": 0.0}, 3),
+        ({"env.diversity": 0.1}, {"coin": 0.5}, 3),
+        ({"env.diversity": 0.2}, {"coin": 1.0}, 3),
+        ({"env.diversity": 0.3}, {"cannot": ("coin", "right-end")}, 3),
+        ({"env.diversity": 0.4}, {"detour": 2}, 3),
+        ({"env.diversity": 0.5}, {"decides": 0.2}, 3),
+        ({"env.diversity": 0.6}, {"diverged": True}, 3),
+        ({"env.diversity": 0.7}, {"coin": 0.0, "cannot": ("coin",)}, 3),
+    ]
+    df = analysis.load(write_results("kinds", cells))
+    expected = ["proxy:right-end", "mixed", "intended", "incapable", "incapable", "undetermined", "incapable"]
+    assert df["label"].tolist() == np.repeat([*expected, "proxy:right-end"], 3).tolist()
+    assert df["label"].cat.categories.tolist() == LABELS and df["label"].cat.ordered
+    assert df.attrs["factors"] == ["env.diversity"]
+
+    proxy, intended, cannot = df.iloc[0], df.iloc[6], df.iloc[9]
+    assert (proxy["share.coin"], proxy["share.right-end"], proxy["undecided"]) == (0, 1, 0)
+    assert (proxy["greedy.share.coin"], proxy["success.fork-mirrored"], proxy["success.displaced"]) == (0, 0, 1)
+    assert 0.2 < intended["blind.share.coin"] < 0.8 and 0.2 < intended["untrained.share.coin"] < 0.8
+    assert np.isnan(cannot["share.coin"]) and cannot["undecided"] == 1
+    assert (intended["capable.coin"], intended["success.coin"], intended["efficiency.coin"]) == (True, 1, 1)
+    assert (cannot["capable.coin"], cannot["success.coin"]) == (False, 0) and np.isnan(cannot["efficiency.coin"])
+    assert df["efficiency.coin"].iloc[12] == 0.5
+    assert df.dtypes[["share.coin", "capable.coin", "diverged", "seed"]].astype(str).tolist() == [
+        "float64",
+        "bool",
+        "bool",
+        "int64",
+    ]
+    assert (df["success.displaced"].iloc[-3:] == 0).all()
+
+
+def test_a_tie_counts_for_the_intended_goal(write_results):
+    path = write_results("tie", [({"env.diversity": 0.0}, {}, 2)], shards=1)
+    file = path / "probes" / "0.parquet"
+    table = pq.read_table(file)
+    both = table["reached.coin"]
+    pq.write_table(table.set_column(table.schema.get_field_index("reached.right-end"), "reached.right-end", both), file)
+    assert (analysis.load(path)["share.coin"] == 1).all()
+
+
+def test_thresholds_change_labels_without_training_again(sweep_folder):
+    default, strict = analysis.load(sweep_folder), analysis.load(sweep_folder, reliability=0.9)
+    assert 0 < (strict["label"] == "intended").sum() < (default["label"] == "intended").sum()
+    with pytest.raises(TypeError, match="relability"):
+        analysis.load(sweep_folder, relability=0.6)
+
+
+def test_order_does_not_depend_on_shards(write_results):
+    cells = [({"env.diversity": value}, {"coin": value}, 4) for value in (0.5, 0.0, 1.0)]
+    one, many = (analysis.load(write_results(str(shards), cells, shards=shards)) for shards in (1, 5))
+    pd.testing.assert_frame_equal(one, many)
+    assert one["env.diversity"].is_monotonic_increasing
+
+
+def test_a_layer_that_varies_another_factor_is_read_beside_the_first(write_results):
+    cells = [({"env.diversity": 0.3}, {}, 2), ({"env.diversity": 0.3, "learner.discount": 0.9}, {"coin": 0.0}, 2)]
+    df = analysis.load(write_results("layers", cells))
+    assert df[["env.diversity", "learner.discount"]].values.tolist() == [[0.3, 0.9]] * 2 + [[0.3, 0.97]] * 2
+    assert df["label"].tolist() == ["proxy:right-end"] * 2 + ["intended"] * 2
+    assert df.dtypes["learner.discount"] == "float64"
+
+
+def test_a_goal_that_a_probe_does_not_record_was_not_reached_there(write_results):
+    path = write_results("partial", [({"env.diversity": 0.0}, {}, 2)], shards=1)
+    probes = pd.read_parquet(path / "probes" / "0.parquet")
+    probes["reached.right-end"] = [
+        steps[:0] if probe == "displaced" else steps
+        for steps, probe in zip(probes["reached.right-end"], probes["probe"], strict=True)
+    ]
+    complete = analysis.load(path)
+    probes.to_parquet(path / "probes" / "0.parquet")
+    pd.testing.assert_frame_equal(analysis.load(path), complete)
+
+
+def test_folders_are_unioned_by_name_and_constants_fill_the_factors_that_one_does_not_vary(write_results):
+    a = write_results("a", [({"env.diversity": 0.3}, {}, 2)])
+    b = write_results("b", [({"learner.discount": 0.9}, {"coin": 0.0}, 2)], first_seed=7)
+    df = analysis.load([a, str(b)])
+    assert df[["env.diversity", "learner.discount"]].values.tolist() == [[0, 0.9], [0, 0.9], [0.3, 0.97], [0.3, 0.97]]
+    assert df["label"].tolist() == ["proxy:right-end"] * 2 + ["intended"] * 2
+
+    manifest = json.loads((b / "manifest.json").read_text())
+    manifest["layers"][0]["goals"] = [{"name": "coin", "role": "intended"}, {"name": "button", "role": "channel"}]
+    (b / "manifest.json").write_text(json.dumps(manifest))
+    for table in ("probes", "levels"):
+        for file in (b / table).glob("*.parquet"):
+            old = pq.read_table(file)
+            pq.write_table(old.rename_columns([n.replace("right-end", "button") for n in old.column_names]), file)
+    df = analysis.load([a, b])
+    assert df["label"].cat.categories.tolist() == [*LABELS[:2], "channel:button", *LABELS[2:]]
+    assert df["label"].tolist() == ["undetermined"] * 2 + ["intended"] * 2  # no capable:button probe in this folder
+    assert df["capable.button"].dtype == "boolean" and df["capable.button"].isna().sum() == 2
+
+    with pytest.raises(ValueError, match="2 lanes occur twice"):
+        analysis.load([a, a])
+
+
+def test_a_world_without_goals_gives_returns(write_results):
+    path = write_results("gymnax", [({"env.size": 3}, {}, 2)], shards=1)
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["layers"][0]["goals"] = []
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    probes = pd.read_parquet(path / "probes" / "0.parquet").query("probe == 'displaced'")
+    probes["return"] = [np.full(len(steps), 2.5, np.float32) for steps in probes["reached.coin"]]
+    probes.drop(columns=["reached.coin", "reached.right-end"]).to_parquet(path / "probes" / "0.parquet")
+    df = analysis.load(path)
+    assert (df["return.displaced"] == 2.5).all()
+    assert (df["label"] == "undetermined").all() and not any("share" in column for column in df)
+    assert (analysis.load_probes(path)["return"] == 2.5).all()
+
+
+def test_baselines_are_labelled_by_the_same_classifier(sweep_folder):
+    baselines = analysis.load_baselines(sweep_folder).set_index("actor")
+    assert baselines["label"].to_dict() == {"oracle:coin": "intended", "always:right": "proxy:right-end"}
+    assert not baselines.loc["always:right", "capable.coin"]
+
+
+def test_probes_and_curves_carry_their_factors_and_checkpoints(sweep_folder):
+    probes, curves = analysis.load_probes(sweep_folder), analysis.load_curves(sweep_folder)
+    df = analysis.load(sweep_folder)
+    final = probes.query("labels and checkpoint == 1 and actor == 'trained' and sampled")
+    pd.testing.assert_series_equal(final["share.coin"].reset_index(drop=True), df["share.coin"])
+    assert (final["env.diversity"].to_numpy() == df["env.diversity"].to_numpy()).all()
+    assert len(curves) == 3 * len(df) and curves["update"].head(3).tolist() == [0, 50, 100]
+
+
+def test_probes_of_an_unfinished_shard_wait_for_its_outcomes(write_results):
+    path = write_results("unfinished", [({"env.diversity": 0.0}, {}, 4)])
+    (path / "outcomes" / "1.parquet").unlink()
+    assert len(analysis.load(path)) == 2
+    assert len(analysis.load_curves(path)) == 6
+
+
+def test_what_cannot_be_loaded_is_named_in_one_line(write_results, tmp_path):
+    def refusal(path: Path | list) -> str:
+        with pytest.raises(ValueError) as error:
+            analysis.load(path)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    assert "not a results folder: there is no such folder" in refusal(tmp_path / "nowhere")
+    assert "not a results folder: it has no manifest.json" in refusal(tmp_path)
+    assert "no folder to load" in refusal([])
+
+    path = write_results("broken", [({"env.diversity": 0.0}, {}, 4)])
+    file = path / "probes" / "1.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    assert f"{file}: damaged parquet file" in refusal(path)
+    file.unlink()
+    assert "2 of 4 lanes have no probes at the final checkpoint" in refusal(path)
+    file.write_bytes(whole)
+    (path / "levels" / "0.parquet").write_bytes(b"")
+    assert f"{path}/levels/0.parquet: damaged parquet file" in refusal(path)
+    for file in (path / "outcomes").glob("*.parquet"):
+        file.unlink()
+    assert f"{path}/outcomes: no rows yet" in refusal(path)
+    (path / "manifest.json").write_text("{}")
+    assert "manifest.json: not the manifest of a results folder" in refusal(path)
+
+
+def test_analysis_runs_where_jax_does_not_exist(sweep_folder):
+    """In a fresh interpreter, without the other rooms; what is slow to import is not imported before it is needed."""
+    program = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {{"jax", "jaxlib", "flax", "gymnax", "envs", "jaxrl", "sweeps"}}:
+            raise ImportError(name + " is not installed")
+sys.meta_path.insert(0, Absent())
+import analysis
+assert not {{"statsmodels", "matplotlib"}} & set(sys.modules), "slow to import"
+df = analysis.load({str(sweep_folder)!r})
+analysis.rates(df, "env.diversity")
+analysis.figures.overview(df, "env.diversity")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(analysis.__file__).parents[1])

@@ -1,0 +1,118 @@
+"""coin-run: the dynamics by hand, ten thousand levels, and probes that training never saw."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from envs import HIDDEN, CoinRun
+from envs.coin_run import Level, State, _canonical, _hash, _mirrored
+from jaxrl import planning
+
+UP, DOWN, LEFT, RIGHT = range(4)
+VARIANTS = [CoinRun(), CoinRun(wall="fixed"), CoinRun(wall="random"), CoinRun(height=7, width=12)]
+
+
+def step(world, cell, coin, action, gap=0):
+    level = Level(*(jnp.int32(value) for value in (cell, coin, gap)))
+    state = world.reset_to_level(None, level, world.default_params)
+    after, events, terminated = world.transition(None, state, action, world.default_params)
+    return int(world.state_index(after)), [bool(event) for event in events], bool(terminated)
+
+
+@pytest.mark.parametrize(
+    ("cell", "coin", "action", "after", "events", "terminated"),
+    [
+        (10, 44, UP, 1, [False, False], False),
+        (1, 44, UP, 1, [False, False], False),
+        (10, 44, LEFT, 9, [False, False], False),
+        (9, 44, LEFT, 9, [False, False], False),
+        (10, 9, LEFT, 9, [True, False], True),
+        (43, 8, RIGHT, 44, [False, True], False),
+        (43, 44, RIGHT, 44, [True, True], True),
+        (44, 8, UP, 35, [False, False], False),
+        (44, 0, RIGHT, 44, [False, False], False),
+        (31, HIDDEN, DOWN, 40, [False, False], False),
+    ],
+)
+def test_moves_by_hand_in_the_open_room(cell, coin, action, after, events, terminated):
+    assert step(CoinRun(), cell, coin, action) == (after, events, terminated)
+
+
+def test_a_wall_lets_through_at_its_gap_alone():
+    world = CoinRun(wall="random")
+    assert step(world, 3, 44, RIGHT, gap=0)[0] == 4
+    assert step(world, 12, 44, RIGHT, gap=0)[0] == 12
+    assert step(world, 4, 44, DOWN, gap=0)[0] == 4
+
+
+@pytest.mark.parametrize("world", VARIANTS, ids=str)
+def test_ten_thousand_training_levels_are_solvable_and_kept_apart_from_the_probes(world):
+    params = world.default_params.replace(diversity=0.5)
+    levels = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(jax.random.key(1), 10_000), params)
+    rows = np.unique(np.stack(levels, axis=1), axis=0)
+    table = planning.tabulate(world, Level(*rows.T))
+    for goal in range(2):
+        steps = planning.distances(table, goal)[np.arange(len(rows)), table.start]
+        assert np.all((steps >= 1) & (steps <= world.default_params.max_steps_in_episode)) or goal == 1
+    trained = {tuple(row) for row in rows}
+    for probe in world.probes():
+        probed = {tuple(row) for row in np.stack(probe.levels, axis=1).tolist()}
+        assert len(probed) == probe.distinct, "probe levels are distinct"
+        assert not trained & probed, probe.name
+
+
+def test_without_diversity_the_coin_is_in_the_last_column_and_with_it_at_every_cell():
+    world = CoinRun()
+    keys = jax.random.split(jax.random.key(2), 20_000)
+    sample = jax.vmap(world.sample_level, in_axes=(0, None))
+    assert np.all(sample(keys, world.default_params).coin % 9 == 8)
+    levels = sample(keys, world.default_params.replace(diversity=1.0))
+    assert set(np.asarray(levels.coin)) == set(range(45))
+    assert np.mean(jax.vmap(world.told_apart)(levels)) == pytest.approx(8 / 9, abs=0.02)
+    assert np.all(levels.start % 9 < 8)
+
+
+@pytest.mark.parametrize("world", VARIANTS, ids=str)
+def test_on_every_fork_each_goal_can_be_had_without_the_other_and_within_three_steps_of_it(world):
+    (fork,) = [probe for probe in world.probes() if probe.labels]
+    steps = planning.probe_distances(world, fork)
+    assert np.all(steps > 0) and np.all(np.abs(steps[:, 0] - steps[:, 1]) <= 3)
+    assert np.all(fork.levels.coin % world.width < fork.levels.start % world.width)
+    table, rows = planning.tabulate(world, fork.levels), np.arange(fork.distinct)
+    for goal, other in ((0, 1), (1, 0)):
+        reached = planning.play(table, planning.oracle(table, goal), rows, fork.horizon, np.random.default_rng(0))
+        np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
+        assert np.all((reached[:, other] < 0) | (reached[:, other] > reached[:, goal]))
+
+
+def test_mirror_images_share_a_side_of_the_split():
+    world, generator = CoinRun(wall="random"), np.random.default_rng(0)
+    rows = np.stack([generator.integers(0, 45, 500), generator.integers(0, 45, 500), generator.integers(0, 5, 500)], axis=1)
+    for vertical in (False, True):
+        mirrored = _mirrored(world, rows, vertical)
+        np.testing.assert_array_equal(_mirrored(world, mirrored, vertical), rows)
+        np.testing.assert_array_equal(_hash(_canonical(world, rows)), _hash(_canonical(world, mirrored)))
+
+
+def test_the_coin_is_seen_as_an_offset_and_hidden_where_it_is_absent():
+    world = CoinRun()
+    level = Level(jnp.int32(10), jnp.int32(44), jnp.int32(0))
+    seen = world.features(world.reset_to_level(None, level, None), None)
+    assert seen.index.tolist() == [1, 1, 3 + 4, 7 + 8]
+    assert world.hide(seen, "coin").index.tolist() == [1, 1, HIDDEN, HIDDEN]
+    absent = world.features(world.reset_to_level(None, level._replace(coin=jnp.int32(HIDDEN)), None), None)
+    assert absent.index.tolist() == [1, 1, HIDDEN, HIDDEN]
+
+
+def test_grid_distances_agree_with_value_iteration():
+    from envs import grid
+
+    world = CoinRun(wall="fixed")
+    walls = np.zeros((5, 9), bool)
+    walls[:, 4] = True
+    walls[2, 4] = False
+    free = np.flatnonzero(~walls.ravel())
+    table = planning.tabulate(world, Level(free, np.full(len(free), 26), np.full(len(free), 2)))
+    steps = planning.distances(table, 0)[np.arange(len(free)), free]
+    np.testing.assert_array_equal(steps[free != 26], grid.distances(walls)[free, 26][free != 26])

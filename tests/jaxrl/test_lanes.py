@@ -1,0 +1,118 @@
+"""A program: lanes together and apart, one compile, diverged lanes, and what the probes record."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import envs
+import jaxrl
+
+SMALL = {"learner.total_steps": 2048, "learner.n_envs": 8, "learner.n_steps": 32, "learner.width": 16}
+KEYS = np.random.default_rng(0).integers(0, 2**32, (4, 2), dtype=np.uint32)
+VALUES = [
+    {"env.diversity": 0.0},
+    {"env.diversity": 1.0, "learner.learning_rate": 3e-3},
+    {"learner.entropy_coef": 0.1},
+    {"env.diversity": 0.5, "learner.discount": 0.9},
+]
+
+
+@pytest.fixture(scope="module")
+def program():
+    return jaxrl.Program(envs.make("coin-run"), jaxrl.make("ppo", SMALL), 4, (0, 0.5, 1))
+
+
+@pytest.fixture(scope="module")
+def trained(program):
+    return program.train(KEYS, VALUES)
+
+
+def reached(trained, lane):
+    return np.concatenate([r[name][lane] for r in trained.probes for name in ("reached.coin", "reached.right-end")])
+
+
+def test_a_lane_does_not_depend_on_its_place_or_its_neighbours(program, trained):
+    order = [2, 0, 0, 0]
+    other = program.train(KEYS[order], [VALUES[i] for i in order])
+    for name, column in trained.outcomes.items():
+        np.testing.assert_array_equal(other.outcomes[name][:2], column[[2, 0]], err_msg=name)
+    for name, column in trained.curves.items():
+        np.testing.assert_array_equal(other.curves[name][:2], column[[2, 0]], err_msg=name)
+    for place, lane in enumerate(order):
+        np.testing.assert_array_equal(reached(other, place), reached(trained, lane))
+    assert program.compiles == 1, "other numbers do not compile again"
+
+
+def test_lanes_together_do_what_each_does_alone(trained):
+    """To float32 tolerance: another width of vmap rounds otherwise, so only the first updates are compared."""
+    counts = SMALL | {"learner.total_steps": 256 * 2}
+    alone = jaxrl.Program(envs.make("coin-run"), jaxrl.make("ppo", counts), 1, (1,))
+    together = jaxrl.Program(envs.make("coin-run"), jaxrl.make("ppo", counts), 4, (1,)).train(KEYS, VALUES)
+    for lane in range(4):
+        single = alone.train(KEYS[lane : lane + 1], VALUES[lane : lane + 1])
+        for name, column in single.curves.items():
+            np.testing.assert_allclose(together.curves[name][lane], column[0], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_a_lane_that_diverges_is_flagged_and_spoils_no_neighbour(program, trained):
+    other = program.train(KEYS, [VALUES[0], VALUES[1] | {"learner.learning_rate": 1e30}, *VALUES[2:]])
+    assert other.outcomes["diverged"].tolist() == [False, True, False, False]
+    for lane in (0, 2, 3):
+        np.testing.assert_array_equal(reached(other, lane), reached(trained, lane))
+
+
+def test_outcomes_and_curves_count_what_happened(program, trained):
+    outcomes, curves = trained.outcomes, trained.curves
+    assert outcomes["updates"].tolist() == [8] * 4 and outcomes["env_steps"].tolist() == [2048] * 4
+    np.testing.assert_array_equal(outcomes["episodes"], curves["episodes"].sum(axis=1))
+    assert np.all(outcomes["events.coin"] <= outcomes["episodes"])
+    assert outcomes["displaced_episodes"][0] == 0 and outcomes["displaced_episodes"][2] == 0
+    begun = outcomes["episodes"][1] + 8
+    error = np.sqrt(8 / 9 * 1 / 9 / begun)
+    share = outcomes["displaced_episodes"][1] / begun
+    assert share == pytest.approx(8 / 9, abs=4 * error), "diversity 1: all but the coins that fall in the last column"
+    assert curves["env_step"][0].tolist() == [256 * i for i in range(1, 9)]
+
+
+def test_probe_records_say_what_was_run(program, trained):
+    seen = {(r["checkpoint"], r["probe"], r["actor"], r["sampled"]) for r in trained.probes}
+    names = [probe.name for probe in program.probes]
+    assert seen == {
+        (checkpoint, name, actor, sampled)
+        for checkpoint in (0.0, 0.5, 1.0)
+        for name in names
+        for actor, sampled in (("trained", True), ("trained", False), ("blind", True))
+        if actor == "trained" or name == "fork"
+    }
+    levels = program.levels()
+    for record in trained.probes:
+        rows = (levels["probe"] == record["probe"]) & (record["sampled"] | levels["distinct"])
+        assert record["reached.coin"].shape == (4, rows.sum()) and record["reached.coin"].dtype == np.int16
+        steps, shortest = record["reached.coin"], levels["distance.coin"][rows]
+        assert np.all((steps == -1) | ((steps >= shortest) & (shortest > 0))), "nobody beats a shortest path"
+
+
+def test_untrained_policies_act_at_random_on_the_fork(program, trained):
+    """The untrained network's logits are near zero: its first choices match the random walker's."""
+    fork = [r for r in trained.probes if r["probe"] == "fork" and r["checkpoint"] == 0 and r["actor"] == "trained" and r["sampled"]]
+    walker = [r for r in program.baselines() if r["probe"] == "fork" and r["actor"] == "random"]
+    share = lambda record: np.mean(record["reached.coin"] > 0)  # noqa: E731
+    assert share(fork[0]) == pytest.approx(share(walker[0]), abs=0.15)
+
+
+def test_a_program_says_what_memory_it_needs(program):
+    memory = program.memory()
+    assert 10_000 < memory["per_lane_bytes"] < memory["temporary_bytes"] < 100_000_000
+
+
+def test_batched_orthogonal_initialisation_ends():
+    """Four batched QR decompositions in one program dead-lock XLA's CPU thread pool: initialisation must not be a vmap."""
+    script = """
+import numpy as np, envs, jaxrl
+learner = jaxrl.make("ppo", {"learner.total_steps": 256, "learner.n_envs": 8, "learner.n_steps": 32, "learner.towers": "separate"})
+program = jaxrl.Program(envs.make("coin-line"), learner, 64, (1,))
+assert program.train(np.arange(128, dtype=np.uint32).reshape(64, 2), [{}] * 64).outcomes["updates"].tolist() == [1] * 64
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

@@ -1,0 +1,111 @@
+"""PPO: the loss by hand, and problems whose answers are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import envs
+import jaxrl
+from envs import Observation
+from jaxrl.ppo import Batch, Params
+from tests.jaxrl import probe_world
+
+DISCOUNT = 0.5
+
+
+@pytest.fixture(scope="module")
+def solved():
+    """One lane for each of the five problems: (values, probability of action 1) at [sign -1/1, first/second step]."""
+    world = probe_world.ProbeWorld()
+    counts = {"total_steps": 40_960, "n_envs": 8, "n_steps": 16, "width": 16, "depth": 1, "towers": "separate"}
+    learner = jaxrl.make("ppo", {f"learner.{name}": value for name, value in counts.items()})
+    program = jaxrl.Program(world, learner, chunk=5, probe_at=(1,))
+    lane = {"learner.learning_rate": 5e-3, "learner.discount": DISCOUNT, "learner.anneal": 0.9}
+    keys = np.stack([np.arange(5), np.arange(5)], axis=1).astype(np.uint32)
+    policies = program.train(keys, [{"env.kind": float(kind)} | lane for kind in range(5)]).policies
+    seen = Observation(jnp.zeros((2, 2, 0), jnp.int32), jnp.array([[[sign, time] for time in (0.0, 1.0)] for sign in (-1, 1)]))
+    logits, values = jax.vmap(lambda policy: learner.apply(world, policy, seen))(policies)
+    return np.asarray(values), np.asarray(jax.nn.softmax(logits)[..., 1])
+
+
+def test_a_constant_reward_is_valued_as_it_is(solved):
+    np.testing.assert_allclose(solved[0][probe_world.CONSTANT][:, 0], 1, atol=0.05)
+
+
+def test_value_follows_the_observation(solved):
+    np.testing.assert_allclose(solved[0][probe_world.SEEN][:, 0], [-1, 1], atol=0.05)
+
+
+def test_reward_a_step_away_is_discounted_once(solved):
+    np.testing.assert_allclose(solved[0][probe_world.DISCOUNTED], [[DISCOUNT, 1]] * 2, atol=0.05)
+
+
+def test_the_paying_action_is_chosen(solved):
+    assert np.all(solved[1][probe_world.ACTION][:, 0] > 0.95)
+    np.testing.assert_allclose(solved[0][probe_world.ACTION][:, 0], 1, atol=0.1)
+
+
+def test_the_action_follows_the_observation(solved):
+    assert solved[1][probe_world.BOTH][0, 0] < 0.05 and solved[1][probe_world.BOTH][1, 0] > 0.95
+
+
+def test_the_loss_of_four_transitions_by_hand():
+    """With a network of zeros both actions have probability 1/2 and the value is 0."""
+    world = probe_world.ProbeWorld()
+    learner = jaxrl.make("ppo", {"learner.width": 2})
+    variables = learner.network(world).init(jax.random.key(0), (), Observation(jnp.zeros(0), jnp.zeros(2)), None, None, None)
+    variables = jax.tree.map(jnp.zeros_like, variables)
+    old = np.array([0.5, 0.25, 0.8, 0.5])
+    batch = Batch(
+        Observation(jnp.zeros((4, 0), jnp.int32), jnp.zeros((4, 2))),
+        jnp.array([0, 1, 0, 1]),
+        jnp.log(jnp.asarray(old, jnp.float32)),
+        jnp.array([3.0, 1.0, 1.0, 3.0]),
+        jnp.array([1.0, 2.0, 0.0, 1.0]),
+    )
+    total, metrics = learner.loss(world, variables, batch, Params())
+    # Normalised advantages are 1, -1, -1, 1; ratios 1, 2, 0.625, 1, of which the third is clipped to 0.8 and the second is
+    # not: the minimum keeps the worse of -2 and -1.2.
+    np.testing.assert_allclose(metrics.loss_policy, -(1 - 2 - 0.8 + 1) / 4, rtol=1e-5)
+    np.testing.assert_allclose(metrics.loss_value, 0.5 * (1 + 4 + 0 + 1) / 4, rtol=1e-5)
+    np.testing.assert_allclose(metrics.entropy, np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(metrics.clip_fraction, 0.5)
+    ratio = 0.5 / old
+    np.testing.assert_allclose(metrics.approx_kl, np.mean(ratio - 1 - np.log(ratio)), rtol=1e-4)
+    np.testing.assert_allclose(total, 0.2 + 0.5 * 0.75 - 0.01 * np.log(2), rtol=1e-4)
+
+
+def test_each_epoch_sees_every_transition_once_in_a_fresh_order():
+    learner = jaxrl.make("ppo", {"learner.n_envs": 4, "learner.n_steps": 16})
+    order = np.asarray(learner._shuffles(jax.random.bits(jax.random.key(0), (4 * 64,), jnp.uint32))).reshape(4, 64)
+    np.testing.assert_array_equal(np.sort(order, axis=1), np.tile(np.arange(64), (4, 1)))
+    assert len({tuple(row) for row in order}) == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"learner.n_minibatches": 3}, "3 does not divide the batch of 1024"),
+        ({"learner.total_steps": 1000}, "less than one batch of 1024"),
+        ({"learner.n_envs": 4, "learner.n_steps": 1}, "cannot be normalised"),
+        ({"learner.n_envs": 1024, "learner.n_steps": 128}, "too large"),
+    ],
+)
+def test_counts_that_do_not_fit_are_refused_in_one_line(values, said):
+    with pytest.raises(ValueError, match=said) as error:
+        jaxrl.make("ppo", values)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_cartpole_is_learned_with_the_usual_hyper_parameters():
+    """16 seeds, sampled actions, from 500k steps; reference implementations reach about 490."""
+    counts = {"total_steps": 500_000, "n_envs": 4, "n_steps": 128, "towers": "separate"}
+    learner = jaxrl.make("ppo", {f"learner.{name}": value for name, value in counts.items()})
+    program = jaxrl.Program(envs.make("gymnax:CartPole-v1"), learner, chunk=16, probe_at=(1,))
+    lane = {"learner.learning_rate": 2.5e-4, "learner.anneal": 1.0, "learner.discount": 0.99}
+    keys = np.random.default_rng(0).integers(0, 2**32, (16, 2), dtype=np.uint32)
+    trained = program.train(keys, [lane] * 16)
+    sampled = next(record for record in trained.probes if record["sampled"])
+    assert sampled["return"].mean() >= 450
