@@ -37,7 +37,9 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
     if name not in WORLDS:
         return GymnaxWorld(name.removeprefix(_GYMNAX))
     cls, values = WORLDS[name], values or {}
-    static = {field.name: values[f"env.{field.name}"] for field in dataclasses.fields(cls) if f"env.{field.name}" in values}
+    static = {
+        field.name: values[f"env.{field.name}"] for field in dataclasses.fields(cls) if f"env.{field.name}" in values
+    }
     return cls(**static)
 
 
@@ -48,6 +50,6 @@ def _known(name: str) -> None:
 
 
 __all__ = [
-    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Goal", "GymnaxWorld", "Observation", "Params", "Probe", "Setting", "World",
-    "dense", "make", "names", "settings",
+    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Goal", "GymnaxWorld", "Observation", "Params", "Probe", "Setting",
+    "World", "dense", "make", "names", "settings",
 ]  # fmt: skip

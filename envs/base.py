@@ -28,12 +28,12 @@ class Goal(NamedTuple):
 class Observation(NamedTuple):
     """What a policy sees.
 
-    index: i32[k], the k-th below the world's k-th cardinality, or `HIDDEN`; each stands for a one-hot vector.
+    indices: i32[k], the k-th below the world's k-th cardinality, or `HIDDEN`; each stands for a one-hot vector.
     vector: f32[m], numbers that have no natural index.
     """
 
-    index: jax.Array
-    vector: jax.Array
+    indices: Any
+    vector: Any
 
 
 @struct.dataclass
@@ -78,7 +78,7 @@ class World(Environment, abc.ABC):
 
     version: ClassVar[int] = 1
     """Raised when the meaning of the world changes: it is part of every condition's id."""
-    Params: ClassVar[type] = Params
+    Params: ClassVar[Any] = Params
     goals: ClassVar[tuple[Goal, ...]] = ()
     action_names: ClassVar[tuple[str, ...]] = ()
     stochastic: ClassVar[bool] = False
@@ -103,7 +103,9 @@ class World(Environment, abc.ABC):
         """The state in which an episode on `level` begins."""
 
     @abc.abstractmethod
-    def transition(self, key: jax.Array, state: Any, action: jax.Array, params: Any) -> tuple[Any, jax.Array, jax.Array]:
+    def transition(
+        self, key: jax.Array, state: Any, action: jax.Array, params: Any
+    ) -> tuple[Any, jax.Array, jax.Array]:
         """Returns the next state, events bool[goals] and terminated bool[]."""
 
     @abc.abstractmethod
@@ -190,7 +192,11 @@ class World(Environment, abc.ABC):
         """Every `env.*` and `reward.*` key of this world."""
         rewards = {
             f"reward.{goal.name}": Setting(
-                f"reward.{goal.name}", float, float(goal.role == "intended"), False, doc=f"Reward for reaching {goal.name}."
+                f"reward.{goal.name}",
+                float,
+                float(goal.role == "intended"),
+                False,
+                doc=f"Reward for reaching {goal.name}.",
             )
             for goal in cls.goals
         }
@@ -211,7 +217,7 @@ class World(Environment, abc.ABC):
 
 def dense(observation: Observation, cardinalities: tuple[int, ...]) -> jax.Array:
     """f32[sum(cardinalities) + m], one-hot vectors (all zero where hidden) and then the plain numbers."""
-    hot = [jax.nn.one_hot(observation.index[..., i], size) for i, size in enumerate(cardinalities)]
+    hot = [jax.nn.one_hot(observation.indices[..., i], size) for i, size in enumerate(cardinalities)]
     return jnp.concatenate([*hot, observation.vector.astype(jnp.float32)], axis=-1)
 
 

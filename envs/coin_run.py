@@ -21,11 +21,11 @@ HELD_OUT = 8
 class Level(NamedTuple):
     """Cells are numbered row by row; all fields are i32[]."""
 
-    start: jax.Array
+    start: Any
     """The agent's first cell."""
-    coin: jax.Array
+    coin: Any
     """The coin's cell, or `HIDDEN` where there is none."""
-    gap: jax.Array
+    gap: Any
     """The row of the opening in the wall; 0 in an open room."""
 
 
@@ -69,7 +69,7 @@ class CoinRun(World):
     wall: Literal["open", "fixed", "random"] = "open"
     """A wall through the middle column: none, one with its gap in the middle row, or one with a gap in a random row."""
 
-    Params: ClassVar[type] = Params
+    Params: ClassVar[Any] = Params
     goals: ClassVar[tuple[Goal, ...]] = (Goal("coin", "intended"), Goal("right-end", "proxy"))
     action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
     name: ClassVar[str] = "coin-run"
@@ -78,7 +78,9 @@ class CoinRun(World):
         if self.height < 1 or self.width < 5:
             raise ValueError(f"env.width: a room of {self.height} x {self.width} is too small; at least 1 x 5")
         if self.height * self.width < 20:
-            raise ValueError(f"env.height: a room of {self.height} x {self.width} has too few cells to hold levels out; at least 20")
+            raise ValueError(
+                f"env.height: a room of {self.height} x {self.width} has too few cells to hold levels out; at least 20"
+            )
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -103,7 +105,9 @@ class CoinRun(World):
     def reset_to_level(self, key: jax.Array, level: Level, params: Any) -> State:
         return State(level.start // self.width, level.start % self.width, level, jnp.zeros((), jnp.int32))
 
-    def transition(self, key: jax.Array, state: State, action: jax.Array, params: Any) -> tuple[State, jax.Array, jax.Array]:
+    def transition(
+        self, key: jax.Array, state: State, action: jax.Array, params: Any
+    ) -> tuple[State, jax.Array, jax.Array]:
         row, column = grid.move(state.row, state.column, action, self.height, self.width)
         if self.wall != "open":
             blocked = (column == self.width // 2) & (row != state.level.gap)
@@ -125,7 +129,7 @@ class CoinRun(World):
     def hide(self, observation: Observation, goal: str) -> Observation | None:
         if goal != "coin":
             return None
-        return observation._replace(index=observation.index.at[..., 2:4].set(HIDDEN))
+        return observation._replace(indices=observation.indices.at[..., 2:4].set(HIDDEN))
 
     def told_apart(self, level: Level) -> jax.Array:
         return level.coin % self.width != self.width - 1
@@ -188,7 +192,7 @@ def _layouts(world: CoinRun) -> Layouts:
     height, width = world.height, world.width
     cells = height * width
     gaps = {"open": [0], "fixed": [height // 2], "random": range(height)}[world.wall]
-    parts = {name: [] for name in Layouts._fields}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in Layouts._fields}
     start, coin = (grid_.ravel() for grid_ in np.meshgrid(np.arange(cells), np.arange(cells), indexing="ij"))
     start_column, coin_column = start % width, coin % width
     for gap in gaps:
@@ -230,6 +234,7 @@ def _levels(table: np.ndarray) -> Level:
 
 def _mirrored(world: CoinRun, table: np.ndarray, vertical: bool = False) -> np.ndarray:
     """Layouts with left and right, or with top and bottom, exchanged."""
+
     def cell(index):
         row, column = index // world.width, index % world.width
         row, column = (world.height - 1 - row, column) if vertical else (row, world.width - 1 - column)
@@ -243,7 +248,9 @@ def _canonical(world: CoinRun, table: np.ndarray) -> np.ndarray:
     """The first of a layout's four mirror images, so that all of them fall on one side of the split."""
     across = _mirrored(world, table)
     images = np.stack([table, across, _mirrored(world, table, vertical=True), _mirrored(world, across, vertical=True)])
-    codes = (images[..., 0].astype(np.int64) * world.height * world.width + images[..., 1]) * world.height + images[..., 2]
+    codes = (images[..., 0].astype(np.int64) * world.height * world.width + images[..., 1]) * world.height + images[
+        ..., 2
+    ]
     return np.take_along_axis(images, codes.argmin(axis=0)[None, :, None], axis=0)[0]
 
 

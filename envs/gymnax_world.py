@@ -81,7 +81,12 @@ class GymnaxWorld(World):
             kind = int if np.asarray(value).dtype.kind == "i" else float
             low = 1 if field.name == "max_steps_in_episode" else None
             found[f"env.{field.name}"] = Setting(
-                f"env.{field.name}", kind, kind(value), False, low=low, doc=f"{identifier}'s own parameter {field.name}."
+                f"env.{field.name}",
+                kind,
+                kind(value),
+                False,
+                low=low,
+                doc=f"{identifier}'s own parameter {field.name}.",
             )
         return found
 
@@ -99,7 +104,9 @@ class GymnaxWorld(World):
         observed, inner = _environment(self.identifier)[0].reset_env(jax.random.wrap_key_data(level), params)
         return State(inner, _flat(observed), jnp.zeros(()), jnp.zeros((), jnp.int32))
 
-    def transition(self, key: jax.Array, state: State, action: jax.Array, params: Any) -> tuple[State, jax.Array, jax.Array]:
+    def transition(
+        self, key: jax.Array, state: State, action: jax.Array, params: Any
+    ) -> tuple[State, jax.Array, jax.Array]:
         environment = _environment(self.identifier)[0]
         observed, inner, paid, terminated, _ = environment.step_env(key, state.inner, action, params)
         inner = jax.tree.map(lambda new, old: jnp.asarray(new, jnp.result_type(old)), inner, state.inner)

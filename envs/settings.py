@@ -100,7 +100,15 @@ def settings_of(cls: type, prefix: str, static: bool) -> dict[str, Setting]:
             continue
         key = f"{prefix}.{field.name}"
         found[key] = Setting(
-            key, hint, field.default, static, bounds.low, bounds.high, choices, docs.get(field.name, ""), bounds.low_open
+            key,
+            hint,
+            field.default,
+            static,
+            bounds.low,
+            bounds.high,
+            choices,
+            docs.get(field.name, ""),
+            bounds.low_open,
         )
     return found
 

@@ -8,7 +8,7 @@ from envs.settings import Setting, settings_of
 from jaxrl.lanes import Program, Trained
 from jaxrl.ppo import PPO
 
-LEARNERS: dict[str, type] = {"ppo": PPO}
+LEARNERS: dict[str, Any] = {"ppo": PPO}
 """Learners by name; a new one is one file and one entry."""
 
 
@@ -33,9 +33,11 @@ def make(name: str, values: dict[str, Any] | None = None) -> Any:
     return cls(**{name: values[f"learner.{name}"] for name in static if f"learner.{name}" in values})
 
 
-def _known(name: str) -> type:
+def _known(name: str) -> Any:
     if name not in LEARNERS:
-        raise ValueError(f"no learner is called {name!r}; nearest: {difflib.get_close_matches(name, LEARNERS, 1, 0)[0]}")
+        raise ValueError(
+            f"no learner is called {name!r}; nearest: {difflib.get_close_matches(name, LEARNERS, 1, 0)[0]}"
+        )
     return LEARNERS[name]
 
 

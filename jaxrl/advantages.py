@@ -16,8 +16,8 @@ def advantages(
     """Generalised advantage estimates, with time limits bootstrapped through.
 
     Args:
-      reward, value, next_value: f32[steps, ...]. `next_value[t]` is the value of the observation that step t led to, the
-        final one where the episode ended there, not the one after the reset.
+      reward, value, next_value: f32[steps, ...]. `next_value[t]` is the value of the observation that step t led to,
+        the final one where the episode ended there, not the one after the reset.
       terminated: bool[steps, ...], the world ended the episode: nothing follows.
       cut: bool[steps, ...], the episode ended for any reason: the trace stops.
       discount, gae_lambda: f32[].

@@ -98,7 +98,8 @@ class Program:
                 needed = [probing.words_needed(world, run) for run in self.runs]
                 words = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
                 return [
-                    probing.probe(world, apply, run, part, env_params) for run, part in zip(self.runs, words, strict=True)
+                    probing.probe(world, apply, run, part, env_params)
+                    for run, part in zip(self.runs, words, strict=True)
                 ]
 
             return jax.vmap(lane)(keys, variables, env_params)
@@ -136,8 +137,9 @@ class Program:
           values: each lane's traced keys and values; what is not named keeps its default.
           on_progress: called with the updates done after each stretch; what it raises ends the training.
         Returns:
-          `Trained`. A probe record has checkpoint, update, probe, kind, actor (`trained`, `blind`), sampled, and i16[lanes,
-          episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without goals, f32 `return`.
+          `Trained`. A probe record has checkpoint, update, probe, kind, actor (`trained`, `blind`), sampled, and
+          i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without goals,
+          f32[lanes, episodes] `return`.
         """
         compiled = self._compiled
         env_params, params = self.settings(values)
@@ -162,7 +164,7 @@ class Program:
         curves = {name: np.stack([point[name] for point in points], axis=1) for name in points[0]}
         return Trained(self._outcomes(total, state, curves), curves, records, jax.tree.map(np.asarray, state.variables))
 
-    def _point(self, seen: rollout.Tally, metrics: Any, update: int) -> dict[str, np.ndarray]:
+    def _point(self, seen: Any, metrics: Any, update: int) -> dict[str, np.ndarray]:
         """One point of each curve: means over the stretch since the one before; NaN where no episode ended."""
         steps = np.full(self.chunk, update * self.learner.n_envs * self.learner.n_steps, np.int64)
         with np.errstate(invalid="ignore"):
@@ -175,9 +177,9 @@ class Program:
             **{name: np.asarray(value) for name, value in metrics._asdict().items()},
         }
 
-    def _outcomes(self, total: rollout.Tally, state: Any, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _outcomes(self, total: Any, state: Any, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         whole = lambda value: np.full(self.chunk, value, np.int64)  # noqa: E731
-        outcomes = {
+        outcomes: dict[str, Any] = {
             "diverged": np.asarray(state.diverged),
             "updates": whole(self.total_updates),
             "env_steps": whole(self.env_steps),
@@ -210,7 +212,11 @@ class Program:
         return records
 
     def levels(self) -> dict[str, np.ndarray]:
-        """The probe bank, a row a sampled episode: probe, kind, goals, labels, episode, distinct, horizon, `distance.<goal>`."""
+        """The probe bank as a table with a row for each sampled episode.
+
+        Columns: probe, kind, goals, labels, episode, distinct (greedy actions are run on this one), horizon, and
+        `distance.<goal>`, i16, the fewest steps from the start to a goal or -1.
+        """
         rows: dict[str, list] = {}
         for probe in self.probes:
             index = np.arange(probe.episodes) % probe.distinct
@@ -236,9 +242,12 @@ class Program:
                 generator = np.random.default_rng([0x63686973656C, place])
                 reached = planning.play(table, policy, rows, probe.horizon, generator)
                 record = {
-                    "checkpoint": 1.0, "update": 0, "probe": probe.name, "kind": probe.kind, "actor": actor, "sampled": True,
+                    "checkpoint": 1.0, "update": 0, "probe": probe.name, "kind": probe.kind, "actor": actor,
+                    "sampled": True,
                 }  # fmt: skip
-                records.append(record | {f"reached.{goal.name}": reached[None, :, i] for i, goal in enumerate(self.world.goals)})
+                records.append(
+                    record | {f"reached.{goal.name}": reached[None, :, i] for i, goal in enumerate(self.world.goals)}
+                )
         return records
 
 
@@ -248,5 +257,6 @@ def learner_params(learner: PPO, values: dict[str, Any]) -> Any:
     return learner.Params(**{name: np.float32(values.get(f"learner.{name}", fields[name].default)) for name in fields})
 
 
-def _to_host(tally: rollout.Tally) -> rollout.Tally:
+def _to_host(tally: rollout.Tally) -> Any:
+    """The tally in f64, so that totals over a run stay exact."""
     return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tally)

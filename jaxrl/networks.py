@@ -29,23 +29,24 @@ class FirstLayer(nn.Module):
         kernel = self.param("kernel", nn.initializers.orthogonal(math.sqrt(2)), (inputs, self.width))
         out = self.param("bias", nn.initializers.zeros, (self.width,))
         if self.cardinalities:
-            out = out + one_hot(observation.index, self.cardinalities) @ kernel[: sum(self.cardinalities)]
+            out = out + one_hot(observation.indices, self.cardinalities) @ kernel[: sum(self.cardinalities)]
         if self.vector_size:
             out = out + observation.vector @ kernel[sum(self.cardinalities) :]
         return out
 
 
-def one_hot(index: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
+def one_hot(indices: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
     """f32[..., sum(cardinalities)], the one-hot vectors of i32[..., k] side by side; all zero where hidden."""
-    hot = [index[..., i, None] == jnp.arange(size, dtype=index.dtype) for i, size in enumerate(cardinalities)]
+    hot = [indices[..., i, None] == jnp.arange(size, dtype=indices.dtype) for i, size in enumerate(cardinalities)]
     return jnp.concatenate(hot, axis=-1).astype(jnp.float32)
 
 
 class ActorCritic(nn.Module):
     """A multi-layer perceptron with a policy head and a value head, in one tower or in two.
 
-    __call__(memory, observation, previous_action, previous_reward, first) -> logits f32[..., actions], value f32[...],
-    memory. The perceptron keeps no memory, `()`, and looks at the observation alone; a recurrent network would use the rest.
+    __call__(memory, observation, previous_action, previous_reward, first) -> logits f32[..., actions],
+    value f32[...], memory. The perceptron keeps no memory, `()`, and looks at the observation alone; a recurrent one would
+    use the rest.
     Initialised orthogonally: gain sqrt(2) inside, 0.01 for the policy head, 1 for the value head, biases 0.
     """
 
@@ -64,9 +65,13 @@ class ActorCritic(nn.Module):
         activation = ACTIVATIONS[self.activation]
 
         def tower(name: str) -> jax.Array:
-            hidden = activation(FirstLayer(self.cardinalities, self.vector_size, self.width, name=f"{name}_0")(observation))
+            hidden = activation(
+                FirstLayer(self.cardinalities, self.vector_size, self.width, name=f"{name}_0")(observation)
+            )
             for layer in range(1, self.depth):
-                dense = nn.Dense(self.width, kernel_init=nn.initializers.orthogonal(math.sqrt(2)), name=f"{name}_{layer}")
+                dense = nn.Dense(
+                    self.width, kernel_init=nn.initializers.orthogonal(math.sqrt(2)), name=f"{name}_{layer}"
+                )
                 hidden = activation(dense(hidden))
             return hidden
 

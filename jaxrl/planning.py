@@ -62,7 +62,7 @@ def oracle(table: Table, goal: int) -> np.ndarray:
 
 
 def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:
-    """Policies f64[levels, S, A] whose goal is known: a random walker, an oracle for each goal, a reflex for each action."""
+    """Policies f64[levels, S, A] whose goal is known: a random walker, an oracle a goal, a reflex an action."""
     shape = table.next_state.shape
     policies = {"random": np.full(shape, 1 / shape[-1])}
     for i, goal in enumerate(world.goals):
@@ -72,7 +72,9 @@ def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:
     return policies
 
 
-def play(table: Table, policy: np.ndarray, rows: np.ndarray, horizon: int, generator: np.random.Generator) -> np.ndarray:
+def play(
+    table: Table, policy: np.ndarray, rows: np.ndarray, horizon: int, generator: np.random.Generator
+) -> np.ndarray:
     """Plays one episode on each of some levels.
 
     Args:

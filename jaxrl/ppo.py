@@ -28,7 +28,7 @@ class Params:
     gae_lambda: Probability = 0.95
     """Decay of the advantage trace, lambda."""
     clip_eps: Positive = 0.2
-    """How far the probability ratio may move before its gradient is cut."""
+    """How far the probability ratio, and a value, may move from the old one before its gradient is cut."""
     entropy_coef: NonNegative = 0.01
     """Weight of the entropy bonus."""
     value_coef: NonNegative = 0.5
@@ -67,6 +67,7 @@ class Batch(NamedTuple):
     observation: Observation
     action: jax.Array
     log_prob: jax.Array
+    value: jax.Array
     advantage: jax.Array
     target: jax.Array
 
@@ -95,15 +96,19 @@ class PPO:
     """Non-linearity of the hidden layers."""
 
     version: ClassVar[int] = 1
-    Params: ClassVar[type] = Params
+    Params: ClassVar[Any] = Params
 
     def __post_init__(self):
         batch = self.n_envs * self.n_steps
         shape = f"n_envs {self.n_envs} x n_steps {self.n_steps}"
         if batch % self.n_minibatches:
-            raise ValueError(f"learner.n_minibatches: {self.n_minibatches} does not divide the batch of {batch} ({shape})")
+            raise ValueError(
+                f"learner.n_minibatches: {self.n_minibatches} does not divide the batch of {batch} ({shape})"
+            )
         if batch // self.n_minibatches < 2:
-            raise ValueError(f"learner.n_minibatches: minibatches of one transition ({shape}) cannot be normalised; at least 2")
+            raise ValueError(
+                f"learner.n_minibatches: minibatches of one transition ({shape}) cannot be normalised; at least 2"
+            )
         if batch > 2**16:
             raise ValueError(f"learner.n_steps: a batch of {batch} ({shape}) is too large; at most {2**16}")
         if self.total_steps < batch:
@@ -115,24 +120,33 @@ class PPO:
 
     def network(self, world: World) -> ActorCritic:
         return ActorCritic(
-            world.num_actions, world.cardinalities, world.vector_size, self.width, self.depth, self.towers, self.activation
+            world.num_actions,
+            world.cardinalities,
+            world.vector_size,
+            self.width,
+            self.depth,
+            self.towers,
+            self.activation,
         )
 
-    def apply(self, world: World, variables: Any, observation: Observation) -> tuple[jax.Array, jax.Array]:
+    def apply(self, world: World, variables: Any, observation: Observation) -> tuple[Any, Any]:
         """Logits f32[..., actions] and value f32[...] of a trained policy."""
-        return self.network(world).apply(variables, (), observation, None, None, None)[:2]
+        logits, value, _ = self.network(world).apply(variables, (), observation, None, None, None)  # type: ignore[misc]
+        return logits, value
 
-    def init(self, world: World, key: jax.Array, env_params: Any, params: Params) -> tuple[State, rollout.Tally]:
+    def init(self, world: World, key: jax.Array, env_params: Any, params: Any) -> tuple[State, rollout.Tally]:
         """A lane before its first update, and the tally of its first episodes."""
         network_key, env_key, key = jax.random.split(key, 3)
         envs, tally = rollout.begin(world, env_key, env_params, self.n_envs)
-        observation = jax.tree.map(lambda leaf: leaf[0], jax.vmap(world.features, in_axes=(0, None))(envs.state, env_params))
+        observation = jax.tree.map(
+            lambda leaf: leaf[0], jax.vmap(world.features, in_axes=(0, None))(envs.state, env_params)
+        )
         variables = self.network(world).init(network_key, (), observation, None, None, None)
         optimiser = _optimiser(params).init(variables)
         return State(variables, optimiser, envs, key, jnp.zeros((), jnp.int32), jnp.zeros((), bool)), tally
 
     def advance(
-        self, world: World, state: State, env_params: Any, params: Params, updates: jax.Array
+        self, world: World, state: State, env_params: Any, params: Any, updates: jax.Array
     ) -> tuple[State, rollout.Tally, Metrics]:
         """Runs `updates` i32[] updates; returns the tally of them all and the mean metrics."""
         zero = jax.tree.map(jnp.zeros_like, Metrics(*[jnp.zeros(())] * 5))
@@ -145,7 +159,7 @@ class PPO:
         state, tally, metrics = jax.lax.fori_loop(0, updates, body, (state, rollout.empty(world), zero))
         return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
 
-    def _update(self, world: World, state: State, env_params: Any, params: Params) -> tuple[State, rollout.Tally, Metrics]:
+    def _update(self, world: World, state: State, env_params: Any, params: Any) -> tuple[State, rollout.Tally, Metrics]:
         batch_size = self.n_envs * self.n_steps
         needed = 2, rollout.words_needed(world, self.n_envs, self.n_steps), self.n_epochs * batch_size
         words = rollout.hand_out(jax.random.bits(state.key, (sum(needed),), jnp.uint32), *needed)
@@ -155,7 +169,7 @@ class PPO:
         advantage = advantages(
             steps.reward, steps.terminated, steps.cut, steps.value, steps.next_value, params.discount, params.gae_lambda
         )
-        batch = Batch(steps.observation, steps.action, steps.log_prob, advantage, advantage + steps.value)
+        batch = Batch(steps.observation, steps.action, steps.log_prob, steps.value, advantage, advantage + steps.value)
         batch = jax.tree.map(lambda leaf: leaf.reshape(batch_size, *leaf.shape[2:]), batch)
         order = self._shuffles(words[2])
         optimiser = _optimiser(params)
@@ -176,10 +190,11 @@ class PPO:
             finite &= jnp.all(jnp.isfinite(leaf))
         return State(variables, moments, envs, key, state.update + 1, state.diverged | ~finite), tally, metrics
 
-    def loss(self, world: World, variables: Any, batch: Batch, params: Params) -> tuple[jax.Array, Metrics]:
+    def loss(self, world: World, variables: Any, batch: Batch, params: Any) -> tuple[jax.Array, Metrics]:
         """The clipped surrogate objective, the value loss and the entropy bonus of one minibatch.
 
-        Schulman et al. 2017, equations 7 and 9; advantages are normalised within the minibatch.
+        Schulman et al. 2017, equations 7 and 9. Advantages are normalised within the minibatch, and the value is
+        clipped like the ratio, as in the authors' implementation.
         """
         logits, value = self.apply(world, variables, batch.observation)
         log_probs = jax.nn.log_softmax(logits)
@@ -188,7 +203,8 @@ class PPO:
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
         clipped = jnp.clip(ratio, 1 - params.clip_eps, 1 + params.clip_eps)
         loss_policy = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
-        loss_value = 0.5 * jnp.mean((value - batch.target) ** 2)
+        near = batch.value + jnp.clip(value - batch.value, -params.clip_eps, params.clip_eps)
+        loss_value = 0.5 * jnp.mean(jnp.maximum((value - batch.target) ** 2, (near - batch.target) ** 2))
         entropy = -jnp.mean(jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1))
         metrics = Metrics(
             loss_policy,
@@ -200,10 +216,10 @@ class PPO:
         return loss_policy + params.value_coef * loss_value - params.entropy_coef * entropy, metrics
 
     def _shuffles(self, words: jax.Array) -> jax.Array:
-        """i32[epochs * minibatches, rows], a fresh order of the batch for each epoch, from one random word for each place.
+        """i32[epochs * minibatches, rows], a fresh order of the batch for each epoch, from one random word a place.
 
         Sorting one word, 16 random bits above 16 bits of index, is ten times faster on a CPU than
-        `jax.random.permutation`. Equal random bits fall back on the index: a bias of order batch / 2**16 in who goes first.
+        `jax.random.permutation`. Equal random bits fall back on the index, which biases the order by batch / 2**16.
         """
         size = self.n_envs * self.n_steps
         high = words.reshape(self.n_epochs, size) & jnp.uint32(0xFFFF0000)
@@ -211,6 +227,6 @@ class PPO:
         return order.astype(jnp.int32).reshape(self.n_epochs * self.n_minibatches, -1)
 
 
-def _optimiser(params: Params) -> optax.GradientTransformation:
+def _optimiser(params: Any) -> optax.GradientTransformation:
     """Clipping by global norm, then Adam's direction; the step size is applied by the caller."""
     return optax.chain(optax.clip_by_global_norm(params.max_grad_norm), optax.scale_by_adam(eps=1e-5))

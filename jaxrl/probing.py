@@ -35,7 +35,10 @@ def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
     intended = next((goal.name for goal in world.goals if goal.role == "intended"), None)
     planned = [("trained", True, probes), ("trained", False, probes)]
     some = Observation(np.zeros(len(world.cardinalities), np.int32), np.zeros(world.vector_size, np.float32))
-    if intended is not None and jax.eval_shape(lambda: world.hide(jax.tree.map(jnp.asarray, some), intended)) is not None:
+    if (
+        intended is not None
+        and jax.eval_shape(lambda: world.hide(jax.tree.map(jnp.asarray, some), intended)) is not None
+    ):
         choices = tuple(probe for probe in probes if probe.kind == "choice")
         planned += [("blind", True, choices)]
     return [Run(actor, sampled, *_lay_out(part, sampled)) for actor, sampled, part in planned]
@@ -69,7 +72,8 @@ def probe(
       words: u32[words_needed], random.
       params: the world's Params; its time limit is set aside for the probes' own horizons.
     Returns:
-      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never; and f32[episodes], returns.
+      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never; and f32[episodes],
+      returns.
     """
     episodes = len(run.bank.horizon)
     length = int(run.bank.horizon.max())
@@ -90,7 +94,9 @@ def probe(
         logits = apply(observation)
         action = inverse_cdf(jax.nn.softmax(logits), draw) if run.sampled else jnp.argmax(logits, axis=-1)
         in_axes = (0 if world.stochastic else None, 0, 0, None)
-        state, events, terminated = jax.vmap(world.transition, in_axes=in_axes)(keys if world.stochastic else None, state, action, params)
+        state, events, terminated = jax.vmap(world.transition, in_axes=in_axes)(
+            keys if world.stochastic else None, state, action, params
+        )
         reward = jax.vmap(world.reward, in_axes=(0, 0, None))(state, events, params)
         alive_now = alive & (time < run.bank.horizon)
         fresh = events & alive_now[:, None] & (reached < 0)

@@ -162,7 +162,7 @@ def _level_bank(world: World, keys: jax.Array, params: Any) -> tuple[Any, jax.Ar
 def _compact(observation: Observation, world: World) -> Observation:
     """Indices as i8 where they fit: a rollout's observations are read many times."""
     small = jnp.int8 if max(world.cardinalities, default=0) <= 127 else jnp.int32
-    return observation._replace(index=observation.index.astype(small))
+    return observation._replace(indices=observation.indices.astype(small))
 
 
 def pick(values: jax.Array, index: jax.Array) -> jax.Array:
@@ -172,6 +172,3 @@ def pick(values: jax.Array, index: jax.Array) -> jax.Array:
 
 def _column(mask: jax.Array, like: jax.Array) -> jax.Array:
     return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
-
-
-

@@ -1,13 +1,11 @@
-"""Shared set-up: strict shapes and types in every test, and compiled programs kept between runs of the suite."""
+"""Shared set-up: one thread, and compiled programs kept between runs of the suite."""
 
 import os
 import pathlib
 
-os.environ.setdefault("NPROC", "1")
-
-import jax  # noqa: E402
-
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "chisel" / "tests"
-jax.config.update("jax_numpy_rank_promotion", "allow")
-jax.config.update("jax_compilation_cache_dir", str(CACHE))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+# Before jax is imported here or in a process that a test starts.
+os.environ.setdefault("NPROC", "1")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

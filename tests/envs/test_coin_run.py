@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from envs import HIDDEN, CoinRun
-from envs.coin_run import Level, State, _canonical, _hash, _mirrored
+from envs.coin_run import Level, _canonical, _hash, _mirrored
 from jaxrl import planning
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -88,7 +88,9 @@ def test_on_every_fork_each_goal_can_be_had_without_the_other_and_within_three_s
 
 def test_mirror_images_share_a_side_of_the_split():
     world, generator = CoinRun(wall="random"), np.random.default_rng(0)
-    rows = np.stack([generator.integers(0, 45, 500), generator.integers(0, 45, 500), generator.integers(0, 5, 500)], axis=1)
+    rows = np.stack(
+        [generator.integers(0, 45, 500), generator.integers(0, 45, 500), generator.integers(0, 5, 500)], axis=1
+    )
     for vertical in (False, True):
         mirrored = _mirrored(world, rows, vertical)
         np.testing.assert_array_equal(_mirrored(world, mirrored, vertical), rows)
@@ -99,10 +101,10 @@ def test_the_coin_is_seen_as_an_offset_and_hidden_where_it_is_absent():
     world = CoinRun()
     level = Level(jnp.int32(10), jnp.int32(44), jnp.int32(0))
     seen = world.features(world.reset_to_level(None, level, None), None)
-    assert seen.index.tolist() == [1, 1, 3 + 4, 7 + 8]
-    assert world.hide(seen, "coin").index.tolist() == [1, 1, HIDDEN, HIDDEN]
+    assert seen.indices.tolist() == [1, 1, 3 + 4, 7 + 8]
+    assert world.hide(seen, "coin").indices.tolist() == [1, 1, HIDDEN, HIDDEN]
     absent = world.features(world.reset_to_level(None, level._replace(coin=jnp.int32(HIDDEN)), None), None)
-    assert absent.index.tolist() == [1, 1, HIDDEN, HIDDEN]
+    assert absent.indices.tolist() == [1, 1, HIDDEN, HIDDEN]
 
 
 def test_grid_distances_agree_with_value_iteration():

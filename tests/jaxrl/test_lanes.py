@@ -96,7 +96,11 @@ def test_probe_records_say_what_was_run(program, trained):
 
 def test_untrained_policies_act_at_random_on_the_fork(program, trained):
     """The untrained network's logits are near zero: its first choices match the random walker's."""
-    fork = [r for r in trained.probes if r["probe"] == "fork" and r["checkpoint"] == 0 and r["actor"] == "trained" and r["sampled"]]
+    fork = [
+        r
+        for r in trained.probes
+        if r["probe"] == "fork" and r["checkpoint"] == 0 and r["actor"] == "trained" and r["sampled"]
+    ]
     walker = [r for r in program.baselines() if r["probe"] == "fork" and r["actor"] == "random"]
     share = lambda record: np.mean(record["reached.coin"] > 0)  # noqa: E731
     assert share(fork[0]) == pytest.approx(share(walker[0]), abs=0.15)
@@ -108,10 +112,11 @@ def test_a_program_says_what_memory_it_needs(program):
 
 
 def test_batched_orthogonal_initialisation_ends():
-    """Four batched QR decompositions in one program dead-lock XLA's CPU thread pool: initialisation must not be a vmap."""
+    """Four batched QR decompositions in one program dead-lock XLA's CPU thread pool: it must not be a vmap."""
     script = """
 import numpy as np, envs, jaxrl
-learner = jaxrl.make("ppo", {"learner.total_steps": 256, "learner.n_envs": 8, "learner.n_steps": 32, "learner.towers": "separate"})
+counts = {"learner.total_steps": 256, "learner.n_envs": 8, "learner.n_steps": 32, "learner.towers": "separate"}
+learner = jaxrl.make("ppo", counts)
 program = jaxrl.Program(envs.make("coin-line"), learner, 64, (1,))
 assert program.train(np.arange(128, dtype=np.uint32).reshape(64, 2), [{}] * 64).outcomes["updates"].tolist() == [1] * 64
 """

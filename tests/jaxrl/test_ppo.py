@@ -24,7 +24,9 @@ def solved():
     lane = {"learner.learning_rate": 5e-3, "learner.discount": DISCOUNT, "learner.anneal": 0.9}
     keys = np.stack([np.arange(5), np.arange(5)], axis=1).astype(np.uint32)
     policies = program.train(keys, [{"env.kind": float(kind)} | lane for kind in range(5)]).policies
-    seen = Observation(jnp.zeros((2, 2, 0), jnp.int32), jnp.array([[[sign, time] for time in (0.0, 1.0)] for sign in (-1, 1)]))
+    seen = Observation(
+        jnp.zeros((2, 2, 0), jnp.int32), jnp.array([[[sign, time] for time in (0.0, 1.0)] for sign in (-1, 1)])
+    )
     logits, values = jax.vmap(lambda policy: learner.apply(world, policy, seen))(policies)
     return np.asarray(values), np.asarray(jax.nn.softmax(logits)[..., 1])
 
@@ -54,20 +56,24 @@ def test_the_loss_of_four_transitions_by_hand():
     """With a network of zeros both actions have probability 1/2 and the value is 0."""
     world = probe_world.ProbeWorld()
     learner = jaxrl.make("ppo", {"learner.width": 2})
-    variables = learner.network(world).init(jax.random.key(0), (), Observation(jnp.zeros(0), jnp.zeros(2)), None, None, None)
+    variables = learner.network(world).init(
+        jax.random.key(0), (), Observation(jnp.zeros(0), jnp.zeros(2)), None, None, None
+    )
     variables = jax.tree.map(jnp.zeros_like, variables)
     old = np.array([0.5, 0.25, 0.8, 0.5])
     batch = Batch(
         Observation(jnp.zeros((4, 0), jnp.int32), jnp.zeros((4, 2))),
         jnp.array([0, 1, 0, 1]),
         jnp.log(jnp.asarray(old, jnp.float32)),
+        jnp.array([0.0, 1.0, 0.0, -0.1]),
         jnp.array([3.0, 1.0, 1.0, 3.0]),
         jnp.array([1.0, 2.0, 0.0, 1.0]),
     )
     total, metrics = learner.loss(world, variables, batch, Params())
-    # Normalised advantages are 1, -1, -1, 1; ratios 1, 2, 0.625, 1, of which the third is clipped to 0.8 and the second is
-    # not: the minimum keeps the worse of -2 and -1.2.
+    # Normalised advantages are 1, -1, -1, 1; ratios 1, 2, 0.625, 1, of which the third is clipped to 0.8 and the
+    # second is not: the minimum keeps the worse of -2 and -1.2.
     np.testing.assert_allclose(metrics.loss_policy, -(1 - 2 - 0.8 + 1) / 4, rtol=1e-5)
+    # The second value fell by 1, of which 0.2 count where that is worse: max((0 - 2)^2, (0.8 - 2)^2) = 4.
     np.testing.assert_allclose(metrics.loss_value, 0.5 * (1 + 4 + 0 + 1) / 4, rtol=1e-5)
     np.testing.assert_allclose(metrics.entropy, np.log(2), rtol=1e-5)
     np.testing.assert_allclose(metrics.clip_fraction, 0.5)

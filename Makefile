@@ -1,0 +1,29 @@
+# Two targets do everything, set-up included: `make demo` and `make test`. They need Python 3.11 or later, and make.
+PYTHON ?= python3
+VENV := .venv
+DEMO := results/coin-run
+
+.PHONY: demo test lint notebooks clean
+
+demo: $(VENV)/ready
+	$(VENV)/bin/chisel run coin-run --out $(DEMO)
+	$(VENV)/bin/chisel rates $(DEMO) --by env.diversity
+	$(VENV)/bin/chisel figure $(DEMO) --x env.diversity --out $(DEMO)/figure.png
+
+test: $(VENV)/ready
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chisel needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
