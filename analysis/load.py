@@ -50,7 +50,7 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
       undecided: share of label-probe episodes in which no goal was reached.
       capable.GOAL, success.GOAL, efficiency.GOAL: its own capability probe: the gate, the share of episodes in which it
         was reached, and shortest distance / steps taken averaged over those.
-      success.PROBE: performance probes, the share of episodes in which the intended goal was reached.
+      success.PROBE: performance probes, the share of episodes in which the goal that the probe asks for was reached.
       return.PROBE: worlds without goals, the mean return.
       greedy.share.GOAL: share.GOAL under greedy actions; blind.share.GOAL: with the thing to see hidden;
         untrained.share.GOAL: at checkpoint 0. NaN where they were not probed.
@@ -197,8 +197,9 @@ def _beside_factors(folder: _Results, rows: pd.DataFrame, order: list[str]) -> p
 def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
     """Episodes counted: from one list of steps a goal to how often each was reached, first or at all.
 
-    Returns the table's plain columns and: episodes, labels (bool), first.GOAL and reached.GOAL (episodes),
-    efficiency.GOAL (f64, NaN where it was never reached); in worlds without goals, return (mean).
+    Returns the table's plain columns and: episodes, labels (bool), aim (the goal that the probe asks for), first.GOAL
+    and reached.GOAL (episodes), efficiency.GOAL (f64, NaN where it was never reached); in worlds without goals, return
+    (mean).
     """
     goals = list(folder.goals)
     names = [f"reached.{goal}" for goal in goals] or ["return"]
@@ -212,7 +213,7 @@ def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
     length = np.stack([column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False) for column in lists])
     start = np.cumsum(length, axis=1) - length
     df["episodes"] = length.max(axis=0)
-    labels = np.zeros(len(df), bool)
+    labels, aim = np.zeros(len(df), bool), np.full(len(df), "", object)
     columns = {f"{kind}.{goal}": np.zeros(len(df)) for kind in ("first", "reached", "efficiency") for goal in goals}
     columns |= {} if goals else {"return": np.zeros(len(df))}
 
@@ -223,6 +224,7 @@ def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
             raise ValueError(f"{folder.path}: levels lack some of the {episodes} episodes of {probe} in {program}")
         bank = bank.sort_values("episode")[:episodes]
         labels[members] = bank["labels"].iloc[0]
+        aim[members] = bank["goals"].iloc[0].split(",")[0]
         for chosen in np.split(members, range(ROWS_AT_ONCE, len(members), ROWS_AT_ONCE)):
             if not goals:
                 columns["return"][chosen] = flat[0][start[0, chosen, None] + np.arange(episodes)].mean(axis=1)
@@ -240,7 +242,7 @@ def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
                 columns[f"first.{goal}"][chosen] = (winner == number).sum(axis=1)
                 columns[f"reached.{goal}"][chosen] = count
                 columns[f"efficiency.{goal}"][chosen] = ratio / np.where(count, count, np.nan)
-    return pd.concat([df.assign(labels=labels), pd.DataFrame(columns, index=df.index)], axis=1)
+    return pd.concat([df.assign(labels=labels, aim=aim), pd.DataFrame(columns, index=df.index)], axis=1)
 
 
 def _with_shares(rows: pd.DataFrame, goals: dict[str, str]) -> pd.DataFrame:
@@ -335,12 +337,9 @@ def _verdicts(rows: pd.DataFrame, goals: dict[str, str], diverged: np.ndarray, t
         columns[f"capable.{goal}"] = gates[:, number]
         columns[f"success.{goal}"] = success_rate[:, number]
         columns[f"efficiency.{goal}"] = efficiency[:, number]
-    for probe in sorted(rows["probe"][rows["kind"] == "performance"].unique()):
-        chosen = rows[rows["probe"] == probe]
+    for (probe, aim), chosen in rows[rows["kind"] == "performance"].groupby(["probe", "aim"]):
         if goals:
-            columns[f"success.{probe}"] = _place(chosen, f"reached.{next(iter(goals))}", lanes) / _place(
-                chosen, "episodes", lanes
-            )
+            columns[f"success.{probe}"] = _place(chosen, f"reached.{aim}", lanes) / _place(chosen, "episodes", lanes)
         else:
             columns[f"return.{probe}"] = _place(chosen, "return", lanes)
     return pd.DataFrame(columns)
