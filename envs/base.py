@@ -134,7 +134,7 @@ class World(Environment, abc.ABC):
 
     def render(self, state: Any) -> np.ndarray:
         """u8[height, width, 3], a picture of the state."""
-        raise NotImplementedError(f"{self.name} has no picture")
+        raise ValueError(f"{self.name} has no picture")
 
     def reward(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
         """f32[], the reward for the events that led to `state`."""

@@ -1,8 +1,14 @@
-"""Pictures of worlds: from cells to RGB, and sheets of several levels."""
+"""Pictures of worlds: from cells to RGB, and sheets of training and probe levels."""
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from envs.base import World
 
 FLOOR, WALL, LINE = (245, 243, 238), (70, 74, 82), (214, 210, 202)
 AGENT, COIN, RIGHT_END = (0, 114, 178), (230, 159, 0), (222, 236, 228)
@@ -29,12 +35,33 @@ def disc(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int],
     image[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL][inside] = colour
 
 
-def sheet(images: Sequence[np.ndarray], columns: int, gap: int = 8) -> np.ndarray:
-    """Pictures of one size side by side on white, row after row; u8[..., ..., 3]."""
-    height, width = images[0].shape[:2]
-    rows = -(-len(images) // columns)
-    page = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
-    for i, image in enumerate(images):
-        top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
-        page[top : top + height, left : left + width] = image
-    return page
+def sheet(world: "World", values: dict[str, Any] | None = None, columns: int = 6) -> "Figure":
+    """Levels of a world, a row for training and one for each probe, titled.
+
+    Args:
+      values: traced `env.*` keys of the training levels.
+      columns: levels in each row.
+    Raises:
+      ValueError: the world has no picture.
+    """
+    from matplotlib.figure import Figure
+
+    params = world.params_of(values or {})
+    sampled = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(jax.random.key(0), columns), params)
+    rows = [("training", sampled, columns)] + [(f"probe {p.name}", p.levels, p.distinct) for p in world.probes()]
+
+    def image(levels: Any, place: int) -> np.ndarray:
+        level = jax.tree.map(lambda leaf: np.asarray(leaf)[place], levels)
+        return world.render(world.reset_to_level(jax.random.key(0), level, params))
+
+    height, width = image(sampled, 0).shape[:2]
+    scale = 2 / width
+    figure = Figure(figsize=(2.15 * columns, len(rows) * (height * scale + 0.4)), dpi=100, layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, (title, levels, count) in zip(axes, rows, strict=True):
+        row[0].set_title(title, loc="left", fontsize=10)
+        for place, ax in enumerate(row):
+            ax.set_axis_off()
+            if place < count:
+                ax.imshow(image(levels, place), interpolation="nearest")
+    return figure

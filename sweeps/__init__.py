@@ -1,0 +1,35 @@
+"""From a spec to parquet: what to train, on which device, and how nothing is lost.
+
+Importing this package is cheap: each name is loaded when it is first used, because jax and gymnax take seconds.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweeps.inspecting import describe_plan as describe_plan
+    from sweeps.inspecting import status as status
+    from sweeps.inspecting import worlds as worlds
+    from sweeps.plan import make_plan as make_plan
+    from sweeps.policies import load_policy as load_policy
+    from sweeps.running import run as run
+    from sweeps.spec import SpecError as SpecError
+    from sweeps.spec import load_spec as load_spec
+
+_HOMES = {
+    "SpecError": "spec",
+    "load_spec": "spec",
+    "make_plan": "plan",
+    "describe_plan": "inspecting",
+    "status": "inspecting",
+    "worlds": "inspecting",
+    "run": "running",
+    "load_policy": "policies",
+}
+__all__ = ["SpecError", "describe_plan", "load_policy", "load_spec", "make_plan", "run", "status", "worlds"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sweeps' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"sweeps.{_HOMES[name]}"), name)

@@ -1,0 +1,301 @@
+"""The `chisel` command: every verb is one public Python call, and prints what it returns.
+
+Exit codes: 0 done; 2 a mistake of the user's, told in one line; 3 interrupted; 4 some shards failed.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sweeps.spec import SpecError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXIT_USER, EXIT_INTERRUPTED, EXIT_FAILED, EXIT_CLOSED_PIPE = 2, 3, 4, 141
+SHOWN = 20
+"""Conditions and programs that `plan` prints before it says how many more there are."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command line and returns its exit code."""
+    try:
+        arguments = _parser().parse_args(argv)
+        code = arguments.verb(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USER
+    except KeyboardInterrupt as interrupt:
+        print(f"chisel: interrupted. {interrupt}".rstrip(), file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_CLOSED_PIPE
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    _before_jax(one_core=False)
+    from sweeps.inspecting import describe_plan
+
+    plan = describe_plan(arguments.spec, arguments.set)
+    if arguments.json:
+        _print_json(plan)
+        return 0
+    spec, conditions, programs, memory = plan["spec"], plan["conditions"], plan["programs"], plan["memory"]
+    workers, seeds = _count(plan["workers"], "worker"), _count(spec["seeds"], "seed")
+    print(f"{spec['name']}: {spec['learner']} on {spec['world']}, {plan['platform']}, {workers}")
+    print(f"  {_count(len(conditions), 'condition')} x {seeds} = {plan['lanes']:,} lanes")
+    for one in conditions[:SHOWN]:
+        print(f"    {one['id']}  {', '.join(f'{key} = {value}' for key, value in one['factors'].items())}".rstrip())
+    _more(conditions)
+    print(f"  {_count(len(programs), 'program')}, {_count(plan['shards'], 'shard')}, chunks of {plan['chunk']} lanes")
+    for one in programs[:SHOWN]:
+        print(
+            f"    {one['id']}  {one['lanes']:,} lanes x {one['updates']:,} updates, {one['env_steps']:,} env-steps each"
+        )
+    _more(programs)
+    lane, temporary, device = (_bytes(memory[part]) for part in ("per_lane", "temporary", "device"))
+    print(f"  memory (first program): {lane} a lane, {temporary} temporary, {device} on each device")
+    speed = f"{plan['assumed_steps_per_second']:,} env-steps/s a worker, assumed and not measured"
+    print(f"  time: about {_duration(plan['seconds'])} after compilation (at {speed})")
+    print(f"  precision: {seeds} a condition give a rate near one half to +-{plan['half_width']:.2f} (95% interval)")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    _before_jax(one_core=arguments.executor == "inline")
+    from sweeps.running import run
+
+    done = run(arguments.spec, arguments.out, arguments.set, arguments.workers, arguments.executor, arguments.quiet)
+    there = done.ready + done.trained
+    if done.ready == done.lanes:
+        print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {done.folder}")
+    else:
+        print(f"{there:,} of {done.lanes:,} lanes in {done.folder}, {done.trained:,} of them trained now")
+    print(f"  tables: {done.folder}/outcomes, probes, curves, levels, baselines (parquet)")
+    factors = _factors(done.folder)
+    by = " ".join(["", "--by", *factors]) if factors else ""
+    print(f"  next:   chisel rates {done.folder}{by}")
+    if factors:
+        print(f"          chisel figure {done.folder}")
+    if done.failed:
+        print(f"chisel: {_count(len(done.failed), 'shard')} failed; run again to try once more.", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from sweeps.inspecting import status
+
+    found = _reading(lambda: status(arguments.folder))
+    if arguments.json:
+        _print_json(found)
+        return 0
+    lanes = found["lanes"]
+    print(f"{found['name']} ({found['world']}) in {found['folder']}")
+    rest = f"{lanes['missing']:,} missing, {lanes['diverged']:,} diverged"
+    print(f"  lanes: {lanes['done']:,} of {lanes['planned']:,} done, {rest}")
+    for label, count in found["labels"].items():
+        print(f"    {count:8,}  {label}")
+    for line in found["damaged"]:
+        print(f"  {line}; run the sweep again to make it anew")
+    return 0
+
+
+def _rates(arguments: argparse.Namespace) -> int:
+    import analysis
+
+    table = _reading(
+        lambda: analysis.rates(
+            analysis.load(arguments.folder), by=arguments.by, label=arguments.label, method=arguments.method
+        )
+    )
+    if arguments.json:
+        _print_json(table.to_dict(orient="records"))
+    else:
+        print(_as_text(table))
+    return 0
+
+
+def _figure(arguments: argparse.Namespace) -> int:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import analysis
+
+    out = arguments.out or Path(arguments.folder) / "overview.png"
+
+    def draw() -> None:
+        df = analysis.load(arguments.folder)
+        factors = df.attrs["factors"]
+        if arguments.x is None and not factors:
+            raise SpecError(arguments.folder, "its sweep has no factors; give the column to draw over with --x KEY.")
+        analysis.figures.overview(df, arguments.x or factors[0]).savefig(out)
+
+    try:
+        _reading(draw)
+    except OSError as error:
+        raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --out.") from None
+    print(out)
+    return 0
+
+
+def _worlds(arguments: argparse.Namespace) -> int:
+    from sweeps.inspecting import worlds
+
+    records = worlds()
+    if arguments.json:
+        _print_json(records)
+        return 0
+    for record in records:
+        if "learner" in record:
+            print(f"learner {record['learner']}")
+        else:
+            goals = ", ".join(f"{goal['name']} ({goal['role']})" for goal in record["goals"])
+            print(f"{record['world']}  {f'goals: {goals}' if goals else 'no goals: its outcome is its return'}")
+        for setting in record["settings"] or ():
+            static = "  compiles anew" if setting["static"] else ""
+            print(f"  {setting['key']:<28} {setting['default']!s:<10} {setting['accepts']}{static}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="chisel", description="Measures which goal a trained policy ends up with.")
+    parser.add_argument("--version", action="version", version=f"chisel {_version()}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=_Parser)
+
+    def verb(name: str, function: Any, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(verb=function)
+        return added
+
+    def json_too(*parsers: argparse.ArgumentParser) -> None:
+        for one in parsers:
+            one.add_argument("--json", action="store_true", help="print JSON, and nothing else")
+
+    plan = verb("plan", _plan, "Print what a spec would train, and what it needs. Trains nothing.")
+    run = verb("run", _run, "Train what is missing of a sweep. Run it again to resume.")
+    for one in (plan, run):
+        one.add_argument("spec", metavar="SPEC", help="a .toml file, or the name of a shipped preset")
+        one.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="replace a value of the spec")
+    run.add_argument("--out", metavar="DIR", help="the results folder (default: results/NAME)")
+    run.add_argument("--workers", metavar="N", type=_positive, help="processes (default: one a core or accelerator)")
+    run.add_argument("--executor", choices=("processes", "inline"), default="processes", help="inline is for debugging")
+    run.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    status = verb("status", _status, "Print how far a run is.")
+    rates = verb("rates", _rates, "Print how often each label occurs, with intervals over seeds.")
+    figure = verb("figure", _figure, "Draw rates and shares over a factor.")
+    for one in (status, rates, figure):
+        one.add_argument("folder", metavar="DIR", help="a results folder")
+    rates.add_argument("--by", metavar="KEY", nargs="+", default=[], help="columns that make a group")
+    rates.add_argument("--label", metavar="L", help="only this label (default: all)")
+    rates.add_argument("--method", default="wilson", help="wilson (default) or clopper-pearson")
+    figure.add_argument("--x", metavar="KEY", help="the factor to draw over (default: the first)")
+    figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/overview.png)")
+    json_too(plan, status, rates, verb("worlds", _worlds, "List worlds and learners with their settings."))
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SpecError(self.prog, f"{message} (see {self.prog} --help)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
+    return int(text)
+
+
+def _reading(call: Any) -> Any:
+    """Calls what reads a folder that the user named: a ValueError says what is wrong with it, in one line."""
+    try:
+        return call()
+    except SpecError:
+        raise
+    except ValueError as error:
+        raise SpecError(error) from None
+
+
+def _before_jax(one_core: bool) -> None:
+    """Sets what jax reads when it is imported, unless the caller has imported it already."""
+    if "jax" in sys.modules:
+        return
+    from sweeps.worker import environment
+
+    os.environ.update(environment("cpu", 1 if one_core else None))
+    # The driver only plans; the memory belongs to the workers.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def _factors(folder: Path) -> list[str]:
+    from sweeps.store import read_manifest
+
+    layers = read_manifest(folder)
+    return layers[-1]["factors"] if layers else []
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(_plain(value), indent=1, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _as_text(table: "pd.DataFrame") -> str:
+    shares = dict.fromkeys(("rate", "low", "high"), "{:.3f}".format)
+    return table.to_string(index=False, float_format="{:.4g}".format, formatters=shares)
+
+
+def _more(items: Iterable[Any]) -> None:
+    hidden = len(list(items)) - SHOWN
+    if hidden > 0:
+        print(f"    and {hidden:,} more")
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
+def _bytes(n: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("chisel-rl")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

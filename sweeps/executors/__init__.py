@@ -1,0 +1,69 @@
+"""Executors run shards and know nothing else: the store says what is done, the plan says what is to do.
+
+An executor is a generator function `execute(job, shards, workers)` that yields events, in any order: `Progress` now and
+then, and for each shard one `Receipt` or one `Failed`; `Retried` where a worker died. Closing the generator stops the
+work; what had not been written is dropped.
+"""
+
+import importlib
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sweeps.plan import Shard
+from sweeps.worker import Receipt
+
+NAMES = ("processes", "inline")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all shards of a run have in common."""
+
+    folder: Path
+    policies: bool
+    platform: str
+    devices: int
+    """Accelerators at hand; has no meaning on a CPU."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    shard: str
+    lane_updates: int
+    """Done in this shard so far."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    shard: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Retried:
+    """A worker died; its shard is trained again by another."""
+
+    shard: str
+    reason: str
+
+
+Event = Progress | Receipt | Failed | Retried
+
+
+class Executor(Protocol):
+    def __call__(self, job: Job, shards: Iterable[Shard], workers: int | None) -> Generator[Event]: ...
+
+
+def executor(name: str) -> Executor:
+    return importlib.import_module(f"sweeps.executors.{name}").execute
+
+
+def reason(error: BaseException) -> str:
+    """An exception in one line, with the place that raised it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace is not None else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}{where}"

@@ -1,0 +1,163 @@
+"""One worker process a core, pinned to it, or one a device: no shared state, a pipe each.
+
+Workers are started afresh rather than forked (jax has threads) and without multiprocessing's spawn (which imports the
+caller's script again). A worker whose pipe closes ends at once: so the driver stops them, and so its death does.
+"""
+
+import contextlib
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterable
+from multiprocessing.connection import Connection, wait
+
+from sweeps.executors import Event, Failed, Job, Progress, Retried, reason
+from sweeps.plan import Shard
+from sweeps.worker import environment, run_shard
+
+PROGRESS_SECONDS = 0.1
+"""Between two progress messages of a worker."""
+EXIT_SECONDS = 5.0
+"""That a worker has to end by itself once its pipe is closed."""
+
+
+def execute(job: Job, shards: Iterable[Shard], workers: int | None = None) -> Generator[Event]:
+    """See `sweeps.executors`. By default as many workers as this process may use cores, or as there are devices."""
+    pins = cores() if job.platform == "cpu" else [None]
+    slots = range(workers or (len(pins) if job.platform == "cpu" else job.devices))
+    waiting, retried = iter(shards), set[str]()
+    running: dict[Connection, _Worker] = {}
+
+    def start(slot: int, shard: Shard) -> None:
+        worker = _Worker(job, slot, pins[slot % len(pins)])
+        running[worker.pipe] = worker
+        worker.give(shard)
+
+    try:
+        for slot, shard in zip(slots, waiting, strict=False):
+            start(slot, shard)
+        while running:
+            for pipe in wait(list(running)):
+                worker = running[pipe]  # type: ignore[index]
+                following: Shard | None
+                try:
+                    event = worker.pipe.recv()
+                except (EOFError, OSError):
+                    del running[worker.pipe]
+                    died, following = f"its worker {worker.fate()}", worker.shard
+                    if following.id in retried:
+                        yield Failed(following.id, died)
+                        following = next(waiting, None)
+                    else:
+                        retried.add(following.id)
+                        yield Retried(following.id, died)
+                    if following is not None:
+                        start(worker.slot, following)
+                    continue
+                if not isinstance(event, Progress):
+                    following = next(waiting, None)
+                    if following is not None:
+                        worker.give(following)
+                    else:
+                        del running[worker.pipe]
+                        worker.stop()
+                yield event
+    finally:
+        for worker in running.values():
+            worker.pipe.close()
+        for worker in running.values():
+            worker.stop()
+
+
+class _Worker:
+    """The driver's end of one worker process."""
+
+    def __init__(self, job: Job, slot: int, core: int | None):
+        self.slot = slot
+        ours, theirs = socket.socketpair()
+        variables = os.environ | environment(job.platform) | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        if job.platform == "gpu":
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+            devices = visible.split(",") if visible else [str(i) for i in range(job.devices)]
+            variables["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
+        code = f"from sweeps.executors.processes import serve; serve({theirs.fileno()}, {core})"
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code],
+            env=variables,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # a terminal's Ctrl-C is for the driver, which then closes the pipes
+        )
+        theirs.close()
+        self.pipe = Connection(ours.detach())
+        self.shard: Shard
+        self.job = job
+
+    def give(self, shard: Shard) -> None:
+        self.shard = shard
+        with contextlib.suppress(OSError):  # a worker that has died is noticed by the next read
+            self.pipe.send((self.job, shard))
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.fate()
+
+    def fate(self) -> str:
+        """Waits for the end of the process, and says how it ended."""
+        try:
+            code = self.process.wait(EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+
+
+def serve(descriptor: int, core: int | None) -> None:
+    """A worker's life: run the shards that come over the pipe until it closes."""
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError):  # a container may not allow it: slower, with the same results
+            os.sched_setaffinity(0, {core})
+    pipe = Connection(descriptor)
+    tasks: queue.SimpleQueue[tuple[Job, Shard]] = queue.SimpleQueue()
+
+    def receive() -> None:
+        try:
+            while True:
+                tasks.put(pipe.recv())
+        except (EOFError, OSError):
+            os._exit(0)  # in the midst of training, too: files appear whole or not at all
+
+    def tell(event: Event) -> None:
+        try:
+            pipe.send(event)
+        except OSError:
+            os._exit(0)
+
+    threading.Thread(target=receive, daemon=True).start()
+    while True:
+        job, shard = tasks.get()
+        last = 0.0
+
+        def report(lane_updates: int, shard: Shard = shard) -> None:
+            nonlocal last
+            if time.monotonic() - last > PROGRESS_SECONDS:
+                last = time.monotonic()
+                tell(Progress(shard.id, lane_updates))
+
+        event: Event
+        try:
+            event = run_shard(job.folder, shard, job.policies, report)
+        except Exception as error:
+            event = Failed(shard.id, reason(error))
+        tell(event)
+
+
+def cores() -> list[int]:
+    """The cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))

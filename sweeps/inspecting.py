@@ -1,0 +1,142 @@
+"""What a sweep would train, what a folder holds, and what there is to choose from."""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeps import store
+from sweeps.plan import make_plan
+from sweeps.spec import SpecError, load_spec
+
+STEPS_PER_SECOND = {"cpu": 300_000, "gpu": 5_000_000, "tpu": 5_000_000}
+"""Environment steps a second of one worker, for estimates: what small rooms reach. It is assumed, not measured."""
+
+
+def describe_plan(
+    spec: str | Path | Mapping[str, Any], overrides: Iterable[str] = (), memory: bool = True
+) -> dict[str, Any]:
+    """What a run of this spec would train; trains nothing.
+
+    Args:
+      spec, overrides: as for `load_spec`.
+      memory: whether to compile the first program, to read its memory off.
+    Returns:
+      spec, platform, workers, chunk, lanes, shards; conditions (id, factors); programs (id, lanes, static settings,
+      updates and env_steps of a lane); memory of the first program, None or bytes (per_lane, temporary, and device, a
+      whole chunk's);
+      seconds (an estimate) with assumed_steps_per_second; half_width (of a 95% interval of a rate of one half).
+    """
+    from analysis import half_width
+    from sweeps.executors.processes import cores
+    from sweeps.running import platform
+
+    checked = load_spec(spec, overrides)
+    kind, devices = platform()
+    plan = make_plan(checked, kind)
+    workers = min(len(cores()) if kind == "cpu" else devices, len(plan.shard_ids))
+    speed = STEPS_PER_SECOND.get(kind, STEPS_PER_SECOND["gpu"])
+    steps = sum(
+        # The last chunk is padded, and trains as long as a full one.
+        math.ceil(len(conditions) * checked.seeds / plan.chunk) * plan.chunk * plan.env_steps[program.id]
+        for program, conditions in plan.programs
+    )
+    found = None
+    if memory:
+        read = plan.programs[0][0].build().memory()
+        lane, temporary = read["per_lane_bytes"], read["temporary_bytes"]
+        found = {"per_lane": lane, "temporary": temporary, "device": plan.chunk * lane + temporary}
+    return {
+        "spec": checked.flat(),
+        "platform": kind,
+        "workers": workers,
+        "chunk": plan.chunk,
+        "lanes": plan.lanes,
+        "shards": len(plan.shard_ids),
+        "conditions": [{"id": one.id, "factors": one.factors} for one in plan.conditions],
+        "programs": [
+            {
+                "id": program.id,
+                "lanes": len(conditions) * checked.seeds,
+                "updates": plan.updates[program.id],
+                "env_steps": plan.env_steps[program.id],
+                "static": program.static,
+            }
+            for program, conditions in plan.programs
+        ],
+        "memory": found,
+        "seconds": steps / (speed * workers),
+        "assumed_steps_per_second": speed,
+        "half_width": half_width(checked.seeds),
+    }
+
+
+def status(folder: str | Path) -> dict[str, Any]:
+    """How far a run is, and what it found so far; changes nothing.
+
+    Returns:
+      folder, name, world; lanes (planned, done, missing, diverged); shards (planned, done, damaged); damaged (a line
+      for each damaged file); labels (finished lanes by label; empty where there are none, or where files are damaged).
+    Raises:
+      ValueError: not a results folder.
+    """
+    import analysis
+
+    folder = Path(folder)
+    layers = store.read_manifest(folder)
+    if layers is None:
+        why = "it has no manifest.json" if folder.is_dir() else "there is no such folder"
+        raise SpecError(folder, f"is not a results folder: {why}.")
+    planned, shards = 0, []
+    for layer in layers:
+        planned += sum(program["lanes"] for program in layer["programs"].values())
+        shards += layer["shards"]
+    done = diverged = shards_done = 0
+    damaged: list[str] = []
+    for shard in shards:
+        found = store.damage(folder, store.SHARD_TABLES, shard)
+        damaged += map(str, found or ())
+        if found is None:
+            outcomes = store.read_table(folder, "outcomes", shard)
+            shards_done += 1
+            done += outcomes.num_rows
+            diverged += sum(outcomes["diverged"].to_pylist())
+    labels = {}
+    if done and not damaged:
+        counts = analysis.load(folder)["label"].value_counts(sort=False)
+        labels = {str(label): int(count) for label, count in counts.items()}
+    return {
+        "folder": str(folder),
+        "name": layers[-1]["spec"].get("name"),
+        "world": layers[-1]["world"],
+        "lanes": {"planned": planned, "done": done, "missing": planned - done, "diverged": diverged},
+        "shards": {"planned": len(shards), "done": shards_done, "damaged": len(damaged)},
+        "damaged": damaged,
+        "labels": labels,
+    }
+
+
+def worlds() -> list[dict[str, Any]]:
+    """Every world: name, goals (name, role) and settings (key, default, accepts, static, doc); the learners likewise.
+
+    A learner's record has `learner` in place of `world`, and no goals. A gymnax environment has no goals, and its
+    settings are None here: to know them it has to be built, and some download data for that.
+    """
+    import envs
+    import jaxrl
+
+    def settings(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"key": s.key, "default": s.default, "accepts": s.describe(), "static": s.static, "doc": s.doc}
+            for s in found.values()
+        ]
+
+    records: list[dict[str, Any]] = []
+    for name in envs.names():
+        if name in envs.WORLDS:
+            goals = [{"name": goal.name, "role": goal.role} for goal in envs.WORLDS[name].goals]
+            records.append({"world": name, "goals": goals, "settings": settings(envs.settings(name))})
+        else:
+            records.append({"world": name, "goals": [], "settings": None})
+    learners = [{"learner": name, "settings": settings(jaxrl.settings(name))} for name in jaxrl.learners()]
+    return records + learners

@@ -1,0 +1,228 @@
+"""From a spec to conditions, programs and shards, each named by a hash of what it means."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sweeps.spec import Spec, SpecError
+
+if TYPE_CHECKING:
+    import jaxrl
+    from envs import Setting, World
+
+DEFAULT_CHUNK = {"cpu": 8, "gpu": 512, "tpu": 512}
+"""Lanes trained together, by platform. Constants, because the width changes the last bits of results: on a CPU what
+stays in cache, on an accelerator what keeps it busy."""
+
+
+def canonical(value: object) -> bytes:
+    """The one JSON spelling of a value that hashes are taken over."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def content_id(value: object) -> str:
+    """The first 16 hex digits of BLAKE2b over the value's canonical JSON."""
+    return hashlib.blake2b(canonical(value)).hexdigest()[:16]
+
+
+def lane_key(master_seed: int, condition: str | None, seed: int) -> tuple[int, int]:
+    """The two 32-bit words of a lane's key: the first 64 bits of BLAKE2b over `[master_seed, condition, seed]`.
+
+    `condition` is None where conditions are paired. A lane's place in a batch has no part in it.
+    """
+    digest = hashlib.blake2b(canonical([master_seed, condition, seed])).digest()
+    return int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:8], "big")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One value for every factor, and with it one value for every setting."""
+
+    id: str
+    factors: dict[str, Any]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What compiles once: all that is static, and the chunk."""
+
+    id: str
+    world: str
+    learner: str
+    static: dict[str, Any]
+    chunk: int
+    probe_at: tuple[float, ...]
+
+    def build(self) -> "jaxrl.Program":
+        """The program itself, not yet compiled. Raises ValueError with one line where static values do not fit."""
+        import envs
+        import jaxrl
+
+        world, learner = envs.make(self.world, self.static), jaxrl.make(self.learner, self.static)
+        return jaxrl.Program(world, learner, chunk=self.chunk, probe_at=self.probe_at)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some chunks of one program: the unit of work, of storage and of resuming. Whole in itself, so that it travels."""
+
+    id: str
+    program: Program
+    lanes: tuple[tuple[Condition, int], ...]
+    """(condition, seed) of each lane, without the padding of the last chunk."""
+    master_seed: int
+    paired: bool
+
+    def keys(self) -> np.ndarray:
+        """uint32[lanes, 2]."""
+        words = [lane_key(self.master_seed, None if self.paired else one.id, seed) for one, seed in self.lanes]
+        return np.array(words, np.uint32)
+
+    def values(self) -> list[dict[str, Any]]:
+        """The traced settings of each lane."""
+        static = self.program.static
+        traced = {one.id: {k: v for k, v in one.settings.items() if k not in static} for one, _ in self.lanes}
+        return [traced[one.id] for one, _ in self.lanes]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a spec trains, in the order in which it is trained."""
+
+    spec: Spec
+    platform: str
+    chunk: int
+    programs: list[tuple[Program, list[Condition]]]
+    versions: dict[str, Any]
+    goals: list[dict[str, str]]
+    updates: dict[str, int]
+    """By program: updates in a lane's training."""
+    env_steps: dict[str, int]
+    """By program: steps in a lane's training."""
+
+    @property
+    def conditions(self) -> list[Condition]:
+        return [condition for _, conditions in self.programs for condition in conditions]
+
+    @property
+    def lanes(self) -> int:
+        return len(self.conditions) * self.spec.seeds
+
+    def shards(self) -> Iterator[Shard]:
+        """The shards, made as they are asked for; lanes are ordered by condition, then seed."""
+        spec = self.spec
+        paired = spec.keys == "paired"
+        for program, conditions in self.programs:
+            width, lanes = self.chunk * spec.shard_chunks, len(conditions) * spec.seeds
+            for start in range(0, lanes, width):
+                places = (divmod(i, spec.seeds) for i in range(start, min(start + width, lanes)))
+                inside = tuple((conditions[condition], seed) for condition, seed in places)
+                named = [[condition.id, seed] for condition, seed in inside]
+                shard = content_id(["shard", program.id, spec.master_seed, paired, named])
+                yield Shard(shard, program, inside, spec.master_seed, paired)
+
+    @cached_property
+    def shard_ids(self) -> list[str]:
+        return [shard.id for shard in self.shards()]
+
+    def layer(self) -> dict[str, Any]:
+        """The manifest's record of this plan."""
+        return {
+            "world": self.spec.world,
+            "learner": self.spec.learner,
+            "goals": self.goals,
+            "factors": list(self.spec.factors),
+            "chunk": self.chunk,
+            "platform": self.platform,
+            "versions": self.versions,
+            "spec": {**self.spec.flat(), "run.chunk": self.chunk},
+            "conditions": {condition.id: condition.settings for condition in self.conditions},
+            "programs": {
+                program.id: {
+                    "static": program.static,
+                    "chunk": program.chunk,
+                    "updates": self.updates[program.id],
+                    "env_steps": self.env_steps[program.id],
+                    "lanes": len(conditions) * self.spec.seeds,
+                }
+                for program, conditions in self.programs
+            },
+            "shards": self.shard_ids,
+        }
+
+
+def make_plan(spec: Spec, platform: str = "cpu", chunk: int | None = None) -> Plan:
+    """Lays a spec out. Nothing is compiled.
+
+    Args:
+      platform: `cpu`, `gpu` or `tpu`; decides the default chunk and is recorded.
+      chunk: takes the place of the platform's default, not of a chunk that the spec gives.
+    Raises:
+      SpecError: the world or the learner rejects a combination of static values.
+    """
+    chunk = spec.chunk or chunk or DEFAULT_CHUNK.get(platform, DEFAULT_CHUNK["gpu"])
+    static_keys = [key for key, setting in spec.settings.items() if setting.static]
+    static_factors = [key for key in static_keys if key in spec.factors]
+    groups: dict[tuple, list[dict[str, Any]]] = {}
+    for values in itertools.product(*spec.factors.values()):
+        factors = dict(zip(spec.factors, values, strict=True))
+        groups.setdefault(tuple(factors[key] for key in static_factors), []).append(factors)
+
+    programs: list[tuple[Program, list[Condition]]] = []
+    updates: dict[str, int] = {}
+    env_steps: dict[str, int] = {}
+    versions: dict[str, Any] = {}
+    goals: list[dict[str, str]] = []
+    for members in groups.values():
+        first = spec.fixed | members[0]
+        static = {key: first.get(key, spec.settings[key].default) for key in static_keys}
+        unnamed = Program("", spec.world, spec.learner, static, chunk, spec.probe_at)
+        try:
+            built = unnamed.build()
+        except ValueError as error:
+            raise _located(spec, str(error)) from None
+        versions = {"world": built.world.version, "learner": built.learner.version}
+        meaning = {"world": spec.world, "learner": spec.learner, "versions": versions, "probe_at": spec.probe_at}
+        program = Program(
+            content_id(["program", meaning, static, chunk]), spec.world, spec.learner, static, chunk, spec.probe_at
+        )
+        defaults = {key: _default(setting, built.world) for key, setting in spec.settings.items()}
+        goals = [{"name": goal.name, "role": goal.role} for goal in built.world.goals]
+        updates[program.id], env_steps[program.id] = built.total_updates, built.env_steps
+        conditions = []
+        for factors in members:
+            settings = defaults | spec.fixed | factors
+            conditions.append(Condition(content_id({**meaning, "settings": settings}), factors, settings))
+        programs.append((program, conditions))
+    versions |= {package: _version(package) for package in ("chisel-rl", "jax", "jaxlib")}
+    return Plan(spec, platform, chunk, programs, versions, goals, updates, env_steps)
+
+
+def _default(setting: "Setting", world: "World") -> Any:
+    """A setting's default in this world; it may depend on the static values, as a time limit does on a length."""
+    section, _, name = setting.key.partition(".")
+    found = getattr(world.default_params, name, setting.default) if section == "env" else setting.default
+    same = setting.static or np.float32(found) == np.float32(setting.default)
+    return setting.default if same else setting.kind(found)
+
+
+def _located(spec: Spec, message: str) -> SpecError:
+    """The world's or learner's complaint, under the place where the spec gives the key that it names."""
+    key = message.partition(":")[0]
+    where = spec.written(key) + message.removeprefix(key) if key in spec.settings else message
+    return SpecError(spec.source, f"{where.rstrip('.')}.")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,121 @@
+"""Lanes, updates, rate and time left, on stderr: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Self
+
+from tqdm import tqdm
+
+from sweeps.executors import Event, Failed, Progress, Retried
+from sweeps.plan import Plan, Shard
+from sweeps.worker import Receipt
+
+FIRST_LINE_SECONDS, LINE_SECONDS, LINE_GROWTH = 5.0, 60.0, 1.5
+"""Plain lines come 5 s apart at first and more and more slowly, up to one a minute."""
+
+
+class Meter:
+    """Counts what a run's events say is done."""
+
+    def __init__(self, plan: Plan, quiet: bool = False):
+        self.plan, self.quiet = plan, quiet
+        self.lanes = 0
+        """Lanes finished."""
+        self.updates = 0
+        """Lane-updates of finished shards."""
+        self.steps = 0
+        """Environment steps of finished shards."""
+        self.total_updates = sum(len(c) * plan.spec.seeds * plan.updates[p.id] for p, c in plan.programs)
+        self.total_steps = sum(len(c) * plan.spec.seeds * plan.env_steps[p.id] for p, c in plan.programs)
+        self.inside: dict[str, tuple[Shard, int]] = {}
+        """Shards in training, with the lane-updates done."""
+        self.bar: tqdm | None = None
+        self.began, self.already = time.monotonic(), 0
+        self.due, self.interval = self.began + FIRST_LINE_SECONDS, FIRST_LINE_SECONDS
+
+    def ready(self, shard: Shard) -> None:
+        """Counts a shard that was on disk before the run, or has just been finished."""
+        self.lanes += len(shard.lanes)
+        self.updates += len(shard.lanes) * self.plan.updates[shard.program.id]
+        self.steps += len(shard.lanes) * self.plan.env_steps[shard.program.id]
+
+    def __enter__(self) -> Self:
+        self.began, self.already = time.monotonic(), self.steps
+        self.due = self.began + FIRST_LINE_SECONDS
+        if not self.quiet and self.lanes < self.plan.lanes:
+            if sys.stderr.isatty():
+                self.bar = tqdm(
+                    total=self.total_steps, initial=self.steps, unit=" env-steps", unit_scale=True, smoothing=0.1,
+                    dynamic_ncols=True, file=sys.stderr,
+                )  # fmt: skip
+            else:
+                self.say(f"{self._counts()} are on disk; training the others.")
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        elif not self.quiet and self.steps > self.already:
+            self._line()
+
+    def handing_out(self, shards: Iterable[Shard]) -> Iterator[Shard]:
+        """Passes shards on, and notes them as in training."""
+        for shard in shards:
+            self.inside[shard.id] = shard, 0
+            yield shard
+
+    def see(self, event: Event) -> None:
+        shard, _ = self.inside[event.shard]
+        match event:
+            case Progress():
+                self.inside[event.shard] = shard, event.lane_updates
+            case Retried():
+                self.inside[event.shard] = shard, 0
+                self.say(f"shard {event.shard}: {event.reason}; trying once more.")
+            case Failed():
+                del self.inside[event.shard]
+                self.say(f"shard {event.shard} failed: {event.reason}")
+            case Receipt():
+                del self.inside[event.shard]
+                if event.lanes:
+                    self.ready(shard)
+        self._show()
+
+    def say(self, line: str) -> None:
+        """A line on stderr, quiet or not."""
+        tqdm.write(f"chisel: {line}", file=sys.stderr)
+
+    def _now(self) -> tuple[int, int]:
+        """Lane-updates and environment steps done, with those of shards in training."""
+        updates, steps = self.updates, self.steps
+        for shard, done in self.inside.values():
+            updates += done
+            steps += done * self.plan.env_steps[shard.program.id] // self.plan.updates[shard.program.id]
+        return updates, steps
+
+    def _counts(self) -> str:
+        return f"{self.lanes:,} of {self.plan.lanes:,} lanes"
+
+    def _show(self) -> None:
+        if self.bar is not None:
+            updates, steps = self._now()
+            self.bar.set_description(f"{self.lanes}/{self.plan.lanes} lanes", refresh=False)
+            self.bar.set_postfix_str(f"{updates:,}/{self.total_updates:,} updates", refresh=False)
+            self.bar.update(steps - self.bar.n)
+        elif not self.quiet and time.monotonic() >= self.due:
+            self.interval = min(self.interval * LINE_GROWTH, LINE_SECONDS)
+            self.due = time.monotonic() + self.interval
+            self._line()
+
+    def _line(self) -> None:
+        updates, steps = self._now()
+        rate = (steps - self.already) / max(time.monotonic() - self.began, 1e-9)
+        left = f", {_clock((self.total_steps - steps) / rate)} left" if rate > 0 and steps < self.total_steps else ""
+        self.say(f"{self._counts()}, {updates:,} of {self.total_updates:,} updates, {rate:,.0f} env-steps/s{left}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

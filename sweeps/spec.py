@@ -1,0 +1,317 @@
+"""A sweep's specification: TOML in, checked values out."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from envs.settings import Setting
+
+PRESETS = Path(__file__).parent / "presets"
+MAX_CONDITIONS = 100_000
+"""Every condition is held in memory and written into the manifest."""
+MAX_LANES = 10_000_000
+"""Every shard's id is written into the manifest; beyond this, split the sweep over folders."""
+MAX_WIDTH = 1_000_000
+"""Of a chunk, and of a shard in chunks: far above what any device holds."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class SpecError(ValueError):
+    """A mistake of the user's, told in one line: `FILE: key.path: what was found; what would be accepted.`"""
+
+    def __init__(self, *parts: object):
+        line = ": ".join(str(part) for part in parts)
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in line))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a sweep trains. Every value has been checked against the world's and the learner's settings."""
+
+    name: str
+    world: str
+    learner: str
+    seeds: int
+    master_seed: int
+    keys: str
+    """`independent`, or `paired`: the conditions share their initialisations."""
+    fixed: dict[str, Any]
+    factors: dict[str, tuple[Any, ...]]
+    """Crossed: every combination is a condition."""
+    probe_at: tuple[float, ...]
+    """Fractions of training at which the probes are run."""
+    policies: bool
+    chunk: int | None
+    """None takes the platform's default, or on resume what the folder was begun with."""
+    shard_chunks: int
+    source: str = field(compare=False)
+    """The file, for messages."""
+    settings: "dict[str, Setting]" = field(compare=False, repr=False)
+
+    def written(self, key: str) -> str:
+        """Where the spec gives this setting: `factors.KEY` or `fixed.KEY`."""
+        return f"{'factors' if key in self.factors else 'fixed'}.{key}"
+
+    def flat(self) -> dict[str, Any]:
+        """The spec as dotted keys with JSON values."""
+        return {
+            "name": self.name,
+            "world": self.world,
+            "learner": self.learner,
+            "seeds": self.seeds,
+            "master_seed": self.master_seed,
+            "keys": self.keys,
+            **{f"fixed.{key}": value for key, value in self.fixed.items()},
+            **{f"factors.{key}": list(values) for key, values in self.factors.items()},
+            "probes.at": list(self.probe_at),
+            "save.policies": self.policies,
+            "run.chunk": self.chunk,
+            "run.shard_chunks": self.shard_chunks,
+        }
+
+
+def load_spec(source: str | Path | Mapping[str, Any], overrides: Iterable[str] = ()) -> Spec:
+    """Reads and checks a spec.
+
+    Args:
+      source: the path of a .toml file, the name of a shipped preset, or the content as a mapping.
+      overrides: `KEY=VALUE` strings as given to `--set`; KEY is any path in the file, VALUE is TOML or a bare string.
+    Raises:
+      SpecError: one line that says where, what was found and what would be accepted.
+    """
+    if isinstance(source, Mapping):
+        label, content = "spec", dict(source)
+    else:
+        label, content = str(source), _parse(str(source))
+    flat = _flatten(content, label)
+    origin = dict.fromkeys(flat, label)
+    for override in overrides:
+        for path, value in _override(override, flat):
+            flat[path] = value
+            origin[path] = "--set"
+    return _Checker(label, flat, origin).spec()
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known name that looks most like `word`."""
+    candidates = list(known)
+    # Long input would make the comparison slow, and says nothing more about what was meant.
+    return (difflib.get_close_matches(word[:100], candidates, n=1, cutoff=0.0) or candidates)[0]
+
+
+def _parse(argument: str) -> dict[str, Any]:
+    presets = {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}
+    is_path = argument.endswith(".toml") or "/" in argument
+    path = Path(argument) if is_path or argument not in presets else presets[argument]
+    try:
+        if not is_path and argument not in presets and not path.is_file():
+            hint = f"nearest: {nearest(argument, presets)}; or give the path of a .toml file"
+            raise SpecError(argument, f"no preset has this name; {hint}.")
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise SpecError(argument, f"no such file; expected a .toml file or a preset ({', '.join(presets)}).") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{error.object[error.start]:02x} on line {line} is not UTF-8"
+        raise SpecError(argument, f"{found}; save the file as UTF-8.") from None
+    except SpecError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SpecError(argument, f"cannot be read ({reason}); expected a .toml file.") from None
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # besides syntax, integers of more digits than Python is willing to read
+        located = re.fullmatch(r"(.*) \(at (.*)\)", str(error), re.DOTALL)
+        problem, where = located.groups() if located else (str(error), "line 1")
+        if where == "end of document":
+            where = f"line {len(text.splitlines()) or 1}, end of document"
+        raise SpecError(argument, where, f"{problem}; expected TOML.") from None
+    except RecursionError:
+        raise SpecError(argument, "is nested too deeply; expected tables of dotted keys.") from None
+
+
+def _flatten(table: Mapping[str, Any], label: str, prefix: str = "") -> dict[str, Any]:
+    """Nested tables and quoted keys alike, as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        path = f"{prefix}{key}"
+        inner = _flatten(value, label, f"{path}.") if isinstance(value, Mapping) else {path: value}
+        for twice in inner.keys() & flat.keys():
+            raise SpecError(label, twice, "is given twice; give it once.")
+        flat |= inner
+    return flat
+
+
+def _override(text: str, flat: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Drops what `KEY=VALUE` replaces from `flat`, and returns what it sets."""
+    path, equals, written = text.partition("=")
+    path = path.strip()
+    if not equals or not path:
+        raise SpecError("--set", text, "is not KEY=VALUE; for example seeds=8.")
+    value: Any = written.strip()
+    try:
+        parsed = tomllib.loads(f"value = {written}")
+        value = parsed["value"] if parsed.keys() == {"value"} else value
+    except (ValueError, RecursionError):
+        pass
+    for old in [key for key in flat if key == path or key.startswith(f"{path}.")]:
+        del flat[old]
+    return list(_flatten({path: value}, "--set").items())
+
+
+class _Checker:
+    """One pass over the dotted keys of a spec; the first mistake is raised."""
+
+    def __init__(self, label: str, flat: dict[str, Any], origin: dict[str, str]):
+        self.label, self.flat, self.origin = label, flat, origin
+
+    def error(self, path: str, message: object) -> SpecError:
+        return SpecError(self.origin.get(path, self.label), path, f"{str(message).rstrip('.')}.")
+
+    def take(self, setting: "Setting") -> Any:
+        """The checked value of a key of the spec itself, or its default."""
+        if setting.key not in self.flat:
+            if setting.key == "seeds":
+                raise self.error("seeds", f"is missing; expected {setting.describe()}")
+            return setting.default
+        return self.check(setting.key, setting, self.flat[setting.key])
+
+    def check(self, path: str, setting: "Setting", value: Any) -> Any:
+        try:
+            checked = setting.check(value)
+        except (ValueError, OverflowError):  # the latter from integers that no float holds
+            raise self.error(path, f"{_short(value)} is not {setting.describe()}") from None
+        return checked + 0.0 if isinstance(checked, float) else checked  # -0.0 and 0.0 are one condition
+
+    def text(self, path: str, default: str | None = None) -> str:
+        value = self.flat.get(path, default)
+        if value is None:
+            raise self.error(path, "is missing; expected a name in quotes")
+        if not isinstance(value, str):
+            raise self.error(path, f"{_short(value)} is not a name; expected text in quotes")
+        return value
+
+    def known(self, path: str, value: str, names: list[str], what: str) -> str:
+        if value not in names:
+            raise self.error(path, f"{_short(value)} is not a {what}; nearest: {nearest(value, names)}")
+        return value
+
+    def spec(self) -> Spec:
+        import envs
+        import jaxrl
+        from envs.settings import Setting
+
+        world = self.known("world", self.text("world"), envs.names(), "world")
+        learner = self.known("learner", self.text("learner", "ppo"), jaxrl.learners(), "learner")
+        try:
+            of_world, of_learner = envs.settings(world), jaxrl.settings(learner)
+        except (ValueError, OSError) as error:  # some gymnax environments cannot be played, or download data
+            why = str(error).removeprefix("world: ")
+            raise self.error("world", f"{world!r} cannot be made here ({why}); choose another") from None
+        settings = {**of_world, **of_learner}
+        top = [
+            Setting("seeds", int, None, True, low=1),
+            Setting("master_seed", int, 0, True, low=0),
+            Setting("keys", str, "independent", True, choices=("independent", "paired")),
+            Setting("save.policies", bool, False, True),
+            Setting("run.chunk", int, None, True, low=1, high=MAX_WIDTH),
+            Setting("run.shard_chunks", int, 1, True, low=1, high=MAX_WIDTH),
+        ]
+        names = ["name", "world", "learner", *(setting.key for setting in top), "probes.at"]
+        for path in self.flat:
+            section, _, key = path.partition(".")
+            if section in ("fixed", "factors") and key:
+                if key not in settings:
+                    raise self.unknown(section, key, {world: of_world, learner: of_learner})
+            elif path not in names:
+                written = [f"{section}.{key}" for section in ("fixed", "factors") for key in settings]
+                raise self.error(path, f"a spec has no such key; nearest: {nearest(path, names + written)}")
+        values = {setting.key: self.take(setting) for setting in top}
+        name = self.text("name")
+        if not _NAME.fullmatch(name):
+            accepted = "letters, digits, '.', '_' and '-', a letter or digit first"
+            raise self.error("name", f"{_short(name)} is not a plain folder name; expected {accepted}")
+        fixed, factors = self.section("fixed"), self.section("factors")
+        for key in fixed.keys() & factors.keys():
+            raise self.error(f"fixed.{key}", "is a factor too; give it under one of fixed and factors")
+        spec = Spec(
+            name=name,
+            world=world,
+            learner=learner,
+            seeds=values["seeds"],
+            master_seed=values["master_seed"],
+            keys=values["keys"],
+            fixed={key: self.check(f"fixed.{key}", settings[key], value) for key, value in fixed.items()},
+            factors={key: self.levels(settings[key], value) for key, value in factors.items()},
+            probe_at=self.probe_at(),
+            policies=values["save.policies"],
+            chunk=values["run.chunk"],
+            shard_chunks=values["run.shard_chunks"],
+            source=self.label,
+            settings=settings,
+        )
+        self.check_size(spec)
+        return spec
+
+    def section(self, section: str) -> dict[str, Any]:
+        prefix = f"{section}."
+        return {path.removeprefix(prefix): value for path, value in self.flat.items() if path.startswith(prefix)}
+
+    def unknown(self, section: str, key: str, settings: "dict[str, dict[str, Setting]]") -> SpecError:
+        world, learner = settings
+        owner = learner if key.startswith("learner.") else world
+        every = {name: setting for group in settings.values() for name, setting in group.items()}
+        near = nearest(key, every)
+        what = "factor" if section == "factors" else "setting"
+        hint = f"nearest: {near} ({every[near].describe()})"
+        return self.error(f"{section}.{key}", f"{owner} has no {what} of this name; {hint}")
+
+    def levels(self, setting: "Setting", value: Any) -> tuple[Any, ...]:
+        """The values of one factor."""
+        path = f"factors.{setting.key}"
+        if not isinstance(value, list):
+            hint = f"expected a list of values, each {setting.describe()}"
+            raise self.error(path, f"{_short(value)} is not a list; {hint}")
+        if not value:
+            raise self.error(path, f"is empty; expected one value or more, each {setting.describe()}")
+        checked = [self.check(path, setting, one) for one in value]
+        if len(set(checked)) < len(checked):
+            twice = next(one for one in checked if checked.count(one) > 1)
+            raise self.error(path, f"{_short(twice)} is given twice; expected distinct values")
+        return tuple(checked)
+
+    def probe_at(self) -> tuple[float, ...]:
+        found = self.flat.get("probes.at", [0.0, 0.25, 0.5, 1.0])
+        numbers = isinstance(found, list) and all(isinstance(x, int | float) and x is not True for x in found)
+        at = tuple(float(x) for x in found if x is not False) if numbers and len(found) <= 1000 else ()
+        rising = all(before < after for before, after in zip(at, at[1:], strict=False))
+        if not at or len(at) < len(found) or not rising or at[0] < 0 or at[-1] != 1:
+            hint = "expected rising fractions of training in [0, 1] that end with 1"
+            raise self.error("probes.at", f"{_short(found)} will not do; {hint}")
+        return tuple(x + 0.0 for x in at)
+
+    def check_size(self, spec: Spec) -> None:
+        conditions = 1
+        for key, values in spec.factors.items():
+            conditions *= len(values)
+            if conditions > MAX_CONDITIONS:
+                raise self.error(f"factors.{key}", f"makes more than {MAX_CONDITIONS:,} conditions; split the sweep")
+        if conditions * spec.seeds > MAX_LANES:
+            found = f"{_short(spec.seeds)} for each of {conditions} conditions"
+            raise self.error("seeds", f"{found} is more than {MAX_LANES:,} lanes; split the sweep")
+
+
+def _short(value: object) -> str:
+    """A value as it was found, cut where it would fill the screen."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python is willing to print
+        text = "a very large number"
+    return text if len(text) <= 80 else f"{text[:77]}..."

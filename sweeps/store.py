@@ -1,0 +1,198 @@
+"""A folder of results: whole files or none, each with a digest of its content.
+
+DIR/manifest.json              {"layers": [...]}, append-only; one layer for now
+DIR/outcomes/SHARD.parquet     one row a lane; written last: with it a shard is done
+DIR/probes/SHARD.parquet       one row a lane × checkpoint × probe × actor × sampled or greedy
+DIR/curves/SHARD.parquet       one row a lane × point of its curve
+DIR/levels/PROGRAM.parquet     one row a probe episode
+DIR/baselines/PROGRAM.parquet  known policies on the probes
+DIR/policies/SHARD/            trained parameters, on request
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweeps.plan import Shard
+
+SHARD_TABLES = ("probes", "curves", "outcomes")
+"""In the order of writing."""
+PROGRAM_TABLES = ("levels", "baselines")
+STALE_SECONDS = 3600.0
+"""A temporary file this old was left by a process that was killed; writing one takes well under a second."""
+_DIGEST, _PLACE = b"chisel.digest", b"0" * 32
+_LAYER = {
+    "spec": dict, "world": str, "factors": list, "goals": list, "conditions": dict, "programs": dict, "shards": list,
+    "versions": dict, "platform": str, "chunk": int,
+}  # fmt: skip
+"""What a layer of the manifest has at least."""
+
+
+class DamagedError(ValueError):
+    """A file of a results folder that is not what was written; one line that names it."""
+
+    def __init__(self, path: Path, what: str):
+        super().__init__(f"{path}: {what}")
+        self.path = path
+
+
+def table_path(folder: Path, kind: str, name: str) -> Path:
+    return folder / kind / f"{name}.parquet"
+
+
+def encode(kind: str, name: str, table: pa.Table) -> bytes:
+    """A table as a parquet file that carries a digest of itself; equal tables give equal bytes."""
+    # Statistics would only repeat the content, and a dictionary of floats merges the two zeros.
+    strings = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    table = table.replace_schema_metadata(None)
+    options: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "use_dictionary": strings or False}
+    file = pa.BufferOutputStream()
+    with pq.ParquetWriter(file, table.schema, **options) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({_DIGEST: _PLACE})
+    content = file.getvalue().to_pybytes()
+    before, _, after = _around_digest(content)
+    return before + _digest(kind, name, before, after) + after
+
+
+def _around_digest(content: bytes) -> tuple[bytes, bytes, bytes]:
+    """What stands before, in and after the place of the digest in the file's metadata.
+
+    Thrift's compact protocol writes a field's type and the length of its text, a byte each, between key and value.
+    """
+    start = content.rindex(_DIGEST) + len(_DIGEST) + 2
+    return content[:start], content[start : start + len(_PLACE)], content[start + len(_PLACE) :]
+
+
+def _digest(kind: str, name: str, before: bytes, after: bytes) -> bytes:
+    """BLAKE2b over every other byte of a file, and over its place, so that no file passes for another."""
+    return (
+        hashlib.blake2b(f"{kind}/{name}/".encode() + before + after, digest_size=len(_PLACE) // 2).hexdigest().encode()
+    )
+
+
+def write_table(folder: Path, kind: str, name: str, table: pa.Table) -> None:
+    """Writes a table whole or not at all."""
+    write_file(table_path(folder, kind, name), encode(kind, name, table))
+
+
+def verify(folder: Path, kind: str, name: str) -> bytes:
+    """The bytes of a table's file, after its digest has been checked.
+
+    Raises:
+      FileNotFoundError: it has not been written.
+      DamagedError: truncated, altered by a bit or more, or another shard's.
+    """
+    path = table_path(folder, kind, name)
+    try:
+        content = path.read_bytes()
+        before, written, after = _around_digest(content)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        why = "it holds no digest" if isinstance(error, ValueError) else _line(error)
+        raise DamagedError(path, f"cannot be read ({why})") from None
+    if written != _digest(kind, name, before, after):
+        raise DamagedError(path, "its content does not match its digest")
+    return content
+
+
+def read_table(folder: Path, kind: str, name: str) -> pa.Table:
+    """Reads a table whose digest is right; raises as `verify` does."""
+    # In one thread and from memory: Arrow's readers that outlive the read can abort the process at its exit.
+    file = pq.ParquetFile(pa.BufferReader(verify(folder, kind, name)), pre_buffer=False)
+    return file.read(use_threads=False)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes aside in the same folder, flushes to the disk and renames: a reader sees all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)  # the rename itself
+    finally:
+        os.close(handle)
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a damaged file to NAME.bad, where no reader looks, and returns the new path."""
+    bad = path.with_name(f"{path.name}.bad")
+    path.replace(bad)
+    return bad
+
+
+def damage(folder: Path, kinds: tuple[str, ...], name: str) -> list[DamagedError] | None:
+    """None where these tables are all there and sound; else the damaged ones (an empty list: some are missing)."""
+    found, missing = [], False
+    for kind in kinds:
+        try:
+            verify(folder, kind, name)
+        except FileNotFoundError:
+            missing = True
+        except DamagedError as error:
+            found.append(error)
+    return found if found or missing else None
+
+
+def policies_path(folder: Path, shard: str) -> Path:
+    return folder / "policies" / shard
+
+
+def is_done(folder: Path, shard: Shard, policies: bool) -> bool:
+    """Whether every file of a shard is there and sound. There is no other resume state."""
+    return has_policies(folder, shard, policies) and damage(folder, SHARD_TABLES, shard.id) is None
+
+
+def has_policies(folder: Path, shard: Shard, wanted: bool) -> bool:
+    """Whether a shard's policies are there, or are not wanted. Orbax puts the folder in place when it is whole."""
+    return not wanted or policies_path(folder, shard.id).is_dir()
+
+
+def read_manifest(folder: Path) -> list[dict[str, Any]] | None:
+    """The layers of a results folder, or None where it has no manifest. Raises DamagedError where it is no manifest."""
+    path = folder / "manifest.json"
+    try:
+        layers = json.loads(path.read_bytes())["layers"]
+        if not layers or not all(isinstance(layer[key], kind) for layer in layers for key, kind in _LAYER.items()):
+            raise ValueError("a layer is not whole")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
+        raise DamagedError(path, f"is not the manifest of a results folder ({_line(error)})") from None
+    return layers
+
+
+def write_manifest(folder: Path, layers: list[dict[str, Any]]) -> None:
+    text = json.dumps({"layers": layers}, indent=1, allow_nan=False) + "\n"
+    write_file(folder / "manifest.json", text.encode())
+
+
+def remove_stale(folder: Path) -> None:
+    """Removes temporary files that killed processes left behind."""
+    for path in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp"), *folder.glob("policies/*orbax-checkpoint-tmp*")]:
+        try:
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            continue  # another process was faster, or it is not ours to remove
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

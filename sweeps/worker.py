@@ -1,0 +1,129 @@
+"""Trains one shard and writes its files; running it again changes nothing."""
+
+import hashlib
+import os
+import platform as machine
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from sweeps import store, tables
+from sweeps.plan import Program, Shard
+from sweeps.policies import save_policies
+
+if TYPE_CHECKING:
+    import jaxrl
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a worker says of a finished shard; the rows themselves are on disk."""
+
+    shard: str
+    lanes: int
+    """Lanes trained; 0 where the shard was there already."""
+    compiles: int
+
+
+_programs: dict[str, "jaxrl.Program"] = {}
+"""One compiled program an id and process."""
+
+
+def run_shard(
+    folder: Path, shard: Shard, policies: bool = False, on_progress: Callable[[int], None] | None = None
+) -> Receipt:
+    """Trains what a shard lacks and writes its tables, `outcomes` last.
+
+    Args:
+      folder: the results folder.
+      policies: whether to save the trained parameters.
+      on_progress: called with the shard's lane-updates done so far; what it raises ends the training.
+    """
+    program = _program(shard.program)
+    _write_program_tables(folder, shard.program, program)
+    if store.is_done(folder, shard, policies):
+        return Receipt(shard.id, 0, 0)
+    before = program.compiles
+    chunk, lanes = shard.program.chunk, len(shard.lanes)
+    keys, values = shard.keys(), shard.values()
+    parts: dict[str, list[pa.Table]] = {kind: [] for kind in store.SHARD_TABLES}
+    parameters = []
+    for start in range(0, lanes, chunk):
+        inside = shard.lanes[start : start + chunk]
+        n = len(inside)
+        padded = [*range(start, start + n), *[start] * (chunk - n)]
+
+        def report(updates: int, start: int = start, n: int = n) -> None:
+            if on_progress is not None:
+                on_progress(start * program.total_updates + n * updates)
+
+        trained = program.train(keys[padded], [values[i] for i in padded], report)
+        parts["outcomes"].append(tables.outcomes(shard.program, inside, trained))
+        parts["probes"].append(tables.probes(shard.program, inside, trained))
+        parts["curves"].append(tables.curves(inside, trained))
+        if policies:
+            parameters.append(_first(trained.policies, n))
+    if policies:
+        save_policies(folder, shard.id, parameters)
+    for kind in store.SHARD_TABLES:
+        store.write_table(folder, kind, shard.id, pa.concat_tables(parts[kind]).combine_chunks())
+    return Receipt(shard.id, lanes, program.compiles - before)
+
+
+def environment(platform: str, cores: int | None = 1) -> dict[str, str]:
+    """What must be in a process's environment before jax is imported there.
+
+    The thread pools' size decides the last bits of large matmuls, so a worker on a CPU has one thread whatever the
+    machine; and compiled programs are kept in the user's cache folder unless CHISEL_COMPILATION_CACHE=off.
+    """
+    found: dict[str, str] = {}
+    if platform == "cpu" and cores is not None:
+        found |= dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(cores))
+    cache = _cache_folder()
+    if cache is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        found |= {
+            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+    return found
+
+
+def _cache_folder() -> Path | None:
+    """The compilation cache, keyed by host CPU: code compiled for one may not run on another that shares the home."""
+    if os.environ.get("CHISEL_COMPILATION_CACHE", "").lower() in ("off", "0", "false", "no"):
+        return None
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no home folder
+        return None
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    except OSError:
+        cpu = f"{machine.machine()} {machine.processor()}"
+    return base / "chisel" / "xla" / hashlib.blake2b(cpu.encode()).hexdigest()[:16]
+
+
+def _program(program: Program) -> "jaxrl.Program":
+    if program.id not in _programs:
+        _programs[program.id] = program.build()
+    return _programs[program.id]
+
+
+def _write_program_tables(folder: Path, program: Program, built: "jaxrl.Program") -> None:
+    """Several workers may do so at once: they write the same bytes."""
+    if store.damage(folder, ("levels",), program.id) is not None:
+        store.write_table(folder, "levels", program.id, tables.levels(program, built.levels()))
+    if store.damage(folder, ("baselines",), program.id) is not None:
+        store.write_table(folder, "baselines", program.id, tables.baselines(program, built.baselines()))
+
+
+def _first(tree: object, lanes: int) -> object:
+    import jax
+
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:lanes], tree)

@@ -1,0 +1,93 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FAKE = Path(__file__).parent / "fake"
+
+TOY = """
+name = "toy"
+world = "toy"
+seeds = 5
+[factors]
+env.diversity = [0.0, 0.5, 1.0]
+[run]
+chunk = 2
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path_factory):
+    """The user's compilation cache is neither read nor written; the tests of a session share one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+class Chisel:
+    """Runs `chisel` in a process of its own, in a folder of its own."""
+
+    def __init__(self, folder: Path, fake: bool):
+        self.folder = folder
+        self.path = os.pathsep.join(map(str, [FAKE, ROOT] if fake else [ROOT]))
+
+        # The suite's own settings of jax must not stand in for the command's.
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("NPROC", "JAX_"))}
+        self.variables = {**inherited, "PYTHONPATH": self.path}
+
+    def start(self, *arguments: str, fake: dict | None = None, **options) -> subprocess.Popen:
+        variables = {**self.variables, "CHISEL_FAKE": json.dumps(fake or {})}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        return subprocess.Popen(
+            [sys.executable, "-m", "sweeps.cli", *arguments], cwd=self.folder, env=variables, **pipes
+        )
+
+    def python(self, code: str, *arguments: str) -> subprocess.CompletedProcess:
+        """Runs a script that imports sweeps; without a guard on __main__, as users write them."""
+        script = self.folder / "script.py"
+        script.write_text(code)
+        command = [sys.executable, str(script), *arguments]
+        return subprocess.run(command, cwd=self.folder, env=self.variables, capture_output=True, text=True, timeout=280)
+
+    def __call__(self, *arguments: str, fake: dict | None = None) -> subprocess.CompletedProcess:
+        process = self.start(*arguments, fake=fake)
+        out, err = process.communicate(timeout=280)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def workers(self) -> list[int]:
+        """Process ids of living workers that a run in this folder has started."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                ours = os.readlink(entry / "cwd") == str(self.folder)
+                if ours and b"processes import serve" in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+
+@pytest.fixture
+def toy(tmp_path) -> Chisel:
+    """`chisel` over a stand-in world and learner, with the spec toy.toml: 15 lanes in 8 shards."""
+    (tmp_path / "toy.toml").write_text(TOY)
+    return Chisel(tmp_path, fake=True)
+
+
+@pytest.fixture
+def chisel(tmp_path) -> Chisel:
+    """`chisel` itself."""
+    return Chisel(tmp_path, fake=False)
+
+
+@pytest.fixture
+def contents():
+    """Every finished file of a results folder, by relative path."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+    return read

@@ -1,0 +1,26 @@
+"""A stand-in for the real rooms: one small world, so that tests of the store and the executors need no jax."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+__path__ = [str(Path(__file__).parents[4] / "envs")]  # the real envs/settings.py
+
+from envs.settings import Setting  # noqa: E402
+
+GOALS = (SimpleNamespace(name="coin", role="intended"), SimpleNamespace(name="right-end", role="proxy"))
+WORLDS = {"toy": SimpleNamespace(goals=GOALS)}
+
+
+def names():
+    return list(WORLDS)
+
+
+def settings(name):
+    return {
+        "env.size": Setting("env.size", int, 4, True, 1),
+        "env.diversity": Setting("env.diversity", float, 0.0, False, 0, 1),
+    }
+
+
+def make(name, values=None):
+    return SimpleNamespace(name=name, version=1, goals=GOALS, default_params=SimpleNamespace())

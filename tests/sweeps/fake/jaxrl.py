@@ -1,0 +1,93 @@
+"""Trains nothing: numbers that depend on a lane's key and values alone, as slowly and as badly as CHISEL_FAKE says.
+
+CHISEL_FAKE is JSON: `sleep` seconds an update; `die_at`, `fail_at` a diversity; `once` a file that is made before
+dying, and that prevents a second death.
+"""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from envs.settings import Setting
+
+
+def learners():
+    return ["ppo"]
+
+
+def settings(name):
+    return {"learner.learning_rate": Setting("learner.learning_rate", float, 1e-3, False, 0)}
+
+
+def make(name, values=None):
+    return SimpleNamespace(version=1)
+
+
+class Program:
+    total_updates, env_steps = 5, 50
+
+    def __init__(self, world, learner, chunk, probe_at):
+        self.world, self.learner, self.chunk, self.probe_at, self.compiles = world, learner, chunk, probe_at, 0
+
+    def levels(self):
+        return {
+            "probe": np.array(["fork", "fork"]),
+            "kind": np.array(["choice", "choice"]),
+            "labels": np.array([True, True]),
+            "episode": np.arange(2),
+            "horizon": np.array([9, 9]),
+            "goals": np.array(["coin,right-end"] * 2),
+            "distinct": np.array([True, True]),
+            "distance.coin": np.array([2, 3]),
+            "distance.right-end": np.array([3, 2]),
+        }
+
+    def baselines(self):
+        return [self._record(1.0, "random", np.array([[1, -1]]))]
+
+    def _record(self, at, actor, reached):
+        return {
+            "checkpoint": at,
+            "update": round(at * self.total_updates),
+            "probe": "fork",
+            "kind": "choice",
+            "actor": actor,
+            "sampled": True,
+            "reached.coin": reached,
+            "reached.right-end": np.where(reached < 0, 4, -1),
+        }
+
+    def train(self, keys, values, on_progress=None):
+        self.compiles = 1
+        wanted = json.loads(os.environ.get("CHISEL_FAKE", "{}"))
+        diversity = [value["env.diversity"] for value in values]
+        for update in range(1, self.total_updates + 1):
+            time.sleep(wanted.get("sleep", 0))
+            if wanted.get("die_at") in diversity and not Path(wanted.get("once", "/none")).exists():
+                if "once" in wanted:
+                    Path(wanted["once"]).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if wanted.get("fail_at") in diversity:
+                raise RuntimeError("no luck")
+            on_progress(update)
+        draws = np.array([np.random.default_rng([*map(int, key)]).random(6) for key in keys])
+        draws += np.array(diversity)[:, None]
+        outcomes = {
+            "diverged": draws[:, 0] < 0,
+            "updates": np.full(len(keys), 5),
+            "return_mean": draws[:, 1].astype(np.float32),
+            "length_mean": np.full(len(keys), np.nan),
+            "events.coin": (draws[:, 2] * 100).astype(np.int64),
+            "threads": np.full(len(keys), int(os.environ.get("NPROC", 0))),
+            "cores": np.full(len(keys), len(os.sched_getaffinity(0))),
+        }
+        points = np.arange(1, 6)[None].repeat(len(keys), 0)
+        curves = {"update": points, "return_mean": (draws[:, :1] * points).astype(np.float32)}
+        reached = np.where(draws[:, 3:5] < 0.5, -1, 1 + (draws[:, 3:5] * 5).astype(int))
+        probes = [self._record(at, "trained", reached) for at in self.probe_at]
+        return SimpleNamespace(outcomes=outcomes, curves=curves, probes=probes, policies={"w": draws})

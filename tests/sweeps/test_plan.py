@@ -1,0 +1,107 @@
+import hashlib
+
+import numpy as np
+
+from sweeps import load_spec, make_plan
+from sweeps.plan import content_id, lane_key
+
+SPEC = {
+    "name": "a",
+    "world": "coin-line",
+    "seeds": 5,
+    "factors": {"env.diversity": [0.0, 1.0], "env.length": [6, 8], "learner.learning_rate": [1e-3, 1e-2]},
+    "run": {"chunk": 4},
+}
+
+
+def plan(**changes):
+    return make_plan(load_spec(SPEC | changes))
+
+
+def ids(plan):
+    return [condition.id for condition in plan.conditions]
+
+
+def test_conditions_that_differ_in_traced_values_alone_share_a_program():
+    found = plan()
+    assert [len(conditions) for _, conditions in found.programs] == [4, 4]
+    assert {program.static["env.length"] for program, _ in found.programs} == {6, 8}
+    assert found.lanes == 40
+
+
+def test_a_conditions_id_is_its_meaning_and_nothing_else():
+    reference = ids(plan())
+    assert len(set(reference)) == 8
+    assert (
+        ids(plan(name="b", seeds=9, master_seed=7, keys="paired", run={"chunk": 2}, save={"policies": True}))
+        == reference
+    )
+    assert ids(plan(fixed={"learner.discount": 0.97})) == reference  # the default, spelt out
+    assert set(ids(plan(probes={"at": [1]}))).isdisjoint(reference)
+    assert set(ids(plan(fixed={"learner.discount": 0.9}))).isdisjoint(reference)
+    alone = plan(factors={"env.diversity": [1.0]}, fixed={"env.length": 6, "learner.learning_rate": 1e-2})
+    assert set(ids(alone)) < set(reference)
+
+
+def test_ids_do_not_drift():
+    """A change here makes every folder of earlier versions another spec's: raise a version instead, knowingly."""
+    assert lane_key(0, "0123456789abcdef", 3) == (0x96598E2F, 0x5EEA30D0)
+    assert content_id({"b": [1e-3, True], "a": "x"}) == "d5e6dffe28c6e3ae"
+
+
+def test_a_lanes_key_is_a_hash_of_master_seed_condition_and_seed():
+    words = hashlib.blake2b(b'[7,"0123456789abcdef",3]').digest()[:8]
+    assert lane_key(7, "0123456789abcdef", 3) == tuple(np.frombuffer(words, ">u4"))
+    paired = hashlib.blake2b(b"[7,null,3]").digest()[:8]
+    assert lane_key(7, None, 3) == tuple(np.frombuffer(paired, ">u4"))
+
+
+def test_paired_conditions_share_keys_and_independent_ones_do_not():
+    def keys(found):
+        return {
+            (condition.id, seed): tuple(key)
+            for shard in found.shards()
+            for (condition, seed), key in zip(shard.lanes, shard.keys(), strict=True)
+        }
+
+    independent, paired = keys(plan()), keys(plan(keys="paired"))
+    assert len(set(independent.values())) == 40
+    assert len(set(paired.values())) == 5
+    assert next(plan().shards()).keys().dtype == np.uint32
+
+
+def test_shards_cover_every_lane_once_in_order_of_condition_then_seed():
+    found = plan(run={"chunk": 4, "shard_chunks": 2})
+    shards = list(found.shards())
+    assert [len(shard.lanes) for shard in shards] == [8, 8, 4] * 2
+    lanes = [(condition.id, seed) for shard in shards for condition, seed in shard.lanes]
+    assert lanes == [(one, seed) for one in ids(found) for seed in range(5)]
+    assert len({shard.id for shard in shards}) == 6
+
+
+def test_a_shards_id_says_what_is_in_it():
+    reference = set(plan().shard_ids)
+    assert reference == set(plan(name="b").shard_ids)
+    for change in ({"master_seed": 1}, {"keys": "paired"}, {"run": {"chunk": 5}}, {"probes": {"at": [1]}}):
+        assert reference.isdisjoint(plan(**change).shard_ids)
+
+
+def test_a_lanes_values_are_its_traced_settings():
+    shard = next(plan().shards())
+    values = shard.values()[0]
+    assert values.keys().isdisjoint(shard.program.static)
+    assert values["env.diversity"] == 0.0
+    assert values["learner.learning_rate"] == 1e-3
+
+
+def test_a_default_that_depends_on_a_static_value_is_resolved():
+    limits = {c.settings["env.length"]: c.settings["env.max_steps_in_episode"] for c in plan().conditions}
+    assert limits == {6: 12, 8: 16}
+
+
+def test_the_manifest_records_every_setting_of_every_condition():
+    layer = plan().layer()
+    assert layer["conditions"].keys() == set(ids(plan()))
+    assert all(values["learner.gae_lambda"] == 0.95 for values in layer["conditions"].values())
+    assert layer["goals"] == [{"name": "coin", "role": "intended"}, {"name": "right-end", "role": "proxy"}]
+    assert layer["versions"].keys() >= {"world", "learner", "jax", "jaxlib"}

@@ -1,0 +1,216 @@
+"""What a run promises, on a stand-in world that takes no time: nothing lost, nothing twice, nothing else touched."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+def outcomes(folder):
+    return pq.read_table(folder / "outcomes").to_pandas()
+
+
+def test_every_lane_is_one_row_and_a_second_run_has_nothing_to_do(toy, contents):
+    done = toy("run", "toy.toml", "--out", "out")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "15 of 15 lanes in out, 15 of them trained now")
+    df = outcomes(toy.folder / "out")
+    assert len(df) == len(df[["condition", "seed"]].drop_duplicates()) == 15
+    assert sorted(df["env.diversity"].unique()) == [0, 0.5, 1]
+    before = contents(toy.folder / "out")
+    again = toy("run", "toy.toml", "--out", "out")
+    assert again.returncode == 0
+    assert again.stdout.startswith("Complete already: 15 of 15 lanes in out")
+    assert contents(toy.folder / "out") == before
+
+
+def test_workers_have_one_thread_and_one_core(toy):
+    assert toy("run", "toy.toml", "--out", "out", "--quiet").stderr == ""
+    df = outcomes(toy.folder / "out")
+    assert set(df["threads"]) == {1}
+    assert set(df["cores"]) == {1}
+
+
+def test_worker_count_and_executor_do_not_matter(toy, contents):
+    for name, arguments in {"one": ["--workers", "1"], "three": ["--workers", "3"]}.items():
+        assert toy("run", "toy.toml", "--out", name, *arguments).returncode == 0
+    assert contents(toy.folder / "one") == contents(toy.folder / "three")
+    assert toy("run", "toy.toml", "--out", "inline", "--executor", "inline").returncode == 0
+    inline, one = outcomes(toy.folder / "inline"), outcomes(toy.folder / "one")
+    assert inline.drop(columns="cores").equals(one.drop(columns="cores"))
+
+
+@LINUX
+def test_killed_at_random_moments_and_run_again_ends_with_the_same_bytes(toy, contents):
+    assert toy("run", "toy.toml", "--out", "whole").returncode == 0
+    moments = random.Random(0)
+    for _ in range(5):
+        process = toy.start("run", "toy.toml", "--out", "out", fake={"sleep": 0.05})
+        time.sleep(moments.uniform(0.2, 2.0))
+        process.kill()
+        process.communicate()
+        deadline = time.monotonic() + 10
+        while toy.workers():
+            assert time.monotonic() < deadline, "workers outlive the driver"
+            time.sleep(0.05)
+    assert toy("run", "toy.toml", "--out", "out").returncode == 0
+    assert contents(toy.folder / "out") == contents(toy.folder / "whole")
+
+
+@LINUX
+def test_ctrl_c_exits_3_says_what_is_on_disk_and_leaves_no_process(toy):
+    process = toy.start("run", "toy.toml", "--out", "out", fake={"sleep": 0.2})
+    while not list((toy.folder / "out").glob("outcomes/*.parquet")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert "Traceback" not in err
+    there = len(outcomes(toy.folder / "out"))
+    assert 0 < there < 15
+    assert err.splitlines()[-1] == f"chisel: interrupted. {there} of 15 lanes are on disk in out; run again to go on."
+    assert toy.workers() == []
+
+
+def test_a_worker_that_dies_is_reported_and_its_shard_retried(toy):
+    done = toy("run", "toy.toml", "--out", "out", fake={"die_at": 0.5, "once": str(toy.folder / "died")})
+    assert done.returncode == 0, done.stderr
+    assert "its worker was killed by SIGKILL; trying once more." in done.stderr
+    assert len(outcomes(toy.folder / "out")) == 15
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [("die_at", "its worker was killed by SIGKILL"), ("fail_at", "RuntimeError: no luck (jaxrl.py:")],
+)
+def test_shards_that_always_fail_exit_4_with_the_reason_while_others_finish(toy, how, reason):
+    done = toy("run", "toy.toml", "--out", "out", fake={how: 1.0})
+    assert done.returncode == 4
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(outcomes(toy.folder / "out")) == 10  # the two whole diversities: their five shards of two lanes
+    assert toy("run", "toy.toml", "--out", "out").returncode == 0
+    assert len(outcomes(toy.folder / "out")) == 15
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def flipped(path):
+    """One bit, in the midst of the data."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [truncated, flipped])
+@pytest.mark.parametrize("kind", ["outcomes", "probes", "curves", "levels", "baselines"])
+def test_a_spoilt_table_is_named_kept_aside_and_made_again(toy, contents, kind, spoil):
+    toy("run", "toy.toml", "--out", "out")
+    whole = contents(toy.folder / "out")
+    victim = sorted((toy.folder / "out" / kind).glob("*.parquet"))[0]
+    spoil(victim)
+    status = toy("status", "out")
+    if kind in ("outcomes", "probes", "curves"):
+        assert victim.name in status.stdout
+    done = toy("run", "toy.toml", "--out", "out")
+    assert done.returncode == 0
+    line = next(line for line in done.stderr.splitlines() if victim.name in line)
+    assert line.startswith(f"chisel: out/{kind}/{victim.name}: ")
+    assert line.endswith(f"kept as {victim.name}.bad, and made again.")
+    assert victim.with_name(f"{victim.name}.bad").exists()
+    now = contents(toy.folder / "out")
+    assert {path: content for path, content in now.items() if not path.endswith(".bad")} == whole
+
+
+def test_a_folder_of_another_spec_is_refused_and_untouched(toy, contents):
+    toy("run", "toy.toml", "--out", "out")
+    before = contents(toy.folder / "out")
+    for change, shown in {
+        "seeds=6": "seeds 5 there, 6 here",
+        "fixed.learner.learning_rate=0.1": "fixed.learner.learning_rate not given there, 0.1 here",
+        "run.chunk=3": "run.chunk 2 there, 3 here",
+        "master_seed=1": "master_seed 0 there, 1 here",
+    }.items():
+        refused = toy("run", "toy.toml", "--out", "out", "--set", change)
+        assert refused.returncode == 2
+        assert (
+            refused.stderr == f"out: holds the run of another spec ({shown}); give another --out, or the same spec.\n"
+        )
+    assert contents(toy.folder / "out") == before
+    assert toy("run", "toy.toml", "--out", "out", "--set", "name='other'").returncode == 0
+
+
+def test_a_folder_with_tables_of_unknown_origin_or_a_broken_manifest_is_refused(toy):
+    toy("run", "toy.toml", "--out", "out")
+    manifest = toy.folder / "out" / "manifest.json"
+    good = manifest.read_bytes()
+    manifest.write_bytes(good[: len(good) // 2])
+    refused = toy("run", "toy.toml", "--out", "out")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert refused.stderr.startswith("out/manifest.json: is not the manifest of a results folder")
+    manifest.unlink()
+    refused = toy("run", "toy.toml", "--out", "out", "--set", "master_seed=1")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "which this sweep would not write" in refused.stderr
+    assert toy("run", "toy.toml", "--out", "out").stdout.startswith("Complete already")
+    assert manifest.read_bytes() == good
+
+
+@pytest.mark.parametrize("place", ["file", "file/inside", "/proc/nothing"])
+def test_a_place_that_cannot_hold_results_exits_2(toy, place):
+    (toy.folder / "file").write_text("mine")
+    refused = toy("run", "toy.toml", "--out", place)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert refused.stderr.startswith(f"{place}: ")
+    assert (toy.folder / "file").read_text() == "mine"
+
+
+def test_verbs_that_read_print_json_alone_and_a_figure(toy):
+    toy("run", "toy.toml", "--out", "out")
+    status = json.loads(toy("status", "out", "--json").stdout, parse_constant=pytest.fail)
+    assert status["lanes"] == {"planned": 15, "done": 15, "missing": 0, "diverged": 0}
+    assert sum(status["labels"].values()) == 15
+    rates = toy("rates", "out", "--by", "env.diversity", "--label", "undetermined", "--json")
+    table = json.loads(rates.stdout, parse_constant=pytest.fail)
+    assert [row["n"] for row in table] == [5, 5, 5]
+    assert toy("figure", "out", "--out", "picture.png").stdout == "picture.png\n"
+    assert (toy.folder / "picture.png").read_bytes()[1:4] == b"PNG"
+    for wrong in (
+        ["rates", "out", "--by", "env.divresity"],
+        ["rates", "out", "--method", "x"],
+        ["figure", "out", "--x", "y"],
+    ):
+        refused = toy(*wrong)
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+
+
+def test_status_of_a_run_that_has_only_begun(toy):
+    assert toy("run", "toy.toml", "--out", "out", fake={"fail_at": 0.0}).returncode == 4
+    for path in (toy.folder / "out" / "outcomes").iterdir():
+        path.unlink()
+    status = json.loads(toy("status", "out", "--json").stdout)
+    assert (status["lanes"]["done"], status["labels"]) == (0, {})
+
+
+def test_a_reader_that_goes_away_causes_no_traceback(toy):
+    read, write = os.pipe()
+    os.close(read)
+    process = toy.start("worlds", stdout=write)
+    os.close(write)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (141, "")
+
+
+def test_importing_sweeps_and_its_command_line_is_cheap():
+    heavy = "{'jax', 'gymnax', 'pandas', 'pyarrow', 'matplotlib'}"
+    code = f"import sys, sweeps, sweeps.cli; print({heavy} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

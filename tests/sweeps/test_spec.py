@@ -1,0 +1,176 @@
+"""Every mistake in a spec is one line that says where, what was found and what would do, with exit code 2."""
+
+import pytest
+
+from sweeps import SpecError, load_spec
+from sweeps.cli import main
+
+GOOD = """
+name = "sweep"
+world = "coin-run"
+seeds = 2
+[fixed]
+learner.learning_rate = 1e-3
+[factors]
+env.diversity = [0.0, 1.0]
+"""
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Runs a spec that must be refused, and returns the line."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(content: str | bytes | None, *arguments: str, spec: str = "sweep.toml") -> str:
+        if content is not None:
+            (tmp_path / "sweep.toml").write_bytes(content if isinstance(content, bytes) else content.encode())
+        assert main(["run", spec, *arguments]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert not (tmp_path / "results").exists()
+        assert len(err.splitlines()) == 1
+        return err.removesuffix("\n")
+
+    return run
+
+
+def test_the_message_for_an_unknown_factor_reads_as_documented(refused):
+    line = refused(GOOD.replace("env.diversity", "env.divresity"))
+    assert line == (
+        "sweep.toml: factors.env.divresity: coin-run has no factor of this name; "
+        "nearest: env.diversity (a probability in [0, 1])."
+    )
+
+
+PROBABILITY = "a probability in [0, 1]"
+OVERRIDES = {
+    # what is set: where the line points, what it says
+    "world='coin-rum'": ("world", "'coin-rum' is not a world; nearest: coin-run"),
+    "world=3": ("world", "3 is not a name"),
+    "learner='pop'": ("learner", "'pop' is not a learner; nearest: ppo"),
+    "sede=3": ("sede", "a spec has no such key; nearest: seeds"),
+    "env.diversity=[0, 1]": ("env.diversity", "a spec has no such key; nearest: fixed.env.diversity"),
+    "run.chunks=3": ("run.chunks", "nearest: run.chunk"),
+    "fixed.learner.learning_rat=1": (
+        "fixed.learner.learning_rat",
+        "ppo has no setting of this name; nearest: learner.le",
+    ),
+    "fixed=3": ("fixed", "a spec has no such key"),
+    "fixed.env.max_steps_in_episode=2.5": ("fixed.env.max_steps_in_episode", "2.5 is not an integer of at least 1"),
+    "fixed.learner.discount=1.5": ("fixed.learner.discount", f"1.5 is not {PROBABILITY}"),
+    "fixed.learner.discount=nan": ("fixed.learner.discount", f"nan is not {PROBABILITY}"),
+    "fixed.learner.discount=true": ("fixed.learner.discount", f"True is not {PROBABILITY}"),
+    "fixed.learner.discount=high": ("fixed.learner.discount", f"'high' is not {PROBABILITY}"),
+    "fixed.learner.discount=[1]": ("fixed.learner.discount", f"[1] is not {PROBABILITY}"),
+    "fixed.learner.discount=1979-05-27": ("fixed.learner.discount", f"is not {PROBABILITY}"),
+    "fixed.learner.learning_rate=inf": ("fixed.learner.learning_rate", "inf is not a finite number of at least 0"),
+    f"fixed.learner.learning_rate=0x{'f' * 9000}": (
+        "fixed.learner.learning_rate",
+        "a very large number is not a finite number of",
+    ),
+    "fixed.learner.total_steps=-5": ("fixed.learner.total_steps", "-5 is not an integer of at least 1"),
+    "fixed.learner.towers='twin'": ("fixed.learner.towers", "'twin' is not one of shared, separate"),
+    "factors.env.diversity=[0, 2]": ("factors.env.diversity", f"2 is not {PROBABILITY}"),
+    "factors.env.diversity=[]": ("factors.env.diversity", f"is empty; expected one value or more, each {PROBABILITY}"),
+    "factors.env.diversity=0.5": ("factors.env.diversity", "0.5 is not a list; expected a list of values"),
+    "factors.env.diversity=[0, 0.0]": ("factors.env.diversity", "0.0 is given twice"),
+    "factors.learner.learning_rate=[0.1]": ("fixed.learner.learning_rate", "is a factor too"),
+    "seeds=0": ("seeds", "0 is not an integer of at least 1"),
+    "seeds=-1": ("seeds", "-1 is not"),
+    "seeds=2.0": ("seeds", "2.0 is not an integer"),
+    "seeds=2000000000": ("seeds", "is more than 10,000,000 lanes"),
+    "master_seed=-1": ("master_seed", "-1 is not an integer of at least 0"),
+    "keys='shared'": ("keys", "'shared' is not one of independent, paired"),
+    "save.policies=1": ("save.policies", "1 is not true or false"),
+    "run.chunk=0": ("run.chunk", "0 is not an integer in [1, 1e+06]"),
+    "probes.at=[0, 2]": ("probes.at", "[0, 2] will not do; expected rising fractions of training"),
+    "probes.at=[true]": ("probes.at", "[True] will not do"),
+    "probes.at=[0.5, 0.25, 1]": ("probes.at", "will not do"),
+    "probes.at=[0.5]": ("probes.at", "that end with 1"),
+    "name='../x'": ("name", "'../x' is not a plain folder name"),
+    "name='/abs'": ("name", "'/abs' is not a plain folder name"),
+    "name=''": ("name", "'' is not a plain folder name"),
+    "name='a\\nb'": ("name", "is not a plain folder name"),
+}
+
+
+@pytest.mark.parametrize("override", OVERRIDES, ids=lambda text: text[:40])
+def test_a_wrong_value_is_refused(refused, override):
+    path, message = OVERRIDES[override]
+    line = refused(GOOD, "--set", override)
+    assert line.startswith(f"--set: {path}: ") or line.startswith(f"sweep.toml: {path}: is a factor too")
+    assert message in line
+
+
+def test_an_override_that_is_no_assignment_is_refused(refused):
+    assert refused(GOOD, "--set", "seeds") == "--set: seeds: is not KEY=VALUE; for example seeds=8."
+
+
+def test_static_values_that_do_not_fit_point_at_the_key(refused):
+    line = refused(GOOD, "--set", "fixed.env.height=1")
+    assert line.startswith("sweep.toml: fixed.env.height: a room of 1 x 9 has too few cells")
+    line = refused(GOOD, "--set", "factors.learner.n_minibatches=[4, 3]")
+    assert line == (
+        "sweep.toml: factors.learner.n_minibatches: 3 does not divide the batch of 1024 (n_envs 32 x n_steps 32)."
+    )
+    line = refused(GOOD, "--set", "fixed.learner.total_steps=100")
+    assert line.startswith("sweep.toml: fixed.learner.total_steps: 100 is less than one batch of 1024")
+
+
+FILES = {
+    "syntax": (GOOD + "x = = 3\n", "sweep.toml: line 9, column 5: Invalid value; expected TOML."),
+    "syntax at the end": ("name = [1,", "sweep.toml: line 1, end of document: "),
+    "not UTF-8": (b"name = '\xff'", "sweep.toml: byte 0xff on line 1 is not UTF-8; save the file as UTF-8."),
+    "nested without end": ("a = " + "[" * 5000, "sweep.toml: is nested too deeply"),
+    "a number without end": ("seeds = " + "9" * 5000, "sweep.toml: line 1: "),
+    "given twice": (GOOD + 'learner."learning_rate" = [1]\n"learner.learning_rate" = [2]\n', "is given twice"),
+    "no name": (GOOD.replace('name = "sweep"', ""), "sweep.toml: name: is missing"),
+    "no seeds": (GOOD.replace("seeds = 2", ""), "sweep.toml: seeds: is missing; expected an integer of at least 1"),
+    "empty": ("", "sweep.toml: world: is missing"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_is_no_spec_is_refused(refused, kind):
+    content, message = FILES[kind]
+    assert message in refused(content)
+
+
+def test_a_missing_file_and_an_unknown_preset_are_refused(refused, tmp_path):
+    assert refused(None, spec="none.toml") == "none.toml: no such file; expected a .toml file or a preset (coin-run)."
+    assert refused(None, spec="coin-rum").startswith("coin-rum: no preset has this name; nearest: coin-run; or give")
+    (tmp_path / "folder.toml").mkdir()
+    assert refused(None, spec="folder.toml").startswith("folder.toml: cannot be read (Is a directory)")
+
+
+def test_a_wrong_command_line_is_one_line(capsys):
+    assert main(["run"]) == 2
+    assert main(["run", "coin-run", "--workers", "0"]) == 2
+    assert main(["status", "no-such-folder"]) == 2
+    assert main(["rates", "no-such-folder", "--by", "x"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "chisel run: the following arguments are required: SPEC (see chisel run --help)",
+        "chisel run: argument --workers: '0' is not an integer of at least 1 (see chisel run --help)",
+        "no-such-folder: is not a results folder: there is no such folder.",
+        "no-such-folder: not a results folder: there is no such folder",
+    ]
+
+
+def test_nested_and_quoted_keys_mean_the_same():
+    head = {"name": "a", "world": "coin-run", "seeds": 1}
+    nested = load_spec({**head, "factors": {"env": {"diversity": [0, 1]}}})
+    assert nested == load_spec({**head, "factors": {"env.diversity": [0.0, 1.0]}})
+    assert nested.factors == {"env.diversity": (0.0, 1.0)}
+
+
+def test_overrides_are_toml_or_bare_strings_and_replace_whole_tables():
+    spec = load_spec("coin-run", ["seeds=8", "keys=paired", "factors={env.height=[5, 6]}", "fixed.env.diversity = 1"])
+    assert (spec.seeds, spec.keys, spec.factors, spec.fixed) == (
+        8, "paired", {"env.height": (5, 6)}, {"env.diversity": 1.0},
+    )  # fmt: skip
+
+
+def test_an_override_cannot_smuggle_in_another_key():
+    with pytest.raises(SpecError, match="seeds = 3' is not a plain folder name"):
+        load_spec("coin-run", ["name=1\nseeds = 3"])

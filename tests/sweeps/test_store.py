@@ -1,0 +1,79 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sweeps import store
+
+TABLE = pa.table(
+    {
+        "condition": ["a", "b"],
+        "value": np.array([0.0, -0.0], np.float32),
+        "reached": pa.array([[1, -1], []], pa.list_(pa.int16())),
+        "diverged": [True, False],
+    }
+)
+
+
+def test_a_table_comes_back_as_it_was_and_any_reader_can_read_it(tmp_path):
+    store.write_table(tmp_path, "outcomes", "x", TABLE)
+    back = store.read_table(tmp_path, "outcomes", "x")
+    assert back.replace_schema_metadata(None).equals(TABLE)
+    assert np.signbit(back["value"].to_numpy()).tolist() == [False, True]
+    assert pq.read_table(tmp_path / "outcomes" / "x.parquet").num_rows == 2
+
+
+def test_equal_tables_give_equal_bytes():
+    again = pa.concat_tables([TABLE.slice(0, 1), TABLE.slice(1)]).combine_chunks()
+    assert store.encode("outcomes", "x", TABLE) == store.encode("outcomes", "x", again)
+
+
+def test_every_single_bit_and_every_length_is_covered_by_the_digest(tmp_path):
+    path = store.table_path(tmp_path, "outcomes", "x")
+    store.write_table(tmp_path, "outcomes", "x", TABLE)
+    content = path.read_bytes()
+    spoilt = [content[:length] for length in range(0, len(content), 7)]
+    for place in range(len(content)):
+        copy = bytearray(content)
+        copy[place] ^= 1 << place % 8
+        spoilt.append(bytes(copy))
+    for one in spoilt:
+        path.write_bytes(one)
+        with pytest.raises(store.DamagedError, match=r"outcomes/x.parquet: "):
+            store.verify(tmp_path, "outcomes", "x")
+
+
+def test_a_sound_file_under_another_name_is_damage(tmp_path):
+    store.write_table(tmp_path, "outcomes", "x", TABLE)
+    store.table_path(tmp_path, "outcomes", "x").rename(store.table_path(tmp_path, "outcomes", "y"))
+    assert [str(error.path) for error in store.damage(tmp_path, ("outcomes",), "y")] == [
+        f"{tmp_path}/outcomes/y.parquet"
+    ]
+
+
+def test_missing_is_not_damage(tmp_path):
+    assert store.damage(tmp_path, store.SHARD_TABLES, "x") == []
+    for kind in store.SHARD_TABLES:
+        store.write_table(tmp_path, kind, "x", TABLE)
+    assert store.damage(tmp_path, store.SHARD_TABLES, "x") is None
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    store.write_file(tmp_path / "file", b"old")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        store.write_file(tmp_path / "file", b"new")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"layers": []}', '{"layers": [{}]}', '{"layers": [3]}', "[" * 100_000]
+)
+def test_a_manifest_that_is_none_is_damage(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(store.DamagedError, match=r"manifest.json: is not the manifest"):
+        store.read_manifest(tmp_path)

@@ -1,0 +1,165 @@
+"""The same promises with real worlds and a real learner: small, because each process compiles."""
+
+import json
+import random
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from sweeps import load_policy
+
+TINY = """
+name = "tiny"
+world = "coin-line"
+seeds = 6
+[fixed]
+learner.total_steps = 512
+learner.n_envs = 8
+learner.n_steps = 16
+learner.width = 8
+[factors]
+env.diversity = [0.0, 1.0]
+[run]
+chunk = 4
+[save]
+policies = true
+"""
+
+
+def tables(folder, kind="outcomes"):
+    return pq.read_table(folder / kind).to_pandas()
+
+
+def test_killed_and_run_again_ends_with_the_same_tables_and_policies(chisel, contents):
+    """And so does another number of workers: the uninterrupted run has one, the other two."""
+    (chisel.folder / "tiny.toml").write_text(TINY)
+    done = chisel("run", "tiny.toml", "--out", "whole", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    moments = random.Random(1)
+    for _ in range(3):
+        process = chisel.start("run", "tiny.toml", "--out", "out")
+        while not (chisel.folder / "out" / "manifest.json").exists():
+            time.sleep(0.05)
+        time.sleep(moments.uniform(1.0, 6.0))
+        process.kill()
+        process.communicate()
+    done = chisel("run", "tiny.toml", "--out", "out", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+
+    def finished(folder):
+        return {path: content for path, content in contents(folder).items() if not path.startswith("policies")}
+
+    assert finished(chisel.folder / "out") == finished(chisel.folder / "whole")
+    df = tables(chisel.folder / "whole")
+    assert len(df) == 12
+    for row in df.itertuples():
+        pairs = [load_policy(chisel.folder / name, row.condition, row.seed) for name in ("whole", "out")]
+        leaves = [list(_leaves(pair)) for pair in pairs]
+        assert leaves[0]
+        for one, other in zip(*leaves, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def _leaves(tree):
+    if isinstance(tree, dict):
+        for key in sorted(tree):
+            yield from _leaves(tree[key])
+    else:
+        yield tree
+
+
+def test_policies_of_lanes_differ_and_a_lane_that_does_not_exist_is_said_so(chisel):
+    (chisel.folder / "tiny.toml").write_text(TINY)
+    assert chisel("run", "tiny.toml", "--out", "out", "--set", "seeds=2").returncode == 0
+    df = tables(chisel.folder / "out")
+    first, second = (
+        list(_leaves(load_policy(chisel.folder / "out", *lane))) for lane in df[["condition", "seed"]].values[:2]
+    )
+    assert any((one != other).any() for one, other in zip(first, second, strict=True))
+    with pytest.raises(ValueError, match="has no lane of condition 'none' and seed 0"):
+        load_policy(chisel.folder / "out", "none", 0)
+
+
+GRID = """
+name = "grid"
+world = "coin-line"
+seeds = 32
+[fixed]
+learner.total_steps = 256
+learner.n_envs = 8
+learner.n_steps = 16
+learner.width = 8
+[factors]
+learner.learning_rate = [3e-4, 1e-3, 3e-3]
+learner.entropy_coef = [0.0, 0.003, 0.01, 0.03]
+env.diversity = [0.0, 0.1, 1.0]
+[run]
+chunk = 8
+shard_chunks = 8
+"""
+
+
+def test_a_grid_of_traced_factors_is_one_program_and_each_lane_as_in_a_sweep_of_its_own(chisel):
+    (chisel.folder / "grid.toml").write_text(GRID)
+    code = (
+        "import sys; from sweeps import run; "
+        "done = run('grid.toml', 'out', workers=int(sys.argv[1]), quiet=True); print(done.trained, done.compiles)"
+    )
+    done = chisel.python(code, "2")
+    assert done.stdout == "1152 2\n", done.stderr  # one compile a worker
+    df = tables(chisel.folder / "out")
+    assert df["program"].nunique() == 1
+
+    one = {"learner.learning_rate": 1e-3, "learner.entropy_coef": 0.03, "env.diversity": 0.1}
+    own = [
+        "factors={env.diversity=[0.1]}",
+        "fixed.learner.learning_rate=1e-3",
+        "fixed.learner.entropy_coef=0.03",
+        "seeds=5",
+    ]
+    alone = chisel("run", "grid.toml", "--out", "own", *(part for change in own for part in ("--set", change)))
+    assert alone.returncode == 0, alone.stderr
+    theirs = df[np.logical_and.reduce([df[key] == value for key, value in one.items()]) & (df["seed"] < 5)]
+    mine = tables(chisel.folder / "own")
+    assert set(mine["condition"]) == set(theirs["condition"])
+    for kind in ("outcomes", "probes", "curves"):
+        whole, part = tables(chisel.folder / "out", kind), tables(chisel.folder / "own", kind)
+        whole = whole.merge(mine[["condition", "seed"]], on=["condition", "seed"])[part.columns]
+        pd.testing.assert_frame_equal(whole, part, check_exact=True)
+
+
+LARGE = """
+name = "large"
+world = "coin-run"
+seeds = 2
+[fixed]
+learner.total_steps = 8192
+learner.n_envs = 64
+learner.n_steps = 64
+[factors]
+env.diversity = [0.0, 1.0]
+[run]
+chunk = 1
+"""
+
+
+def test_workers_and_executors_do_not_matter_where_a_matmul_has_1024_rows(chisel, contents):
+    (chisel.folder / "large.toml").write_text(LARGE)
+    runs = {"one": ["--workers", "1"], "two": ["--workers", "2"], "inline": ["--executor", "inline"]}
+    for name, arguments in runs.items():
+        done = chisel("run", "large.toml", "--out", name, *arguments)
+        assert done.returncode == 0, done.stderr
+    assert contents(chisel.folder / "one") == contents(chisel.folder / "two") == contents(chisel.folder / "inline")
+
+
+def test_plan_trains_nothing_and_prints_json_alone(chisel):
+    done = chisel("plan", "coin-run", "--json", "--set", "factors.env.height=[5, 6]")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert (plan["lanes"], len(plan["conditions"]), len(plan["programs"]), plan["shards"]) == (768, 12, 2, 96)
+    assert plan["memory"]["device"] > plan["memory"]["temporary"] > 0
+    assert 0.1 < plan["half_width"] < 0.13
+    assert list(chisel.folder.iterdir()) == []
