@@ -7,8 +7,8 @@ DEMO := results/coin-run
 
 demo: $(VENV)/ready
 	$(VENV)/bin/chisel run coin-run --out $(DEMO)
+	$(VENV)/bin/chisel figure $(DEMO) --x env.diversity
 	$(VENV)/bin/chisel rates $(DEMO) --by env.diversity
-	$(VENV)/bin/chisel figure $(DEMO) --x env.diversity --out $(DEMO)/figure.png
 
 test: $(VENV)/ready
 	$(VENV)/bin/python -m pytest
@@ -17,6 +17,11 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# Writes the notebooks' outputs anew, from the results of `make demo`.
+notebooks: $(VENV)/ready
+	$(VENV)/bin/jupytext --quiet --to ipynb analysis/notebooks/*.py
+	CHISEL_RESULTS=$(abspath $(DEMO)) $(VENV)/bin/jupyter execute --inplace analysis/notebooks/*.ipynb
 
 clean:
 	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache

@@ -53,7 +53,7 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
       success.PROBE: performance probes, the share of episodes in which the goal that the probe asks for was reached.
       return.PROBE: worlds without goals, the mean return.
       greedy.share.GOAL: share.GOAL under greedy actions; blind.share.GOAL: with the thing to see hidden;
-        untrained.share.GOAL: at checkpoint 0. NaN where they were not probed.
+        untrained.share.GOAL: at checkpoint 0; greedy.undecided and so on beside them. NaN where they were not probed.
     Raises:
       ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, or a
         threshold out of range; one line that names it.
@@ -280,18 +280,18 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
         "blind": rows[final & (rows["actor"] == "blind")],
         "untrained": rows[~final],
     }
-    shares = {
-        f"{name}.share.{goal}": share
-        for name, chosen in controls.items()
-        for goal, share in zip(folder.goals, _choices(chosen, folder.goals, len(outcomes))[2].T, strict=True)
-    }
-    first = [*LANE, "program", "world", "learner", *factors]
+    shares: dict[str, np.ndarray] = {}
+    for name, chosen in controls.items() if folder.goals else ():
+        first, episodes, share = _choices(chosen, folder.goals, len(outcomes))
+        shares |= {f"{name}.share.{goal}": column for goal, column in zip(folder.goals, share.T, strict=True)}
+        shares[f"{name}.undecided"] = 1 - first.sum(axis=1) / episodes
+    front = [*LANE, "program", "world", "learner", *factors]
     return pd.concat(
         [
-            outcomes[first],
+            outcomes[front],
             _verdicts(measured, folder.goals, diverged, thresholds),
             pd.DataFrame(shares, index=outcomes.index),
-            outcomes.drop(columns=first),
+            outcomes.drop(columns=front),
         ],
         axis=1,
     )

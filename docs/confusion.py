@@ -42,7 +42,9 @@ def confusion(lanes: int = LANES) -> pd.DataFrame:
         ratios = []
         for goal, reached in zip(goals, alone, strict=True):
             bank = probes[f"capable:{goal}"]
-            shortest = planning.probe_distances(world, bank)[np.arange(bank.episodes) % bank.distinct, goals.index(goal)]
+            shortest = planning.probe_distances(world, bank)[
+                np.arange(bank.episodes) % bank.distinct, goals.index(goal)
+            ]
             hit = reached >= 0
             ratio = np.where(hit, shortest / np.maximum(reached, 1), 0).sum(axis=1)
             ratios.append(np.where(hit.any(axis=1), ratio / np.maximum(hit.sum(axis=1), 1), np.nan))

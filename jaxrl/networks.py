@@ -44,9 +44,9 @@ def one_hot(indices: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
 class ActorCritic(nn.Module):
     """A multi-layer perceptron with a policy head and a value head, in one tower or in two.
 
-    __call__(memory, observation, previous_action, previous_reward, first) -> logits f32[..., actions],
-    value f32[...], memory. The perceptron keeps no memory, `()`, and looks at the observation alone; a recurrent one would
-    use the rest.
+    __call__(memory, observation, previous_action, previous_reward, first) -> logits f32[..., actions], value f32[...],
+    memory. The perceptron keeps no memory, `()`, and looks at the observation alone; a recurrent one would use the
+    rest.
     Initialised orthogonally: gain sqrt(2) inside, 0.01 for the policy head, 1 for the value head, biases 0.
     """
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeps.inspecting import describe_plan as describe_plan
+    from sweeps.inspecting import sheet as sheet
     from sweeps.inspecting import status as status
     from sweeps.inspecting import worlds as worlds
     from sweeps.plan import make_plan as make_plan
@@ -21,12 +22,13 @@ _HOMES = {
     "load_spec": "spec",
     "make_plan": "plan",
     "describe_plan": "inspecting",
+    "sheet": "inspecting",
     "status": "inspecting",
     "worlds": "inspecting",
     "run": "running",
     "load_policy": "policies",
 }
-__all__ = ["SpecError", "describe_plan", "load_policy", "load_spec", "make_plan", "run", "status", "worlds"]
+__all__ = ["SpecError", "describe_plan", "load_policy", "load_spec", "make_plan", "run", "sheet", "status", "worlds"]
 
 
 def __getattr__(name: str) -> Any:

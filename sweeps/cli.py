@@ -122,7 +122,8 @@ def _rates(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(table.to_dict(orient="records"))
     else:
-        print(_as_text(table))
+        print(_as_text(table, arguments.by))
+        print("share of seeds, and its 95% interval over seeds")
     return 0
 
 
@@ -139,7 +140,7 @@ def _figure(arguments: argparse.Namespace) -> int:
         factors = df.attrs["factors"]
         if arguments.x is None and not factors:
             raise SpecError(arguments.folder, "its sweep has no factors; give the column to draw over with --x KEY.")
-        analysis.figures.overview(df, arguments.x or factors[0]).savefig(out)
+        analysis.figures.overview(df, arguments.x or factors[0]).savefig(out, dpi=150)
 
     try:
         _reading(draw)
@@ -150,9 +151,18 @@ def _figure(arguments: argparse.Namespace) -> int:
 
 
 def _worlds(arguments: argparse.Namespace) -> int:
-    from sweeps.inspecting import worlds
+    from sweeps.inspecting import sheet, worlds
 
-    records = worlds()
+    if arguments.out is not None:
+        if arguments.name is None:
+            raise SpecError("--out", "needs the name of a world; for example chisel worlds coin-run --out levels.png.")
+        try:
+            sheet(arguments.name, arguments.set).savefig(arguments.out)
+        except (OSError, ValueError) as error:
+            raise error if isinstance(error, SpecError) else SpecError(arguments.out, f"{error}.") from None
+        print(arguments.out)
+        return 0
+    records = _reading(lambda: worlds(arguments.name))
     if arguments.json:
         _print_json(records)
         return 0
@@ -165,6 +175,8 @@ def _worlds(arguments: argparse.Namespace) -> int:
         for setting in record["settings"] or ():
             static = "  compiles anew" if setting["static"] else ""
             print(f"  {setting['key']:<28} {setting['default']!s:<10} {setting['accepts']}{static}")
+            if arguments.name is not None and setting["doc"]:
+                print(f"      {setting['doc']}")
     return 0
 
 
@@ -201,7 +213,11 @@ def _parser() -> argparse.ArgumentParser:
     rates.add_argument("--method", default="wilson", help="wilson (default) or clopper-pearson")
     figure.add_argument("--x", metavar="KEY", help="the factor to draw over (default: the first)")
     figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/overview.png)")
-    json_too(plan, status, rates, verb("worlds", _worlds, "List worlds and learners with their settings."))
+    worlds = verb("worlds", _worlds, "List worlds and learners with their settings, or draw levels of a world.")
+    worlds.add_argument("name", metavar="NAME", nargs="?", help="only this world or learner, with what settings mean")
+    worlds.add_argument("--out", metavar="FILE", help="draw training and probe levels of the world into a picture")
+    worlds.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of the levels drawn")
+    json_too(plan, status, rates, worlds)
     return parser
 
 
@@ -259,9 +275,14 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _as_text(table: "pd.DataFrame") -> str:
-    shares = dict.fromkeys(("rate", "low", "high"), "{:.3f}".format)
-    return table.to_string(index=False, float_format="{:.4g}".format, formatters=shares)
+def _as_text(rates: "pd.DataFrame", by: list[str]) -> str:
+    """A row a group and a column a label: `rate [low, high]`."""
+    cells = [f"{one.rate:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in rates.itertuples()]
+    labels = list(dict.fromkeys(rates["label"]))
+    wide = rates.loc[:: len(labels), [*by, "n"]].rename(columns={"n": "seeds"})
+    for place, label in enumerate(labels):
+        wide[label] = cells[place :: len(labels)]
+    return wide.to_string(index=False, float_format="{:.4g}".format)
 
 
 def _more(items: Iterable[Any]) -> None:

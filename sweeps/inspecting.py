@@ -3,11 +3,14 @@
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeps import store
 from sweeps.plan import make_plan
-from sweeps.spec import SpecError, load_spec
+from sweeps.spec import SpecError, load_spec, nearest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STEPS_PER_SECOND = {"cpu": 300_000, "gpu": 5_000_000, "tpu": 5_000_000}
 """Environment steps a second of one worker, for estimates: what small rooms reach. It is assumed, not measured."""
@@ -116,11 +119,32 @@ def status(folder: str | Path) -> dict[str, Any]:
     }
 
 
-def worlds() -> list[dict[str, Any]]:
+def sheet(world: str, overrides: Iterable[str] = ()) -> "Figure":
+    """A picture of training and probe levels of a world.
+
+    Args:
+      overrides: `KEY=VALUE` strings that set `env.*` keys.
+    Raises:
+      SpecError: an unknown world or key, or a value out of range.
+      ValueError: the world has no picture.
+    """
+    import envs
+    from envs import render
+
+    spec = load_spec({"name": "levels", "world": world, "seeds": 1}, [f"fixed.{change}" for change in overrides])
+    return render.sheet(envs.make(world, spec.fixed), spec.fixed)
+
+
+def worlds(only: str | None = None) -> list[dict[str, Any]]:
     """Every world: name, goals (name, role) and settings (key, default, accepts, static, doc); the learners likewise.
 
     A learner's record has `learner` in place of `world`, and no goals. A gymnax environment has no goals, and its
-    settings are None here: to know them it has to be built, and some download data for that.
+    settings are None unless it is asked for: to know them it has to be built, and some download data for that.
+
+    Args:
+      only: the name of one world or learner.
+    Raises:
+      SpecError: nothing has this name.
     """
     import envs
     import jaxrl
@@ -131,12 +155,14 @@ def worlds() -> list[dict[str, Any]]:
             for s in found.values()
         ]
 
+    if only is not None and only not in (known := [*envs.names(), *jaxrl.learners()]):
+        raise SpecError(only, f"no world or learner has this name; nearest: {nearest(only, known)}.")
     records: list[dict[str, Any]] = []
-    for name in envs.names():
-        if name in envs.WORLDS:
-            goals = [{"name": goal.name, "role": goal.role} for goal in envs.WORLDS[name].goals]
-            records.append({"world": name, "goals": goals, "settings": settings(envs.settings(name))})
-        else:
-            records.append({"world": name, "goals": [], "settings": None})
-    learners = [{"learner": name, "settings": settings(jaxrl.settings(name))} for name in jaxrl.learners()]
-    return records + learners
+    for name in envs.names() if only is None else {only} & set(envs.names()):
+        goals = envs.WORLDS[name].goals if name in envs.WORLDS else ()
+        named = [{"name": goal.name, "role": goal.role} for goal in goals]
+        found = settings(envs.settings(name)) if goals or only is not None else None
+        records.append({"world": name, "goals": named, "settings": found})
+    for name in jaxrl.learners() if only is None else {only} & set(jaxrl.learners()):
+        records.append({"learner": name, "settings": settings(jaxrl.settings(name))})
+    return records

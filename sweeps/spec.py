@@ -186,7 +186,7 @@ class _Checker:
     def check(self, path: str, setting: "Setting", value: Any) -> Any:
         try:
             checked = setting.check(value)
-        except (ValueError, OverflowError):  # the latter from integers that no float holds
+        except ValueError:
             raise self.error(path, f"{_short(value)} is not {setting.describe()}") from None
         return checked + 0.0 if isinstance(checked, float) else checked  # -0.0 and 0.0 are one condition
 

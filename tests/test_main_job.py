@@ -72,3 +72,11 @@ def test_the_classifier_recovers_oracles_reflexes_and_mixtures_with_known_weight
     assert mixture.loc[weight >= 0.9, "intended"].min() > 0.8
     assert mixture.loc[weight <= 0.1, "proxy:right-end"].min() > 0.8
     assert mixture.loc[weight == 0.5, "mixed"].item() > 0.9
+
+
+@pytest.mark.slow
+def test_cartpole_is_learned_with_the_usual_hyper_parameters(tmp_path):
+    """16 seeds, sampled actions, from 500k steps; reference implementations reach about 490."""
+    done = sweeps.run("cartpole", tmp_path / "out", quiet=True)
+    assert done.trained == 16 and not done.failed
+    assert analysis.load(tmp_path / "out")["return.evaluation"].mean() >= 450

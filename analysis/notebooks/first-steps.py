@@ -62,11 +62,14 @@ pd.crosstab(df[factor], df["label"], dropna=False)
 analysis.load_baselines(results)[["actor", "label", *(f"share.{goal}" for goal in goals), "undecided"]]
 
 # %% [markdown]
-# And controls on the policies themselves: before training, and with the thing to see hidden, there should be no
-# preference that follows the factor.
+# And controls on the policies themselves. Before training there should be no preference that follows the factor. With
+# the intended goal hidden from it, a policy that goes for a proxy should go on as before, and one that goes for the
+# intended goal should reach neither most of the time.
 
 # %%
-controls = [f"{control}.{goals[0]}" for control in ("share", "greedy.share", "blind.share", "untrained.share")]
+controls = [
+    f"{control}{column}" for control in ("", "blind.", "untrained.") for column in (f"share.{goals[0]}", "undecided")
+]
 df.groupby(factor)[controls].mean().round(2)
 
 # %% [markdown]

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
 import jaxrl
 from envs import Observation
 from jaxrl.ppo import Batch, Params
@@ -102,16 +101,3 @@ def test_counts_that_do_not_fit_are_refused_in_one_line(values, said):
     with pytest.raises(ValueError, match=said) as error:
         jaxrl.make("ppo", values)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.slow
-def test_cartpole_is_learned_with_the_usual_hyper_parameters():
-    """16 seeds, sampled actions, from 500k steps; reference implementations reach about 490."""
-    counts = {"total_steps": 500_000, "n_envs": 4, "n_steps": 128, "towers": "separate"}
-    learner = jaxrl.make("ppo", {f"learner.{name}": value for name, value in counts.items()})
-    program = jaxrl.Program(envs.make("gymnax:CartPole-v1"), learner, chunk=16, probe_at=(1,))
-    lane = {"learner.learning_rate": 2.5e-4, "learner.anneal": 1.0, "learner.discount": 0.99}
-    keys = np.random.default_rng(0).integers(0, 2**32, (16, 2), dtype=np.uint32)
-    trained = program.train(keys, [lane] * 16)
-    sampled = next(record for record in trained.probes if record["sampled"])
-    assert sampled["return"].mean() >= 450

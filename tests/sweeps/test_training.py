@@ -39,7 +39,7 @@ def test_killed_and_run_again_ends_with_the_same_tables_and_policies(chisel, con
     done = chisel("run", "tiny.toml", "--out", "whole", "--workers", "1")
     assert done.returncode == 0, done.stderr
     moments = random.Random(1)
-    for _ in range(3):
+    for _ in range(5):
         process = chisel.start("run", "tiny.toml", "--out", "out")
         while not (chisel.folder / "out" / "manifest.json").exists():
             time.sleep(0.05)
