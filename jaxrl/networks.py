@@ -1,5 +1,6 @@
 """Actor-critic networks over compact observations."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from envs import Observation
 
@@ -29,16 +31,82 @@ class FirstLayer(nn.Module):
         kernel = self.param("kernel", nn.initializers.orthogonal(math.sqrt(2)), (inputs, self.width))
         out = self.param("bias", nn.initializers.zeros, (self.width,))
         if self.cardinalities:
-            out = out + one_hot(observation.indices, self.cardinalities) @ kernel[: sum(self.cardinalities)]
+            indices = observation.indices
+            flat = sum_rows(
+                kernel[: sum(self.cardinalities)], indices.reshape(-1, indices.shape[-1]), self.cardinalities
+            )
+            out = out + flat.reshape(*indices.shape[:-1], self.width)
         if self.vector_size:
             out = out + observation.vector @ kernel[sum(self.cardinalities) :]
         return out
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def sum_rows(kernel: jax.Array, indices: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
+    """The product of one-hot vectors and a matrix, by gathering rows: six times faster on a CPU.
+
+    Args:
+      kernel: f32[sum(cardinalities), width], the rows of the first index, then those of the second, and so on.
+      indices: integers[batch, k]; `HIDDEN` selects no row.
+    Returns:
+      f32[batch, width].
+    """
+    gathered = [
+        rows.at[indices[:, i]].get(mode="fill", fill_value=0, wrap_negative_indices=False)
+        for i, rows in enumerate(_parts(kernel, cardinalities))
+    ]
+    return functools.reduce(jnp.add, gathered)
+
+
+def _sum_rows_forward(kernel, indices, cardinalities):
+    return sum_rows(kernel, indices, cardinalities), indices
+
+
+def _sum_rows_backward(cardinalities, indices, cotangent):
+    def scatter(indices, cotangent):
+        parts = [
+            jnp.zeros((size, cotangent.shape[-1]))
+            .at[indices[:, i]]
+            .add(cotangent, mode="drop", wrap_negative_indices=False)
+            for i, size in enumerate(cardinalities)
+        ]
+        return jnp.concatenate(parts)
+
+    def multiply(indices, cotangent):
+        return one_hot(indices, cardinalities).T @ cotangent
+
+    # Twice as fast as the product on a CPU; on a GPU additions to one row would come in no fixed order.
+    return jax.lax.platform_dependent(indices, cotangent, cpu=scatter, default=multiply), None
+
+
+sum_rows.defvjp(_sum_rows_forward, _sum_rows_backward)
+
+
+def _parts(kernel: jax.Array, cardinalities: tuple[int, ...]) -> list[jax.Array]:
+    return jnp.split(kernel, np.cumsum(cardinalities)[:-1])
 
 
 def one_hot(indices: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
     """f32[..., sum(cardinalities)], the one-hot vectors of i32[..., k] side by side; all zero where hidden."""
     hot = [indices[..., i, None] == jnp.arange(size, dtype=indices.dtype) for i, size in enumerate(cardinalities)]
     return jnp.concatenate(hot, axis=-1).astype(jnp.float32)
+
+
+class Head(nn.Module):
+    """A dense layer of few outputs, with its kernel as [outputs, inputs].
+
+    XLA's CPU matmul takes three times as long for the gradient of a narrow kernel that is stored the other way.
+    """
+
+    outputs: int
+    gain: float
+
+    @nn.compact
+    def __call__(self, hidden: jax.Array) -> jax.Array:
+        initial = nn.initializers.orthogonal(self.gain, column_axis=0)
+        kernel = self.param("kernel", initial, (self.outputs, hidden.shape[-1]))
+        bias = self.param("bias", nn.initializers.zeros, (self.outputs,))
+        return jnp.einsum("...i,oi->...o", hidden, kernel) + bias
 
 
 class ActorCritic(nn.Module):
@@ -78,6 +146,6 @@ class ActorCritic(nn.Module):
         shared = self.towers == "shared"
         actor = tower("tower" if shared else "actor")
         critic = actor if shared else tower("critic")
-        logits = nn.Dense(self.num_actions, kernel_init=nn.initializers.orthogonal(0.01), name="policy")(actor)
-        value = nn.Dense(1, kernel_init=nn.initializers.orthogonal(1.0), name="value")(critic)
+        logits = Head(self.num_actions, 0.01, name="policy")(actor)
+        value = Head(1, 1.0, name="value")(critic)
         return logits, value[..., 0], memory

@@ -43,7 +43,7 @@ class Steps(NamedTuple):
     log_prob: jax.Array
     value: jax.Array
     next_value: jax.Array
-    """Of the observation that the step led to, before any reset."""
+    """Of the observation that the step led to, before any reset; of no meaning where the world ended the episode."""
     reward: jax.Array
     terminated: jax.Array
     cut: jax.Array
@@ -96,7 +96,7 @@ def rollout(
     def play(carry, step):
         envs, observation, ended, tally = carry
         draw, keys = step
-        logits, _ = apply(observation)
+        logits, value = apply(observation)
         log_probs = jax.nn.log_softmax(logits)
         action = inverse_cdf(jnp.exp(log_probs), draw)
         log_prob = pick(log_probs, action)
@@ -117,14 +117,34 @@ def rollout(
         )
         envs = Envs(begun, jnp.where(cut, 0.0, episode_return), jnp.where(cut, 0, episode_length))
         following = observe(begun, params)
-        record = (_compact(observation, world), action, log_prob, reward, terminated, cut, _compact(final, world))
+        seen = _compact(observation, world), _compact(final, world)
+        record = (*seen, action, log_prob, value, reward, terminated, cut)
         return (envs, following, ended + cut, tally), record
 
     carry = (envs, observe(envs.state, params), jnp.zeros(n_envs, jnp.int32), empty(world))
-    (envs, _, _, tally), record = jax.lax.scan(play, carry, (draws, step_keys))
-    observation, action, log_prob, reward, terminated, cut, final = record
-    value, next_value = apply(observation)[1], apply(final)[1]
+    (envs, following, _, tally), record = jax.lax.scan(play, carry, (draws, step_keys))
+    observation, final, action, log_prob, value, reward, terminated, cut = record
+    next_value = jnp.concatenate([value[1:], apply(following)[1][None]])
+    next_value = _through_time_limits(apply, final, cut & ~terminated, next_value)
     return envs, Steps(observation, action, log_prob, value, next_value, reward, terminated, cut), tally
+
+
+def _through_time_limits(apply: Callable, final: Observation, truncated: jax.Array, next_value: jax.Array) -> jax.Array:
+    """`next_value` f32[steps, envs], with the value of the final observation at every step that ran into a time limit.
+
+    Such steps are rare, so they are looked up one in each environment at a time, until none is left: valuing every
+    final observation would cost as much as choosing every action.
+    """
+    n_steps, n_envs = truncated.shape
+
+    def look_up(carry):
+        left, next_value = carry
+        step = jnp.argmax(left, axis=0)
+        value = apply(jax.tree.map(lambda leaf: leaf[step, jnp.arange(n_envs)], final))[1]
+        here = left & (jnp.arange(n_steps)[:, None] == step)
+        return left & ~here, jnp.where(here, value, next_value)
+
+    return jax.lax.while_loop(lambda carry: jnp.any(carry[0]), look_up, (truncated, next_value))[1]
 
 
 def inverse_cdf(probabilities: jax.Array, draw: jax.Array) -> jax.Array:
