@@ -15,8 +15,13 @@ import pyarrow.parquet as pq
 from analysis.labels import ROLES, WITHOUT_A_GOAL, Thresholds, capable, goal_label, label
 
 LANE = ["condition", "seed"]
+"""Names a lane within a folder; folders of different master seeds hold different lanes of the same name."""
 NEVER = np.iinfo(np.int16).max
 """Stands for a goal that was not reached; no probe lasts this many steps."""
+CHECKED = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
+"""Parquet whose page checksums are verified as it is read."""
 ROWS_AT_ONCE = 2**15
 """Probe rows whose episodes are unpacked together: bounds memory to some tens of megabytes."""
 
@@ -66,14 +71,14 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
     factors = list(dict.fromkeys(factor for folder in folders for factor in folder.factors))
     frames = [_lanes(folder, factors, limits) for folder in folders]
     df = frames[0] if len(frames) == 1 else _union(frames)
-    twice = df[df.duplicated(LANE)]
+    twice = df[df.duplicated(["master_seed", *LANE])]
     if len(twice):
         one = twice.iloc[0]
         raise ValueError(
             f"{', '.join(str(folder.path) for folder in folders)}: {len(twice)} lanes occur twice and would count as "
             f"two seeds, the first: condition {one['condition']}, seed {one['seed']}"
         )
-    df = df.sort_values([*factors, *LANE], ignore_index=True)
+    df = df.sort_values([*factors, "condition", "master_seed", "seed"], ignore_index=True)
     df.attrs["factors"] = factors
     return df
 
@@ -151,7 +156,7 @@ def _table(path: Path, kind: str, where: ds.Expression | None = None) -> pa.Tabl
         schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
         # A column that a layer lacks is null in its rows, though no file has nulls.
         schema = pa.schema([field.with_nullable(True) for field in schema])
-        table = ds.dataset(files, schema=schema, format="parquet").to_table(filter=where)
+        table = ds.dataset(files, schema=schema, format=CHECKED).to_table(filter=where)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(_damage(files, error)) from error
     if not table.num_rows:
@@ -163,7 +168,7 @@ def _damage(files: list[Path], error: Exception) -> str:
     """One line that names the first file that cannot be read by itself, or the disagreement of all of them."""
     for file in files:
         try:
-            pq.read_table(file)
+            pq.read_table(file, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as alone:
             return f"{file}: damaged parquet file: {' '.join(str(alone).split())}"
     return f"{files[0].parent}: files do not fit together: {' '.join(str(error).split())}"
@@ -285,7 +290,7 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
         first, episodes, share = _choices(chosen, folder.goals, len(outcomes))
         shares |= {f"{name}.share.{goal}": column for goal, column in zip(folder.goals, share.T, strict=True)}
         shares[f"{name}.undecided"] = 1 - first.sum(axis=1) / episodes
-    front = [*LANE, "program", "world", "learner", *factors]
+    front = [*LANE, "master_seed", "program", "world", "learner", *factors]
     return pd.concat(
         [
             outcomes[front],

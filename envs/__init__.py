@@ -4,9 +4,7 @@ import dataclasses
 import difflib
 from typing import Any
 
-import gymnax
-
-from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense
+from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, one_hot
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
 from envs.gymnax_world import GymnaxWorld
@@ -18,7 +16,9 @@ _GYMNAX = "gymnax:"
 
 
 def names() -> list[str]:
-    """Every world that a spec may name."""
+    """Every world that a spec may name; imports gymnax, which takes a second."""
+    import gymnax
+
     return [*WORLDS, *(_GYMNAX + identifier for identifier in gymnax.registered_envs)]
 
 
@@ -37,19 +37,17 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
     if name not in WORLDS:
         return GymnaxWorld(name.removeprefix(_GYMNAX))
     cls, values = WORLDS[name], values or {}
-    static = {
-        field.name: values[f"env.{field.name}"] for field in dataclasses.fields(cls) if f"env.{field.name}" in values
-    }
-    return cls(**static)
+    static = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    return cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
 
 
 def _known(name: str) -> None:
-    if name not in names():
+    if name not in WORLDS and name not in names():
         nearest = difflib.get_close_matches(name, names(), 1, 0)[0]
         raise ValueError(f"no world is called {name!r}; nearest: {nearest}")
 
 
 __all__ = [
     "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Goal", "GymnaxWorld", "Observation", "Params", "Probe", "Setting",
-    "World", "dense", "make", "names", "settings",
+    "World", "dense", "make", "names", "one_hot", "settings",
 ]  # fmt: skip

@@ -2,16 +2,15 @@
 
 import abc
 import dataclasses
+import functools
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from gymnax.environments import spaces
-from gymnax.environments.environment import Environment
 
-from envs.settings import Count, Finite, Setting, settings_of
+from envs.settings import Count, Setting, settings_of
 
 Role = Literal["intended", "proxy", "channel"]
 HIDDEN = -1
@@ -68,7 +67,7 @@ class Probe:
         return len(jax.tree.leaves(self.levels)[0])
 
 
-class World(Environment, abc.ABC):
+class World(abc.ABC):
     """A frozen dataclass of static fields, so that equal worlds share a compile.
 
     Everything below works on one level and one state; callers vmap. A subclass says `Params`, `goals`,
@@ -76,6 +75,7 @@ class World(Environment, abc.ABC):
     state. Events fire when a goal is entered, never while it is occupied.
     """
 
+    name: ClassVar[str]
     version: ClassVar[int] = 1
     """Raised when the meaning of the world changes: it is part of every condition's id."""
     Params: ClassVar[Any] = Params
@@ -155,7 +155,8 @@ class World(Environment, abc.ABC):
         each_action = jax.vmap(entry, in_axes=(None, 0))
         return jax.vmap(each_action, in_axes=(0, None))(self.states(level, params), jnp.arange(self.num_actions))
 
-    # The interface of gymnax 1.x, so that a world drops into other people's training code.
+    # The interface of gymnax 1.x, so that a world drops into other people's training code. It is not inherited, because
+    # importing gymnax takes twice as long as everything else that a worker needs.
 
     @property
     def default_params(self) -> Any:
@@ -164,6 +165,31 @@ class World(Environment, abc.ABC):
     @property
     def num_actions(self) -> int:
         return len(self.action_names)
+
+    @functools.partial(jax.jit, static_argnames=("self",))
+    def reset(self, key: jax.Array, params: Any = None) -> tuple[jax.Array, Any]:
+        """An observation and a state on a fresh training level."""
+        return self.reset_env(key, self.default_params if params is None else params)
+
+    @functools.partial(jax.jit, static_argnames=("self",))
+    def step(self, key: jax.Array, state: Any, action: Any, params: Any = None) -> tuple[Any, Any, Any, Any, Any, dict]:
+        """Observation, state, reward, terminated, truncated and info; starts a fresh level where the episode ended.
+
+        `info` has the events, and as `final_observation` the observation before any reset.
+        """
+        params = self.default_params if params is None else params
+        step_key, reset_key = jax.random.split(key)
+        final, after, reward, terminated, info = self.step_env(step_key, state, action, params)
+        truncated = self.is_truncated(after, params) & ~terminated
+        fresh = self.reset_env(reset_key, params)
+        ended = terminated | truncated
+        observation, state = jax.tree.map(lambda new, old: jnp.where(ended, new, old), fresh, (final, after))
+        info |= {"terminated": terminated, "truncated": truncated, "final_observation": final}
+        return observation, state, reward, terminated, truncated, info
+
+    def is_truncated(self, state: Any, params: Any) -> jax.Array:
+        """bool[], whether the time limit has been reached."""
+        return state.time >= params.max_steps_in_episode
 
     def reset_env(self, key: jax.Array, params: Any) -> tuple[jax.Array, Any]:
         level_key, reset_key = jax.random.split(key)
@@ -179,10 +205,14 @@ class World(Environment, abc.ABC):
         """f32[sum(cardinalities) + vector_size], the features as one dense vector of one-hots and numbers."""
         return dense(self.features(state, params), self.cardinalities)
 
-    def action_space(self, params: Any = None) -> spaces.Discrete:
+    def action_space(self, params: Any = None) -> Any:
+        from gymnax.environments import spaces
+
         return spaces.Discrete(self.num_actions)
 
-    def observation_space(self, params: Any = None) -> spaces.Box:
+    def observation_space(self, params: Any = None) -> Any:
+        from gymnax.environments import spaces
+
         return spaces.Box(-jnp.inf, jnp.inf, (sum(self.cardinalities) + self.vector_size,), jnp.float32)
 
     # What a sweep may vary.
@@ -217,8 +247,12 @@ class World(Environment, abc.ABC):
 
 def dense(observation: Observation, cardinalities: tuple[int, ...]) -> jax.Array:
     """f32[sum(cardinalities) + m], one-hot vectors (all zero where hidden) and then the plain numbers."""
-    hot = [jax.nn.one_hot(observation.indices[..., i], size) for i, size in enumerate(cardinalities)]
-    return jnp.concatenate([*hot, observation.vector.astype(jnp.float32)], axis=-1)
+    return jnp.concatenate(
+        [one_hot(observation.indices, cardinalities), observation.vector.astype(jnp.float32)], axis=-1
+    )
 
 
-__all__ = ["HIDDEN", "Count", "Finite", "Goal", "Observation", "Params", "Probe", "World", "dense"]
+def one_hot(indices: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
+    """f32[..., sum(cardinalities)], the one-hot vectors of integers[..., k] side by side; all zero where hidden."""
+    hot = [indices[..., i, None] == jnp.arange(size, dtype=indices.dtype) for i, size in enumerate(cardinalities)]
+    return jnp.concatenate([jnp.zeros((*indices.shape[:-1], 0)), *hot], axis=-1)

@@ -62,9 +62,9 @@ class CoinRun(World):
     layout in eight of each kind, chosen by a hash that mirror images share, is left out of training for the probes.
     """
 
-    height: Annotated[int, Range(1, 64)] = 5
+    height: Annotated[int, Range(1, 20)] = 5
     """Rows of the room."""
-    width: Annotated[int, Range(5, 64)] = 9
+    width: Annotated[int, Range(5, 20)] = 9
     """Columns of the room."""
     wall: Literal["open", "fixed", "random"] = "open"
     """A wall through the middle column: none, one with its gap in the middle row, or one with a gap in a random row."""
@@ -75,11 +75,16 @@ class CoinRun(World):
     name: ClassVar[str] = "coin-run"
 
     def __post_init__(self):
-        if self.height < 1 or self.width < 5:
-            raise ValueError(f"env.width: a room of {self.height} x {self.width} is too small; at least 1 x 5")
+        if not (1 <= self.height <= 20 and 5 <= self.width <= 20):
+            raise ValueError(f"env.width: a room of {self.height} x {self.width}; from 1 x 5 to 20 x 20")
         if self.height * self.width < 20:
             raise ValueError(
                 f"env.height: a room of {self.height} x {self.width} has too few cells to hold levels out; at least 20"
+            )
+
+        if self.wall != "open" and self.width % 2 == 0:
+            raise ValueError(
+                f"env.width: {self.width} leaves no middle column for a wall; an odd width, or an open room"
             )
 
     @property

@@ -4,12 +4,10 @@ import dataclasses
 import functools
 from typing import Any, ClassVar
 
-import gymnax
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from gymnax.environments import spaces
 
 from envs.base import Observation, Probe, World
 from envs.settings import Setting
@@ -24,7 +22,10 @@ class State:
 
 
 @functools.cache
-def _environment(identifier: str):
+def _environment(identifier: str) -> tuple[Any, Any]:
+    import gymnax
+    from gymnax.environments import spaces
+
     environment, params = gymnax.make(identifier)
     space = environment.action_space(params)
     if not isinstance(space, spaces.Discrete):
@@ -49,7 +50,7 @@ class GymnaxWorld(World):
         _environment(self.identifier)
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
         return f"gymnax:{self.identifier}"
 
     @property

@@ -16,6 +16,10 @@ CURVE_POINTS = 50
 """Points of a training curve, about; a lane of fewer updates has one a update."""
 
 
+PROBING = 0x70726F62
+"""Sets the randomness of the probes apart from that of training."""
+
+
 class Trained(NamedTuple):
     """What a chunk of lanes came to; every array has a leading axis [lanes]."""
 
@@ -45,7 +49,11 @@ class Program:
         self.runs = probing.runs(world, self.probes)
         self.compiles = 0
         total = learner.total_updates
-        self.checkpoints = {round(share * total): float(share) for share in sorted({*probe_at, 1.0})}
+        # Where two fall on one update, as in a very short training, the first keeps it, but the end is the end.
+        shares = sorted({*map(float, probe_at)} - {1.0}, reverse=True)
+        self.checkpoints = {round(share * total): share for share in shares if round(share * total) < total} | {
+            total: 1.0
+        }
         points = min(CURVE_POINTS, total)
         self.stops = sorted({round(total * i / points) for i in range(1, points + 1)} | set(self.checkpoints) - {0})
 
@@ -64,10 +72,6 @@ class Program:
         learners = [learner_params(self.learner, lane) for lane in values]
         stack = lambda lanes: jax.tree.map(lambda *leaves: np.stack(leaves), *lanes)  # noqa: E731
         return stack(worlds), stack(learners)
-
-    def compile(self) -> None:
-        """Compiles, ahead of time and once, what `train` will call."""
-        self._compiled  # noqa: B018
 
     def memory(self) -> dict[str, int]:
         """Bytes on the device: `per_lane_bytes` that a lane keeps, and `temporary_bytes` of a chunk while it trains."""
@@ -93,7 +97,7 @@ class Program:
 
         def probe(keys, variables, env_params, checkpoint):
             def lane(key, variables, env_params):
-                key = jax.random.fold_in(jax.random.wrap_key_data(key), checkpoint)
+                key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key), PROBING), checkpoint)
                 apply = lambda observation: learner.apply(world, variables, observation)[0]  # noqa: E731
                 needed = [probing.words_needed(world, run) for run in self.runs]
                 words = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
@@ -118,7 +122,7 @@ class Program:
         arguments = {
             "init": (keys, env_params, params),
             "advance": (state, env_params, params, scalar),
-            "probe": (keys, state.variables, env_params, scalar),
+            "probe": (keys, self.learner.finish(state).policy, env_params, scalar),
         }
         self.compiles += 1
         donated = {"advance": (0,)}
@@ -149,20 +153,25 @@ class Program:
         records: list[dict[str, Any]] = []
         points: list[dict[str, np.ndarray]] = []
         if 0 in self.checkpoints:
-            records += self._records(compiled["probe"](keys, state.variables, env_params, np.int32(0)), 0)
+            records += self._records(
+                compiled["probe"](keys, self.learner.finish(state).policy, env_params, np.int32(0)), 0
+            )
         done = 0
         for stop in self.stops:
             state, tally, metrics = compiled["advance"](state, env_params, params, np.int32(stop - done))
             done = stop
             if stop in self.checkpoints:
-                records += self._records(compiled["probe"](keys, state.variables, env_params, np.int32(stop)), stop)
+                records += self._records(
+                    compiled["probe"](keys, self.learner.finish(state).policy, env_params, np.int32(stop)), stop
+                )
             seen = _to_host(tally)
             total = jax.tree.map(np.add, total, seen)
             points.append(self._point(seen, metrics, done))
             if on_progress is not None:
                 on_progress(done)
         curves = {name: np.stack([point[name] for point in points], axis=1) for name in points[0]}
-        return Trained(self._outcomes(total, state, curves), curves, records, jax.tree.map(np.asarray, state.variables))
+        left = jax.tree.map(np.asarray, self.learner.finish(state))
+        return Trained(self._outcomes(total, left.diverged, curves), curves, records, left.policy)
 
     def _point(self, seen: Any, metrics: Any, update: int) -> dict[str, np.ndarray]:
         """One point of each curve: means over the stretch since the one before; NaN where no episode ended."""
@@ -177,10 +186,10 @@ class Program:
             **{name: np.asarray(value) for name, value in metrics._asdict().items()},
         }
 
-    def _outcomes(self, total: Any, state: Any, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _outcomes(self, total: Any, diverged: np.ndarray, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         whole = lambda value: np.full(self.chunk, value, np.int64)  # noqa: E731
         outcomes: dict[str, Any] = {
-            "diverged": np.asarray(state.diverged),
+            "diverged": diverged,
             "updates": whole(self.total_updates),
             "env_steps": whole(self.env_steps),
             "episodes": total.episodes.astype(np.int64),

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import Observation
+from envs import Observation, one_hot
 
 ACTIVATIONS: dict[str, Callable] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 
@@ -84,12 +84,6 @@ sum_rows.defvjp(_sum_rows_forward, _sum_rows_backward)
 
 def _parts(kernel: jax.Array, cardinalities: tuple[int, ...]) -> list[jax.Array]:
     return jnp.split(kernel, np.cumsum(cardinalities)[:-1])
-
-
-def one_hot(indices: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
-    """f32[..., sum(cardinalities)], the one-hot vectors of i32[..., k] side by side; all zero where hidden."""
-    hot = [indices[..., i, None] == jnp.arange(size, dtype=indices.dtype) for i, size in enumerate(cardinalities)]
-    return jnp.concatenate(hot, axis=-1).astype(jnp.float32)
 
 
 class Head(nn.Module):

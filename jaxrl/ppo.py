@@ -1,7 +1,7 @@
 """Proximal policy optimisation (Schulman et al. 2017) for one lane; docs/ppo.md lists every detail with its source."""
 
 import dataclasses
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import optax
 from flax import struct
 
 from envs import Observation, World
-from envs.settings import Count, NonNegative, Positive, Probability
+from envs.settings import Count, NonNegative, Positive, Probability, Range
 from jaxrl import rollout
 from jaxrl.advantages import advantages
 from jaxrl.networks import ActorCritic
@@ -61,6 +61,14 @@ class Metrics(NamedTuple):
     clip_fraction: jax.Array
 
 
+class Finished(NamedTuple):
+    """What a lane leaves."""
+
+    policy: Any
+    """What `PPO.apply` takes."""
+    diverged: jax.Array
+
+
 class Batch(NamedTuple):
     """Leaves have a leading axis of transitions."""
 
@@ -76,7 +84,7 @@ class Batch(NamedTuple):
 class PPO:
     """The shapes and counts of the learner; every field is static."""
 
-    total_steps: Count = 102_400
+    total_steps: Annotated[int, Range(1, 800_000_000)] = 102_400
     """Environment steps of a lane; the last incomplete rollout is left out."""
     n_envs: Count = 32
     """Environments played side by side."""
@@ -86,9 +94,9 @@ class PPO:
     """Passes over a rollout."""
     n_minibatches: Count = 4
     """Parts that a rollout is shuffled into in each pass."""
-    width: Count = 64
+    width: Annotated[int, Range(1, 4096)] = 64
     """Units of a hidden layer."""
-    depth: Count = 2
+    depth: Annotated[int, Range(1, 16)] = 2
     """Hidden layers."""
     towers: Literal["shared", "separate"] = "shared"
     """Whether policy and value share their hidden layers."""
@@ -158,6 +166,10 @@ class PPO:
 
         state, tally, metrics = jax.lax.fori_loop(0, updates, body, (state, rollout.empty(world), zero))
         return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
+
+    def finish(self, state: State) -> Finished:
+        """What training has left so far."""
+        return Finished(state.variables, state.diverged)
 
     def _update(self, world: World, state: State, env_params: Any, params: Any) -> tuple[State, rollout.Tally, Metrics]:
         batch_size = self.n_envs * self.n_steps

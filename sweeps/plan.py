@@ -159,6 +159,10 @@ class Plan:
         }
 
 
+_DECISIVE = ("chisel-rl", "flax", "gymnax", "jax", "jaxlib", "numpy", "optax")
+"""Packages whose version may change the numbers of a lane."""
+
+
 def make_plan(spec: Spec, platform: str = "cpu", chunk: int | None = None) -> Plan:
     """Lays a spec out. Nothing is compiled.
 
@@ -190,9 +194,14 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int | None = None) -> Pl
         except ValueError as error:
             raise _located(spec, str(error)) from None
         versions = {"world": built.world.version, "learner": built.learner.version}
-        meaning = {"world": spec.world, "learner": spec.learner, "versions": versions, "probe_at": spec.probe_at}
+        meaning = {"world": spec.world, "learner": spec.learner, "versions": versions}
         program = Program(
-            content_id(["program", meaning, static, chunk]), spec.world, spec.learner, static, chunk, spec.probe_at
+            content_id(["program", meaning, static, chunk, spec.probe_at]),
+            spec.world,
+            spec.learner,
+            static,
+            chunk,
+            spec.probe_at,
         )
         defaults = {key: _default(setting, built.world) for key, setting in spec.settings.items()}
         goals = [{"name": goal.name, "role": goal.role} for goal in built.world.goals]
@@ -202,7 +211,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int | None = None) -> Pl
             settings = defaults | spec.fixed | factors
             conditions.append(Condition(content_id({**meaning, "settings": settings}), factors, settings))
         programs.append((program, conditions))
-    versions |= {package: _version(package) for package in ("chisel-rl", "jax", "jaxlib")}
+    versions |= {package: _version(package) for package in _DECISIVE}
     return Plan(spec, platform, chunk, programs, versions, goals, updates, env_steps)
 
 

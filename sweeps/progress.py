@@ -12,7 +12,7 @@ from sweeps.plan import Plan, Shard
 from sweeps.worker import Receipt
 
 FIRST_LINE_SECONDS, LINE_SECONDS, LINE_GROWTH = 5.0, 60.0, 1.5
-"""Plain lines come 5 s apart at first and more and more slowly, up to one a minute."""
+"""Plain lines come with the first updates, 5 s later, and then more and more slowly, up to one a minute."""
 
 
 class Meter:
@@ -32,7 +32,7 @@ class Meter:
         """Shards in training, with the lane-updates done."""
         self.bar: tqdm | None = None
         self.began, self.already = time.monotonic(), 0
-        self.due, self.interval = self.began + FIRST_LINE_SECONDS, FIRST_LINE_SECONDS
+        self.due, self.interval = self.began, FIRST_LINE_SECONDS / LINE_GROWTH
 
     def ready(self, shard: Shard) -> None:
         """Counts a shard that was on disk before the run, or has just been finished."""
@@ -42,7 +42,7 @@ class Meter:
 
     def __enter__(self) -> Self:
         self.began, self.already = time.monotonic(), self.steps
-        self.due = self.began + FIRST_LINE_SECONDS
+        self.due = self.began
         if not self.quiet and self.lanes < self.plan.lanes:
             if sys.stderr.isatty():
                 self.bar = tqdm(

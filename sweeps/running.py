@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sweeps import store
-from sweeps.executors import Failed, Job, executor
+from sweeps.executors import Execute, Failed, Job, crew
 from sweeps.plan import Plan, make_plan
 from sweeps.progress import Meter
-from sweeps.spec import SpecError, load_spec
+from sweeps.spec import Spec, SpecError, load_spec
 from sweeps.worker import Receipt
 
 _COMPARED = ("conditions", "programs", "shards", "factors", "versions", "platform", "chunk")
@@ -65,11 +65,15 @@ def run(
       SpecError: the spec or the folder will not do; nothing has been touched.
       Interrupted: Ctrl-C; what is on disk is whole, and running again goes on from there.
     """
-    checked = load_spec(spec, overrides)
-    folder = Path(out) if out is not None else Path("results") / checked.name
+    with crew(executor_name, workers) as execute:
+        return _run(load_spec(spec, overrides), out, execute, quiet)
+
+
+def _run(spec: Spec, out: str | Path | None, execute: Execute, quiet: bool) -> Finished:
+    folder = Path(out) if out is not None else Path("results") / spec.name
     layer = _existing_layer(folder)
     kind, devices = platform()
-    plan = make_plan(checked, kind, layer["chunk"] if layer is not None else None)
+    plan = make_plan(spec, kind, layer["chunk"] if layer is not None else None)
     if layer is None:
         _begin(folder, plan)
     else:
@@ -79,10 +83,10 @@ def run(
     finished = Finished(folder, plan.lanes, 0)
     meter = Meter(plan, quiet)
     missing = _missing(folder, plan, finished, meter)
-    job = Job(folder.resolve(), checked.policies, kind, devices)
+    job = Job(folder.resolve(), spec.policies, kind, devices)
     shards = (shard for shard in plan.shards() if shard.id in missing)
     try:
-        with meter, contextlib.closing(executor(executor_name)(job, meter.handing_out(shards), workers)) as events:
+        with meter, contextlib.closing(execute(job, meter.handing_out(shards))) as events:
             for event in events:
                 meter.see(event)
                 if isinstance(event, Receipt):
@@ -91,9 +95,15 @@ def run(
                 elif isinstance(event, Failed):
                     finished.failed[event.shard] = event.reason
     except KeyboardInterrupt:
-        there = sum(len(s.lanes) for s in plan.shards() if store.table_path(folder, "outcomes", s.id).exists())
+        there = _on_disk(folder, plan)
         raise Interrupted(f"{there} of {plan.lanes} lanes are on disk in {folder}; run again to go on.") from None
+    # Counted anew: a worker may have died between writing a shard and saying so.
+    finished.ready = _on_disk(folder, plan) - finished.trained
     return finished
+
+
+def _on_disk(folder: Path, plan: Plan) -> int:
+    return sum(len(s.lanes) for s in plan.shards() if store.table_path(folder, "outcomes", s.id).exists())
 
 
 def _existing_layer(folder: Path) -> dict[str, Any] | None:

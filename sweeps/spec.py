@@ -208,7 +208,9 @@ class _Checker:
         import jaxrl
         from envs.settings import Setting
 
-        world = self.known("world", self.text("world"), envs.names(), "world")
+        world = self.text("world")
+        if world not in envs.WORLDS:  # gymnax is imported for its names alone, and takes a second
+            world = self.known("world", world, envs.names(), "world")
         learner = self.known("learner", self.text("learner", "ppo"), jaxrl.learners(), "learner")
         try:
             of_world, of_learner = envs.settings(world), jaxrl.settings(learner)

@@ -52,7 +52,11 @@ def encode(kind: str, name: str, table: pa.Table) -> bytes:
     # Statistics would only repeat the content, and a dictionary of floats merges the two zeros.
     strings = [field.name for field in table.schema if pa.types.is_string(field.type)]
     table = table.replace_schema_metadata(None)
-    options: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "use_dictionary": strings or False}
+    # Page checksums are for readers that know nothing of the digest, such as `analysis.load`.
+    options: dict[str, Any] = {
+        "compression": "zstd", "write_statistics": False, "use_dictionary": strings or False,
+        "write_page_checksum": True,
+    }  # fmt: skip
     file = pa.BufferOutputStream()
     with pq.ParquetWriter(file, table.schema, **options) as writer:
         writer.write_table(table)

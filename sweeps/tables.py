@@ -19,11 +19,12 @@ Lanes = Sequence[tuple[Condition, int]]
 _WIDE = {"checkpoint"}
 
 
-def outcomes(program: Program, lanes: Lanes, trained: "Trained") -> pa.Table:
+def outcomes(program: Program, lanes: Lanes, master_seed: int, trained: "Trained") -> pa.Table:
     """One row a lane. Lanes of `trained` beyond `lanes` are padding and are dropped."""
     n = len(lanes)
     columns = {
         **_lane_columns(lanes, 1),
+        "master_seed": pa.array([master_seed] * n, pa.int64()),
         "program": pa.array([program.id] * n),
         "world": pa.array([program.world] * n),
         "learner": pa.array([program.learner] * n),

@@ -44,8 +44,8 @@ def run_shard(
       on_progress: called with the shard's lane-updates done so far; what it raises ends the training.
     """
     program = _program(shard.program)
-    _write_program_tables(folder, shard.program, program)
     if store.is_done(folder, shard, policies):
+        _write_program_tables(folder, shard.program, program)
         return Receipt(shard.id, 0, 0)
     before = program.compiles
     chunk, lanes = shard.program.chunk, len(shard.lanes)
@@ -62,11 +62,13 @@ def run_shard(
                 on_progress(start * program.total_updates + n * updates)
 
         trained = program.train(keys[padded], [values[i] for i in padded], report)
-        parts["outcomes"].append(tables.outcomes(shard.program, inside, trained))
+        parts["outcomes"].append(tables.outcomes(shard.program, inside, shard.master_seed, trained))
         parts["probes"].append(tables.probes(shard.program, inside, trained))
         parts["curves"].append(tables.curves(inside, trained))
         if policies:
             parameters.append(_first(trained.policies, n))
+    # After the training, so that nobody waits for them to see it begin.
+    _write_program_tables(folder, shard.program, program)
     if policies:
         save_policies(folder, shard.id, parameters)
     for kind in store.SHARD_TABLES:

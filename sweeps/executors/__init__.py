@@ -1,20 +1,19 @@
 """Executors run shards and know nothing else: the store says what is done, the plan says what is to do.
 
-An executor is a generator function `execute(job, shards, workers)` that yields events, in any order: `Progress` now and
-then, and for each shard one `Receipt` or one `Failed`; `Retried` where a worker died. Closing the generator stops the
-work; what had not been written is dropped.
+An executor is a context, `crew(workers)`, in which workers get ready. It gives a function `execute(job, shards)` that
+yields events, in any order: `Progress` now and then, for each shard one `Receipt` or one `Failed`, `Retried` where a
+worker died. Closing the generator stops the work; what had not been written is dropped.
 """
 
 import importlib
 from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from sweeps.plan import Shard
 from sweeps.worker import Receipt
-
-NAMES = ("processes", "inline")
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,12 @@ class Retried:
 Event = Progress | Receipt | Failed | Retried
 
 
-class Executor(Protocol):
-    def __call__(self, job: Job, shards: Iterable[Shard], workers: int | None) -> Generator[Event]: ...
+class Execute(Protocol):
+    def __call__(self, job: Job, shards: Iterable[Shard]) -> Generator[Event]: ...
 
 
-def executor(name: str) -> Executor:
-    return importlib.import_module(f"sweeps.executors.{name}").execute
+def crew(name: str, workers: int | None) -> AbstractContextManager[Execute]:
+    return importlib.import_module(f"sweeps.executors.{name}").crew(workers)
 
 
 def reason(error: BaseException) -> str:

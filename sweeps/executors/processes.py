@@ -5,6 +5,8 @@ caller's script again). A worker whose pipe closes ends at once: so the driver s
 """
 
 import contextlib
+import functools
+import importlib
 import os
 import queue
 import signal
@@ -13,10 +15,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 
-from sweeps.executors import Event, Failed, Job, Progress, Retried, reason
+from sweeps.executors import Event, Execute, Failed, Job, Progress, Retried, reason
 from sweeps.plan import Shard
 from sweeps.worker import environment, run_shard
 
@@ -26,17 +28,36 @@ EXIT_SECONDS = 5.0
 """That a worker has to end by itself once its pipe is closed."""
 
 
-def execute(job: Job, shards: Iterable[Shard], workers: int | None = None) -> Generator[Event]:
-    """See `sweeps.executors`. By default as many workers as this process may use cores, or as there are devices."""
-    pins = cores() if job.platform == "cpu" else [None]
+@contextlib.contextmanager
+def crew(workers: int | None = None) -> Iterator[Execute]:
+    """See `sweeps.executors`. By default as many workers as this process may use cores, or as there are devices.
+
+    Workers for a CPU are started at once: they import while the driver plans. If the device turns out to be another
+    one, they have cost nothing that anybody waits for.
+    """
+    pins = cores()
+    early = [_Worker(slot, environment("cpu"), pins[slot % len(pins)]) for slot in range(workers or len(pins))]
+    try:
+        yield functools.partial(_execute, early, workers)
+    finally:
+        for worker in early:
+            worker.process.kill()
+            worker.stop()
+
+
+def _execute(early: "list[_Worker]", workers: int | None, job: Job, shards: Iterable[Shard]) -> Generator[Event]:
+    pins: list[int] | list[None] = cores() if job.platform == "cpu" else [None]
     slots = range(workers or (len(pins) if job.platform == "cpu" else job.devices))
     waiting, retried = iter(shards), set[str]()
     running: dict[Connection, _Worker] = {}
 
     def start(slot: int, shard: Shard) -> None:
-        worker = _Worker(job, slot, pins[slot % len(pins)])
+        if job.platform == "cpu" and early:
+            worker = early.pop(0)
+        else:
+            worker = _Worker(slot, environment(job.platform) | _one_device(job, slot), pins[slot % len(pins)])
         running[worker.pipe] = worker
-        worker.give(shard)
+        worker.give(job, shard)
 
     try:
         for slot, shard in zip(slots, waiting, strict=False):
@@ -62,7 +83,7 @@ def execute(job: Job, shards: Iterable[Shard], workers: int | None = None) -> Ge
                 if not isinstance(event, Progress):
                     following = next(waiting, None)
                     if following is not None:
-                        worker.give(following)
+                        worker.give(job, following)
                     else:
                         del running[worker.pipe]
                         worker.stop()
@@ -77,14 +98,10 @@ def execute(job: Job, shards: Iterable[Shard], workers: int | None = None) -> Ge
 class _Worker:
     """The driver's end of one worker process."""
 
-    def __init__(self, job: Job, slot: int, core: int | None):
+    def __init__(self, slot: int, variables: dict[str, str], core: int | None):
         self.slot = slot
         ours, theirs = socket.socketpair()
-        variables = os.environ | environment(job.platform) | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        if job.platform == "gpu":
-            visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-            devices = visible.split(",") if visible else [str(i) for i in range(job.devices)]
-            variables["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
+        variables = os.environ | variables | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         code = f"from sweeps.executors.processes import serve; serve({theirs.fileno()}, {core})"
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
@@ -97,12 +114,11 @@ class _Worker:
         theirs.close()
         self.pipe = Connection(ours.detach())
         self.shard: Shard
-        self.job = job
 
-    def give(self, shard: Shard) -> None:
+    def give(self, job: Job, shard: Shard) -> None:
         self.shard = shard
         with contextlib.suppress(OSError):  # a worker that has died is noticed by the next read
-            self.pipe.send((self.job, shard))
+            self.pipe.send((job, shard))
 
     def stop(self) -> None:
         self.pipe.close()
@@ -140,6 +156,7 @@ def serve(descriptor: int, core: int | None) -> None:
             os._exit(0)
 
     threading.Thread(target=receive, daemon=True).start()
+    importlib.import_module("jaxrl")  # while the driver plans
     while True:
         job, shard = tasks.get()
         last = 0.0
@@ -156,6 +173,15 @@ def serve(descriptor: int, core: int | None) -> None:
         except Exception as error:
             event = Failed(shard.id, reason(error))
         tell(event)
+
+
+def _one_device(job: Job, slot: int) -> dict[str, str]:
+    """What shows a worker one of the GPUs alone."""
+    if job.platform != "gpu":
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    devices = visible.split(",") if visible else [str(i) for i in range(job.devices)]
+    return {"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]}
 
 
 def cores() -> list[int]:

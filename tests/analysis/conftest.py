@@ -53,7 +53,7 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
             lane = {"condition": condition, "seed": seed, "program": "a" * 16}
             outcomes.append(
                 lane
-                | {"world": "coin-run", "learner": "ppo"}
+                | {"master_seed": 0, "world": "coin-run", "learner": "ppo"}
                 | factors
                 | {"diverged": policy.get("diverged", False), "updates": 100, "return_mean": np.float32(0.9)}
             )

@@ -39,7 +39,8 @@ def test_equal_worlds_and_other_parameters_do_not_recompile(world):
         nonlocal compiled
         compiled += 1
         level = world.sample_level(key, params)
-        return world.features(world.reset_to_level(key, level, params), params)
+        state, events, terminated = world.transition(key, world.reset_to_level(key, level, params), 0, params)
+        return world.features(state, params), world.reward(state, events, params), terminated
 
     for steps in (5, 6, 7):
         play(jax.random.key(steps), world.params_of({"env.max_steps_in_episode": steps}))
@@ -95,6 +96,7 @@ def test_a_picture_shows_the_agent_the_coin_and_the_right_end(world):
         ("coin-rum", {}, "nearest: coin-run"),
         ("coin-line", {"env.length": 3}, "at least 4"),
         ("coin-run", {"env.height": 2, "env.width": 5}, "too few cells"),
+        ("coin-run", {"env.width": 8, "env.wall": "fixed"}, "no middle column"),
         ("gymnax:Pendulum-v1", {}, "continuous actions"),
     ],
 )

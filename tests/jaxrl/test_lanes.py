@@ -121,3 +121,9 @@ program = jaxrl.Program(envs.make("coin-line"), learner, 64, (1,))
 assert program.train(np.arange(128, dtype=np.uint32).reshape(64, 2), [{}] * 64).outcomes["updates"].tolist() == [1] * 64
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(("updates", "found"), [(1, {0: 0.0, 1: 1.0}), (2, {0: 0.0, 1: 0.5, 2: 1.0})])
+def test_in_a_very_short_training_the_first_and_the_last_checkpoint_stay_what_they_are(updates, found):
+    learner = jaxrl.make("ppo", SMALL | {"learner.total_steps": 256 * updates})
+    assert jaxrl.Program(envs.make("coin-line"), learner, 1, (0, 0.25, 0.5, 1)).checkpoints == found
