@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.rates import check_name, rates
+from analysis.rates import check_name, pooled_factors, rates
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.artist import Artist
@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # matplotlib costs half a second to import
 COLOURS = {"intended": "#0072B2", "mixed": "#009E73", "incapable": "#FFFFFF", "undetermined": "#C4C4C4"}
 PROXIES = ("#D55E00", "#E69F00", "#F0E442")
 CHANNELS = ("#CC79A7", "#56B4E9")
+MOST_ROWS = 8
+"""Of an overview of several factors: what a page can hold."""
 INK = "#333333"
 LINE = {"incapable": "#606060", "undetermined": "#9A9A9A"}
 """Where a fill colour is too faint for a line."""
@@ -163,13 +165,15 @@ def share_histogram(df: pd.DataFrame, goal: str, by: str, ax: Axes | None = None
 
 
 def overview(df: pd.DataFrame, x: str) -> Figure:
-    """Rates with intervals, all labels stacked, and the spread over seeds: one factor, every seed accounted for.
+    """Rates with intervals, all labels stacked, and the spread over seeds: every seed accounted for.
+
+    Where other factors vary too, each combination of them is a row of its own: conditions are not pooled.
 
     Args:
       df: as from `load`, of a world with goals; the histogram shows the first goal that is not the intended one.
       x: the factor.
     Raises:
-      ValueError: as `rate_curve`; or no goal to show.
+      ValueError: as `rate_curve`; no goal to show; or more than `MOST_ROWS` rows.
     """
     import matplotlib.pyplot as plt
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -177,14 +181,21 @@ def overview(df: pd.DataFrame, x: str) -> Figure:
     goals = _goals(df)
     if not goals:
         raise ValueError("no goals to draw: the lanes are of worlds without goals")
-    figure = plt.figure(figsize=(11, 4.2), layout=ConstrainedLayoutEngine(w_pad=0.12))
-    curve, stack, spread = figure.subplots(1, 3, width_ratios=[1.1, 1, 1.05])
-    rate_curve(df, x, ax=curve)
-    label_stack(df, x, ax=stack)
-    share_histogram(df, goals[min(1, len(goals) - 1)], x, ax=spread)
+    others = pooled_factors(df, [x])
+    rows = [part for _, part in df.groupby(others, dropna=False)] if others else [df]
+    if len(rows) > MOST_ROWS:
+        raise ValueError(f"{len(rows)} combinations of {', '.join(others)} to draw; select at most {MOST_ROWS} of them")
+    figure = plt.figure(figsize=(11, 3.9 * len(rows) + 0.3), layout=ConstrainedLayoutEngine(w_pad=0.12))
     titles = ("Rate of each label, 95% intervals", "Every seed, by label", "Spread over seeds")
-    for letter, ax, title in zip("abc", (curve, stack, spread), titles, strict=True):
-        ax.set_title(rf"$\bf{{{letter}}}$   {title}", loc="left", fontsize=10, pad=16)
+    for part, place in zip(rows, figure.subfigures(len(rows), 1, squeeze=False)[:, 0], strict=True):
+        if others:
+            place.suptitle(", ".join(f"{key} = {part[key].iloc[0]}" for key in others), x=0.01, ha="left", fontsize=10)
+        curve, stack, spread = place.subplots(1, 3, width_ratios=[1.1, 1, 1.05])
+        rate_curve(part, x, ax=curve)
+        label_stack(part, x, ax=stack)
+        share_histogram(part, goals[min(1, len(goals) - 1)], x, ax=spread)
+        for letter, ax, title in zip("abc", (curve, stack, spread), titles, strict=True):
+            ax.set_title(rf"$\bf{{{letter}}}$   {title}", loc="left", fontsize=10, pad=16)
     _legend(figure, _patches(df), "outside lower center")
     return figure
 

@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from analysis.labels import ROLES, WITHOUT_A_GOAL, Thresholds, capable, goal_label, label
+from analysis.rates import check_name
 
 LANE = ["condition", "seed"]
 """Names a lane within a folder; folders of different master seeds hold different lanes of the same name."""
@@ -63,6 +64,8 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
       ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, or a
         threshold out of range; one line that names it.
     """
+    for name in thresholds:
+        check_name("threshold", name, Thresholds.__dataclass_fields__)
     limits = Thresholds(**thresholds)
     paths = [directory] if isinstance(directory, str | Path) else list(directory)
     if not paths:

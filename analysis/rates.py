@@ -1,5 +1,6 @@
 """How often training yields each label, with intervals over seeds."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -47,6 +48,8 @@ def rates(
 ) -> pd.DataFrame:
     """The share of seeds with each label, in every group of conditions.
 
+    A group that holds several conditions pools their lanes: it describes the mixture, and a warning says so.
+
     Args:
       df: as from `load`, one row a lane.
       by: columns that define a group; none gives one group of all seeds.
@@ -67,6 +70,8 @@ def rates(
     for one in labels:
         check_name("label", one, categories)
     check_name("method", method, METHODS)
+    if pooled := pooled_factors(df, by):
+        warnings.warn(f"pooled over {', '.join(pooled)}: lanes of different conditions count alike", stacklevel=2)
 
     has = pd.DataFrame({one: (df["label"] == one).astype("int64") for one in labels}, index=df.index)
     groups = [df[column] for column in by] or [pd.Series(0, index=df.index)]
@@ -79,6 +84,15 @@ def rates(
     long["rate"] = long["count"] / long["n"]
     long["low"], long["high"] = interval(long["count"], long["n"], method, level)
     return long[[*by, "label", "n", "count", "rate", "low", "high"]]
+
+
+def pooled_factors(df: pd.DataFrame, by: Sequence[str]) -> list[str]:
+    """The factors that take several values within a group."""
+    others = [factor for factor in df.attrs.get("factors", ()) if factor not in by]
+    if not by or not others:
+        return [factor for factor in others if df[factor].nunique(dropna=False) > 1]
+    spread = df.groupby(list(by), observed=True, dropna=False)[others].nunique(dropna=False).max()
+    return [factor for factor in others if spread[factor] > 1]
 
 
 def half_width(n: int, rate: float = 0.5, level: float = 0.95) -> float:

@@ -63,5 +63,7 @@ def sheet(world: "World", values: dict[str, Any] | None = None, columns: int = 6
         for place, ax in enumerate(row):
             ax.set_axis_off()
             if place < count:
-                ax.imshow(image(levels, place), interpolation="nearest")
+                ax.imshow(
+                    image(levels, place * count // columns if count > columns else place), interpolation="nearest"
+                )
     return figure

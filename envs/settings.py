@@ -53,9 +53,9 @@ class Setting:
         if self.low is None and self.high is None:
             return noun
         if self.high is None:
-            return f"{noun} {'above' if self.low_open else 'of at least'} {self.low:g}"
-        low = "(-inf" if self.low is None else f"{'(' if self.low_open else '['}{self.low:g}"
-        return f"{noun} in {low}, {self.high:g}]"
+            return f"{noun} {'above' if self.low_open else 'of at least'} {self.low:,}"
+        low = "(-inf" if self.low is None else f"{'(' if self.low_open else '['}{self.low:,}"
+        return f"{noun} in {low}, {self.high:,}]"
 
     def check(self, value: Any) -> Any:
         """Returns `value` as `kind`; raises ValueError, in one line, where it is not acceptable."""

@@ -7,7 +7,9 @@ import argparse
 import json
 import math
 import os
+import shlex
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -66,7 +68,8 @@ def _plan(arguments: argparse.Namespace) -> int:
     lane, temporary, device = (_bytes(memory[part]) for part in ("per_lane", "temporary", "device"))
     print(f"  memory (first program): {lane} a lane, {temporary} temporary, {device} on each device")
     speed = f"{plan['assumed_steps_per_second']:,} env-steps/s a worker, assumed and not measured"
-    print(f"  time: about {_duration(plan['seconds'])} after compilation (at {speed})")
+    compiling = _count(len(programs), "compilation")
+    print(f"  time: about {_duration(plan['seconds'])} and {compiling} of some 10 s (at {speed})")
     print(f"  precision: {seeds} a condition give a rate near one half to +-{plan['half_width']:.2f} (95% interval)")
     return 0
 
@@ -82,11 +85,11 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         print(f"{there:,} of {done.lanes:,} lanes in {done.folder}, {done.trained:,} of them trained now")
     print(f"  tables: {done.folder}/outcomes, probes, curves, levels, baselines (parquet)")
-    factors = _factors(done.folder)
-    by = " ".join(["", "--by", *factors]) if factors else ""
-    print(f"  next:   chisel rates {done.folder}{by}")
-    if factors:
-        print(f"          chisel figure {done.folder}")
+    shown = str(done.folder)
+    if _has_goals(done.folder):
+        print(f"  next:   chisel rates {shlex.quote(shown)}\n          chisel figure {shlex.quote(shown)}")
+    else:
+        print(f"  next:   in Python, analysis.load({shown!r})['return.evaluation'].describe()")
     if done.failed:
         print(f"chisel: {_count(len(done.failed), 'shard')} failed; run again to try once more.", file=sys.stderr)
         return EXIT_FAILED
@@ -114,17 +117,32 @@ def _status(arguments: argparse.Namespace) -> int:
 def _rates(arguments: argparse.Namespace) -> int:
     import analysis
 
-    table = _reading(
-        lambda: analysis.rates(
-            analysis.load(arguments.folder), by=arguments.by, label=arguments.label, method=arguments.method
-        )
-    )
+    df = _reading(lambda: analysis.load(arguments.folder))
+    by = df.attrs["factors"] if arguments.by is None else arguments.by
+    if "share" not in {str(column).partition(".")[0] for column in df}:
+        call = f"analysis.load({arguments.folder!r})['return.evaluation']"
+        raise SpecError(arguments.folder, f"its world has no goals to label; its outcome is its return: {call}.")
+    with warnings.catch_warnings(record=True) as pooled:
+        warnings.simplefilter("always")
+        table = _reading(lambda: analysis.rates(df, by=by, label=arguments.label, method=arguments.method))
     if arguments.json:
         _print_json(table.to_dict(orient="records"))
     else:
-        print(_as_text(table, arguments.by))
+        print(_as_text(table, by))
         print("share of seeds, and its 95% interval over seeds")
+    for warning in pooled:
+        print(f"chisel: {warning.message}", file=sys.stderr)
+    _unfinished(arguments.folder, len(df))
     return 0
+
+
+def _unfinished(folder: str, lanes: int) -> None:
+    """Says so, on stderr, where a folder does not hold its whole sweep yet."""
+    from sweeps.store import read_manifest
+
+    planned = sum(one["lanes"] for layer in read_manifest(Path(folder)) or () for one in layer["programs"].values())
+    if lanes < planned:
+        print(f"chisel: {lanes:,} of {planned:,} lanes so far.", file=sys.stderr)
 
 
 def _figure(arguments: argparse.Namespace) -> int:
@@ -135,15 +153,16 @@ def _figure(arguments: argparse.Namespace) -> int:
 
     out = arguments.out or Path(arguments.folder) / "overview.png"
 
-    def draw() -> None:
+    def draw() -> int:
         df = analysis.load(arguments.folder)
         factors = df.attrs["factors"]
         if arguments.x is None and not factors:
             raise SpecError(arguments.folder, "its sweep has no factors; give the column to draw over with --x KEY.")
         analysis.figures.overview(df, arguments.x or factors[0]).savefig(out, dpi=150)
+        return len(df)
 
     try:
-        _reading(draw)
+        _unfinished(arguments.folder, _reading(draw))
     except OSError as error:
         raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --out.") from None
     print(out)
@@ -208,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     figure = verb("figure", _figure, "Draw rates and shares over a factor.")
     for one in (status, rates, figure):
         one.add_argument("folder", metavar="DIR", help="a results folder")
-    rates.add_argument("--by", metavar="KEY", nargs="+", default=[], help="columns that make a group")
+    rates.add_argument("--by", metavar="KEY", nargs="+", help="columns that make a group (default: the factors)")
     rates.add_argument("--label", metavar="L", help="only this label (default: all)")
     rates.add_argument("--method", default="wilson", help="wilson (default) or clopper-pearson")
     figure.add_argument("--x", metavar="KEY", help="the factor to draw over (default: the first)")
@@ -253,11 +272,10 @@ def _before_jax(one_core: bool) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
-def _factors(folder: Path) -> list[str]:
+def _has_goals(folder: Path) -> bool:
     from sweeps.store import read_manifest
 
-    layers = read_manifest(folder)
-    return layers[-1]["factors"] if layers else []
+    return any(layer["goals"] for layer in read_manifest(folder) or ())
 
 
 def _print_json(value: Any) -> None:

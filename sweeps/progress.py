@@ -110,6 +110,9 @@ class Meter:
 
     def _line(self) -> None:
         updates, steps = self._now()
+        if time.monotonic() - self.began < FIRST_LINE_SECONDS and self.inside:  # too early for a rate
+            self.say(f"{self._counts()}, {updates:,} of {self.total_updates:,} updates")
+            return
         rate = (steps - self.already) / max(time.monotonic() - self.began, 1e-9)
         left = f", {_clock((self.total_steps - steps) / rate)} left" if rate > 0 and steps < self.total_steps else ""
         self.say(f"{self._counts()}, {updates:,} of {self.total_updates:,} updates, {rate:,.0f} env-steps/s{left}")

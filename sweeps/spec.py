@@ -107,7 +107,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def _parse(argument: str) -> dict[str, Any]:
     presets = {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}
-    is_path = argument.endswith(".toml") or "/" in argument
+    is_path = "." in argument or "/" in argument
     path = Path(argument) if is_path or argument not in presets else presets[argument]
     try:
         if not is_path and argument not in presets and not path.is_file():

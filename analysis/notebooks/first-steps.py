@@ -25,7 +25,7 @@ import pandas as pd
 import analysis
 from analysis import figures
 
-results = os.environ.get("CHISEL_RESULTS", "results/coin-run")
+results = os.environ.get("CHISEL_RESULTS", "../../results/coin-run")  # as `make demo` left it
 df = analysis.load(results)
 factor = df.attrs["factors"][0]
 print(f"{len(df)} seeds of {df['world'].iloc[0]}, over", *df.attrs["factors"])

@@ -68,7 +68,7 @@ OVERRIDES = {
         "fixed.learner.learning_rate",
         "a very large number is not a finite number of",
     ),
-    "fixed.learner.total_steps=-5": ("fixed.learner.total_steps", "-5 is not an integer of at least 1"),
+    "fixed.learner.total_steps=-5": ("fixed.learner.total_steps", "-5 is not an integer in [1, 800,000,000]"),
     "fixed.learner.towers='twin'": ("fixed.learner.towers", "'twin' is not one of shared, separate"),
     "factors.env.diversity=[0, 2]": ("factors.env.diversity", f"2 is not {PROBABILITY}"),
     "factors.env.diversity=[]": ("factors.env.diversity", f"is empty; expected one value or more, each {PROBABILITY}"),
