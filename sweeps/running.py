@@ -42,7 +42,13 @@ def platform() -> tuple[str, int]:
     """The kind of device that jax finds (`cpu`, `gpu`, `tpu`), and how many."""
     import jax
 
-    return jax.default_backend(), jax.local_device_count()
+    kind = jax.default_backend()
+    if kind == "gpu" and jax.__version_info__ < (0, 11, 1):
+        found = f"jax {jax.__version__} has an open report of wrong numbers from scan under vmap on a GPU"
+        raise SpecError(
+            "device", f"{found}; install jax[cuda13]>=0.11.1 on Python 3.12 or later, or set JAX_PLATFORMS=cpu."
+        )
+    return kind, jax.local_device_count()
 
 
 def run(
