@@ -181,6 +181,7 @@ def overview(df: pd.DataFrame, x: str) -> Figure:
     goals = _goals(df)
     if not goals:
         raise ValueError("no goals to draw: the lanes are of worlds without goals")
+    check_name("column", x, df.columns)
     others = pooled_factors(df, [x])
     rows = [part for _, part in df.groupby(others, dropna=False)] if others else [df]
     if len(rows) > MOST_ROWS:

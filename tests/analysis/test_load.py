@@ -61,7 +61,7 @@ def test_a_tie_counts_for_the_intended_goal(write_results):
 def test_thresholds_change_labels_without_training_again(sweep_folder):
     default, strict = analysis.load(sweep_folder), analysis.load(sweep_folder, reliability=0.9)
     assert 0 < (strict["label"] == "intended").sum() < (default["label"] == "intended").sum()
-    with pytest.raises(TypeError, match="relability"):
+    with pytest.raises(ValueError, match="no threshold named 'relability'; nearest: reliability"):
         analysis.load(sweep_folder, relability=0.6)
 
 

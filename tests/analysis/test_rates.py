@@ -1,9 +1,12 @@
 """Rates count seeds, and their intervals are the published ones."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
+import analysis
 from analysis import half_width, rates
 
 LABELS = ["intended", "proxy:right-end", "mixed", "incapable", "undetermined"]
@@ -58,3 +61,16 @@ def test_twenty_seeds_buy_a_fifth():
     assert half_width(20, rate=0.95) < half_width(20)
     with pytest.raises(ValueError, match="at least 1"):
         half_width(0)
+
+
+def test_conditions_are_not_pooled_silently(write_results):
+    cells = [({"env.diversity": x, "learner.discount": g}, {"coin": 1.0}, 2) for x in (0.0, 1.0) for g in (0.9, 0.97)]
+    df = analysis.load(write_results("two", cells))
+    with pytest.warns(UserWarning, match="pooled over learner.discount"):
+        analysis.rates(df, by="env.diversity")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert analysis.rates(df, by=["env.diversity", "learner.discount"], label="intended")["n"].tolist() == [2] * 4
+    assert [row.get_suptitle() for row in analysis.figures.overview(df, "env.diversity").subfigs] == [
+        "learner.discount = 0.9", "learner.discount = 0.97",
+    ]  # fmt: skip
