@@ -33,6 +33,16 @@ def _environment(identifier: str) -> tuple[Any, Any]:
     return environment, params
 
 
+@functools.cache
+def _uses_its_key(identifier: str) -> bool:
+    """Whether a step depends on its key: many environments take one and do not, and drawing it costs time."""
+    environment, params = _environment(identifier)
+    key = jax.random.key(0)
+    _, state = jax.eval_shape(environment.reset_env, key, params)
+    step = jax.make_jaxpr(lambda key, state: environment.step_env(key, state, 0, params))(key, state).jaxpr
+    return any(step.invars[0] in equation.invars for equation in step.eqns)
+
+
 @dataclasses.dataclass(frozen=True)
 class GymnaxWorld(World):
     """A gymnax environment with discrete actions; it has no goals, and its reward is its own.
@@ -44,7 +54,6 @@ class GymnaxWorld(World):
     """The environment's registered id."""
 
     goals: ClassVar[tuple] = ()
-    stochastic: ClassVar[bool] = True
 
     def __post_init__(self):
         _environment(self.identifier)
@@ -57,6 +66,10 @@ class GymnaxWorld(World):
     def action_names(self) -> tuple[str, ...]:  # type: ignore[override]
         environment, params = _environment(self.identifier)
         return tuple(str(i) for i in range(environment.action_space(params).n))
+
+    @property
+    def stochastic(self) -> bool:  # type: ignore[override]
+        return _uses_its_key(self.identifier)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:

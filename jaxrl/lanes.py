@@ -173,6 +173,12 @@ class Program:
         left = jax.tree.map(np.asarray, self.learner.finish(state))
         return Trained(self._outcomes(total, left.diverged, curves), curves, records, left.policy)
 
+    def rehearse(self, keys: np.ndarray, values: Sequence[dict[str, Any]], updates: int) -> None:
+        """Trains one chunk for some updates and leaves nothing: what a benchmark times."""
+        env_params, params = self.settings(values)
+        state, _ = self._compiled["init"](np.asarray(keys, np.uint32), env_params, params)
+        jax.block_until_ready(self._compiled["advance"](state, env_params, params, np.int32(updates)))
+
     def _point(self, seen: Any, metrics: Any, update: int) -> dict[str, np.ndarray]:
         """One point of each curve: means over the stretch since the one before; NaN where no episode ended."""
         steps = np.full(self.chunk, update * self.learner.n_envs * self.learner.n_steps, np.int64)

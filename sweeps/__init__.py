@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweeps.doctor import diagnose as diagnose
     from sweeps.inspecting import describe_plan as describe_plan
     from sweeps.inspecting import sheet as sheet
     from sweeps.inspecting import status as status
@@ -22,13 +23,25 @@ _HOMES = {
     "load_spec": "spec",
     "make_plan": "plan",
     "describe_plan": "inspecting",
+    "diagnose": "doctor",
     "sheet": "inspecting",
     "status": "inspecting",
     "worlds": "inspecting",
     "run": "running",
     "load_policy": "policies",
 }
-__all__ = ["SpecError", "describe_plan", "load_policy", "load_spec", "make_plan", "run", "sheet", "status", "worlds"]
+__all__ = [
+    "SpecError",
+    "describe_plan",
+    "doctor",
+    "load_policy",
+    "load_spec",
+    "make_plan",
+    "run",
+    "sheet",
+    "status",
+    "worlds",
+]
 
 
 def __getattr__(name: str) -> Any:

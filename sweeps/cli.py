@@ -1,6 +1,7 @@
 """The `chisel` command: every verb is one public Python call, and prints what it returns.
 
-Exit codes: 0 done; 2 a mistake of the user's, told in one line; 3 interrupted; 4 some shards failed.
+Exit codes: 0 done; 1 the doctor found something; 2 a mistake of the user's, told in one line; 3 interrupted; 4 some
+shards failed.
 """
 
 import argparse
@@ -199,6 +200,29 @@ def _worlds(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    _before_jax(one_core=False)
+    from sweeps.doctor import diagnose
+
+    checks = diagnose(arguments.out)
+    for check in checks:
+        print(f"{'ok  ' if check.good else 'FAIL'}  {check.name}: {check.found}")
+        if not check.good:
+            print(f"      {check.advice}")
+    return 0 if all(check.good for check in checks) else 1
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from sweeps.bench import as_markdown, bench
+
+    found = bench(arguments.rounds, not arguments.no_peer, lambda line: print(f"chisel: {line}", file=sys.stderr))
+    if arguments.json:
+        _print_json(found)
+    else:
+        print(as_markdown(found))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="chisel", description="Measures which goal a trained policy ends up with.")
     parser.add_argument("--version", action="version", version=f"chisel {_version()}")
@@ -237,6 +261,12 @@ def _parser() -> argparse.ArgumentParser:
     worlds.add_argument("--out", metavar="FILE", help="draw training and probe levels of the world into a picture")
     worlds.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of the levels drawn")
     json_too(plan, status, rates, worlds)
+    bench = verb("bench", _bench, "Time training on this machine, beside a plain vmap and beside rejax.")
+    bench.add_argument("--rounds", metavar="N", type=_positive, default=5, help="turns of each (default: 5)")
+    bench.add_argument("--no-peer", action="store_true", help="leave rejax out, which needs to be installed")
+    json_too(bench)
+    doctor = verb("doctor", _doctor, "Check devices, versions, agreement of lanes, threads, cache and store.")
+    doctor.add_argument("--out", metavar="DIR", default="results", help="where results would go (default: results)")
     return parser
 
 

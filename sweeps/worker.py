@@ -85,7 +85,7 @@ def environment(platform: str, cores: int | None = 1) -> dict[str, str]:
     found: dict[str, str] = {}
     if platform == "cpu" and cores is not None:
         found |= dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(cores))
-    cache = _cache_folder()
+    cache = cache_folder()
     if cache is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         found |= {
             "JAX_COMPILATION_CACHE_DIR": str(cache),
@@ -95,7 +95,7 @@ def environment(platform: str, cores: int | None = 1) -> dict[str, str]:
     return found
 
 
-def _cache_folder() -> Path | None:
+def cache_folder() -> Path | None:
     """The compilation cache, keyed by host CPU: code compiled for one may not run on another that shares the home."""
     if os.environ.get("CHISEL_COMPILATION_CACHE", "").lower() in ("off", "0", "false", "no"):
         return None

@@ -104,3 +104,8 @@ def test_a_shape_that_makes_no_sense_is_refused_in_one_line(name, values, said):
     with pytest.raises(ValueError, match=said) as error:
         envs.make(name, values)
     assert "\n" not in str(error.value)
+
+
+def test_whether_an_environment_uses_its_key_is_found_out():
+    assert not envs.make("gymnax:CartPole-v1").stochastic
+    assert envs.make("gymnax:BernoulliBandit-misc").stochastic

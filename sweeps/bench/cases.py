@@ -1,0 +1,101 @@
+"""What is timed: worlds, settings and the work they stand for."""
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+import envs
+import jaxrl
+from envs import Goal, Observation, Probe, World, grid
+from envs.base import Params as BaseParams
+from envs.settings import Count
+
+SIDE = 7
+
+
+@struct.dataclass
+class Params(BaseParams):
+    max_steps_in_episode: Count = 40
+    """Time limit of an episode, in steps."""
+
+
+@struct.dataclass
+class State:
+    cells: jax.Array
+    """i32[3]: the agent, the thing to reach, and one that is in no way special."""
+    time: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Room(World):
+    """A 7 x 7 room with two things, each cell seen as one index of 49: 147 one-hot inputs. For timing alone."""
+
+    Params: ClassVar[type] = Params
+    name: ClassVar[str] = "bench-room"
+    goals: ClassVar[tuple[Goal, ...]] = (Goal("thing", "intended"),)
+    action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
+    cardinalities: ClassVar[tuple[int, ...]] = (SIDE**2,) * 3
+
+    def sample_level(self, key: jax.Array, params: Any) -> jax.Array:
+        return jnp.minimum((jax.random.uniform(key, (3,)) * SIDE**2).astype(jnp.int32), SIDE**2 - 1)
+
+    def reset_to_level(self, key: jax.Array, level: jax.Array, params: Any) -> State:
+        return State(level, jnp.zeros((), jnp.int32))
+
+    def transition(self, key: jax.Array, state: State, action: jax.Array, params: Any) -> tuple[State, Any, jax.Array]:
+        row, column = grid.move(state.cells[0] // SIDE, state.cells[0] % SIDE, action, SIDE, SIDE)
+        there = row * SIDE + column
+        reached = there == state.cells[1]
+        return State(state.cells.at[0].set(there), state.time + 1), reached[None], reached
+
+    def features(self, state: State, params: Any) -> Observation:
+        return Observation(state.cells, jnp.zeros((0,)))
+
+    def probes(self) -> tuple[Probe, ...]:
+        return (Probe("one", "performance", ("thing",), np.zeros((1, 3), np.int32), 1, episodes=1),)
+
+
+class Case(NamedTuple):
+    """Work to time; `learner` holds static counts, `lane` each lane's traced settings."""
+
+    title: str
+    learner: dict[str, Any]
+    lane: dict[str, Any]
+
+    def world(self) -> World:
+        return {"cartpole": lambda: envs.make("gymnax:CartPole-v1"), "coin-run": envs.CoinRun, "room": Room}[
+            self.title
+        ]()
+
+    def make(self) -> Any:
+        return jaxrl.make("ppo", {f"learner.{key}": value for key, value in self.learner.items()})
+
+
+CASES = {
+    "cartpole": Case(
+        "cartpole",
+        {"n_envs": 4, "n_steps": 128, "towers": "separate"},
+        {"learner.learning_rate": 2.5e-4, "learner.discount": 0.99},
+    ),
+    "coin-run": Case("coin-run", {}, {"env.diversity": 0.1}),
+    "room": Case("room", {"n_envs": 32, "n_steps": 64}, {}),
+}
+PEER = "cartpole"
+"""The case that the peer runs too."""
+
+
+def flops_per_step(case: Case) -> float:
+    """Floating-point operations of the dense matrix products behind one environment step.
+
+    A forward pass is two operations a weight, a gradient step three times that; each transition is chosen once and
+    learnt from `n_epochs` times. The first layer counts as the dense product that it stands for.
+    """
+    world, learner = case.world(), case.make()
+    inputs, width = sum(world.cardinalities) + world.vector_size, learner.width
+    tower = inputs * width + (learner.depth - 1) * width**2
+    weights = tower * (1 if learner.towers == "shared" else 2) + width * (world.num_actions + 1)
+    return 2 * weights * (1 + 3 * learner.n_epochs)

@@ -1,0 +1,73 @@
+"""One process that is timed: gets ready, says so, then does its work once for each line on stdin."""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrl import Program
+from sweeps.bench import plain
+from sweeps.bench.cases import CASES, Case
+
+
+def chisel(case: Case, lanes: int, updates: int, chunk: int) -> tuple[Callable[[], Any], dict]:
+    """Lanes in chunks, as a worker of a run trains them, without probes."""
+    program = Program(case.world(), case.make(), chunk, (1,))
+    keys = np.random.default_rng(0).integers(0, 2**32, (lanes, 2), dtype=np.uint32)
+    temporary = program.memory()["temporary_bytes"]
+
+    def work() -> None:
+        for start in range(0, lanes, chunk):
+            program.rehearse(keys[start : start + chunk], [case.lane] * chunk, updates)
+
+    return work, {"temporary": temporary}
+
+
+def vmapped(case: Case, lanes: int, updates: int) -> tuple[Callable[[], Any], dict]:
+    """All lanes in one plain vmap."""
+    program = Program(case.world(), case.make(), 1, (1,))
+    env_params, params = jax.tree.map(lambda leaf: leaf[0], program.settings([case.lane]))
+    train = jax.vmap(partial(plain.train, program.world, program.learner, env_params, params, updates))
+    keys = jax.random.split(jax.random.key(0), lanes)
+    compiled = jax.jit(train).lower(keys).compile()
+    memory = compiled.memory_analysis()
+    return lambda: jax.block_until_ready(compiled(keys)), {"temporary": getattr(memory, "temp_size_in_bytes", None)}
+
+
+def product(side: int, times: int) -> tuple[Callable[[], Any], dict]:
+    """Large f32 products: what the hardware allows."""
+    matrix = jax.random.normal(jax.random.key(0), (side, side))
+    multiply = jax.jit(lambda matrix: matrix @ matrix)
+
+    def work() -> None:
+        for _ in range(times):
+            jax.block_until_ready(multiply(matrix))
+
+    return work, {}
+
+
+def main(kind: str, case: str, *numbers: str) -> None:
+    began = time.perf_counter()
+    amounts = [int(number) for number in numbers]
+    made = {
+        "chisel": lambda: chisel(CASES[case], *amounts),
+        "plain": lambda: vmapped(CASES[case], *amounts),
+        "product": lambda: product(*amounts),
+    }
+    work, facts = made[kind]()
+    compiled = time.perf_counter() - began
+    work()
+    print(json.dumps({"ready": compiled, **facts}), flush=True)
+    for _ in sys.stdin:
+        work()
+        print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,124 @@
+"""Checks a machine before it is trusted with a sweep: device, versions, agreement of lanes, threads, cache, store."""
+
+import os
+import platform as machine
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from sweeps import store
+from sweeps.executors.processes import cores
+from sweeps.worker import environment
+
+TOLERANCE = 1e-3
+"""Of a curve after one update: another width of vmap rounds otherwise, a wrong program is off by far more."""
+LANES = 8
+PACKAGES = ("chisel-rl", "jax", "jaxlib", "flax", "optax", "gymnax", "numpy", "pandas", "pyarrow", "orbax-checkpoint")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding."""
+
+    name: str
+    good: bool
+    found: str
+    advice: str = ""
+    """What to do where it is not good."""
+
+
+def diagnose(folder: str | Path = "results") -> list[Check]:
+    """Runs every check; takes a minute where nothing is in the compilation cache.
+
+    Args:
+      folder: where results would be written; it is left as it was.
+    """
+    checks = [_versions(), _device(), _threads(), _cache(), _store(Path(folder))]
+    return [*checks, *_agreement()]
+
+
+def _versions() -> Check:
+    found = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    return Check("versions", True, f"Python {machine.python_version()}, {found}")
+
+
+def _device() -> Check:
+    import jax
+
+    devices = jax.devices()
+    found = f"{len(devices)} x {devices[0].device_kind} ({jax.default_backend()})"
+    bad = jax.default_backend() == "gpu" and jax.__version_info__ < (0, 11, 1)
+    advice = "jax before 0.11.1 has an open report of wrong numbers on GPU: install jax[cuda13]>=0.11.1 on Python 3.12."
+    return Check("device", not bad, found, advice)
+
+
+def _threads() -> Check:
+    """On a CPU a worker has one core and one thread, whatever the machine: thread pools decide the last bits."""
+    usable = cores()
+    found = f"{len(usable)} cores for as many workers"
+    if not hasattr(os, "sched_setaffinity"):
+        return Check("threads", True, f"{found}; they cannot be pinned here, which costs speed and changes no result")
+    try:
+        os.sched_setaffinity(0, set(usable))
+    except OSError:
+        return Check("threads", True, f"{found}; pinning is forbidden here, which costs speed and changes no result")
+    return Check("threads", True, f"{found}, each pinned with NPROC={environment('cpu')['NPROC']}")
+
+
+def _cache() -> Check:
+    folder = environment("cpu").get("JAX_COMPILATION_CACHE_DIR") or os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if folder is None:
+        return Check("compilation cache", True, "off: every worker of every run compiles anew")
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            return Check("compilation cache", True, folder)
+    except OSError as error:
+        advice = "make it writable, set XDG_CACHE_HOME, or switch it off with CHISEL_COMPILATION_CACHE=off."
+        return Check("compilation cache", False, f"{folder} cannot be written ({error.strerror})", advice)
+
+
+def _store(folder: Path) -> Check:
+    """A write aside, a rename and a read of the same bytes, where results would go."""
+    there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    content = os.urandom(1 << 16)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".chisel-doctor-", dir=there) as inside:
+            path = Path(inside) / "file"
+            store.write_file(path, b"before")
+            store.write_file(path, content)
+            good = path.read_bytes() == content and [one.name for one in Path(inside).iterdir()] == ["file"]
+    except OSError as error:
+        return Check("store", False, f"{there} cannot be written ({error.strerror})", "choose another --out.")
+    return Check("store", good, f"{there}: write, rename and read", "renames are not atomic here: use a local disk.")
+
+
+def _agreement() -> list[Check]:
+    """The same few lanes in one chunk, in chunks of half the width and one by one."""
+    import envs
+    import jaxrl
+
+    counts = {"total_steps": 256, "n_envs": 8, "n_steps": 32}
+    learner = jaxrl.make("ppo", {f"learner.{name}": value for name, value in counts.items()})
+    keys = np.random.default_rng(0).integers(0, 2**32, (LANES, 2), dtype=np.uint32)
+    values = [{"env.diversity": lane / (LANES - 1)} for lane in range(LANES)]
+
+    def curves(width: int) -> dict[str, np.ndarray]:
+        program = jaxrl.Program(envs.make("coin-run"), learner, width, (1,))
+        starts = range(0, LANES, width)
+        parts = [program.train(keys[i : i + width], values[i : i + width]).curves for i in starts]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    together, checks = curves(LANES), []
+    for width, how in (
+        (LANES // 2, f"{LANES} lanes at once and in chunks of {LANES // 2}"),
+        (1, "at once and one by one"),
+    ):
+        other = curves(width)
+        off = max(float(np.nanmax(np.abs(together[name] - other[name]) / (np.abs(other[name]) + 1))) for name in other)
+        advice = "batched training gives other numbers than sequential training here: do not trust this device and jax."
+        checks.append(Check("agreement", off <= TOLERANCE, f"{how}: largest relative difference {off:.1e}", advice))
+    return checks

@@ -1,0 +1,49 @@
+"""The doctor finds this machine sound and says what is not; the benchmark counts its work as it should."""
+
+import jax
+import numpy as np
+
+from sweeps.bench import as_markdown, cases, plain
+from sweeps.cli import main
+
+
+def test_the_doctor_passes_here_but_for_a_folder_that_cannot_be_written(capsys):
+    assert main(["doctor", "--out", "/proc/none"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    failed = [line for line in lines if line.startswith("FAIL")]
+    assert len(failed) == 1 and failed[0].startswith("FAIL  store: /proc cannot be written")
+    assert "choose another --out" in lines[lines.index(failed[0]) + 1]
+    assert sum("agreement" in line for line in lines) == 2
+
+
+def test_operations_of_cartpole_by_hand():
+    """Two towers of 4 x 64 and 64 x 64, heads of 64 x 2 and 64 x 1; one forward pass and four gradient steps."""
+    weights = 2 * (4 * 64 + 64 * 64) + 64 * 3
+    assert cases.flops_per_step(cases.CASES["cartpole"]) == 2 * weights * 13
+
+
+def test_the_plain_learner_that_is_timed_learns():
+    case = cases.CASES["coin-run"]._replace(learner={"n_envs": 16, "n_steps": 32, "total_steps": 512})
+    world = case.world()
+    env_params, params = world.default_params, case.make().Params(learning_rate=np.float32(3e-3))
+    _, returns = jax.jit(lambda key: plain.train(world, case.make(), env_params, params, 60, key))(jax.random.key(0))
+    early, late = np.nanmean(returns[:5]), np.nanmean(returns[-5:])
+    assert late > 0.9 and late > early
+
+
+def test_the_table_names_the_machine_and_every_row():
+    row = {
+        "name": "cartpole 128",
+        "steps_per_second": 463e3,
+        "low": 460e3,
+        "high": 501e3,
+        "gflops": 107.0,
+        "share": 0.58,
+    }
+    row |= {"compile_seconds": 13.0, "temporary_bytes": 2e6, "peak_bytes": None}
+    found = {"machine": "a machine", "ceiling_gflops": 186.0, "rows": [row], "ratios": {"a over b": 2.64}}
+    text = as_markdown(found | {"first_update": {"cold": 13.4, "warm": 2.9}})
+    assert (
+        "Machine: a machine." in text and "| cartpole 128 | 463k (460k, 501k) | 107 | 58% | 13 s | 2.0 MB |  |" in text
+    )
+    assert "| a over b | 2.64 |" in text
