@@ -27,6 +27,9 @@ SIDE, PRODUCTS = 2048, 4
 ROUND_STEPS = 1_500_000
 """Environment steps of a participant in one round, about: some seconds each."""
 
+LEAST_UPDATES = 12
+"""Of a lane in a round, lest its initialisation weigh."""
+
 
 @dataclass
 class Participant:
@@ -100,7 +103,7 @@ def bench(rounds: int = 5, peer: bool = True, say: Callable[[str], None] = print
             batch = learner.n_envs * learner.n_steps
             width = min(chunk, lanes)
             workers = min(len(pins), max(lanes // width, 1))
-            updates = max(round(ROUND_STEPS / (lanes * batch)), 1)
+            updates = max(round(ROUND_STEPS / (lanes * batch)), LEAST_UPDATES)
             command = [*worker, "chisel", case, *map(str, (lanes // workers, updates, width))]
             join(f"{case} {lanes}", lanes * updates * batch, [command] * workers, True)
             return updates

@@ -32,11 +32,12 @@ EXIT_SECONDS = 5.0
 def crew(workers: int | None = None) -> Iterator[Execute]:
     """See `sweeps.executors`. By default as many workers as this process may use cores, or as there are devices.
 
-    Workers for a CPU are started at once: they import while the driver plans. If the device turns out to be another
-    one, they have cost nothing that anybody waits for.
+    Workers for a CPU are started at once, on all cores but the driver's: they import while it plans. If the device turns
+    out to be another one, they have cost nothing that anybody waits for.
     """
     pins = cores()
-    early = [_Worker(slot, environment("cpu"), pins[slot % len(pins)]) for slot in range(workers or len(pins))]
+    slots = range(min(workers or len(pins), len(pins) - 1))
+    early = [_Worker(slot, environment("cpu"), pins[slot]) for slot in slots]
     try:
         yield functools.partial(_execute, early, workers)
     finally:
