@@ -32,8 +32,8 @@ EXIT_SECONDS = 5.0
 def crew(workers: int | None = None) -> Iterator[Execute]:
     """See `sweeps.executors`. By default as many workers as this process may use cores, or as there are devices.
 
-    Workers for a CPU are started at once, on all cores but the driver's: they import while it plans. If the device turns
-    out to be another one, they have cost nothing that anybody waits for.
+    Workers for a CPU are started at once, on all cores but the driver's: they import while it plans. If the device
+    turns out to be another one, they have cost nothing that anybody waits for.
     """
     pins = cores()
     slots = range(min(workers or len(pins), len(pins) - 1))
