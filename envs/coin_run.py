@@ -260,9 +260,8 @@ def _canonical(world: CoinRun, table: np.ndarray) -> np.ndarray:
     """The first of a layout's four mirror images, so that all of them fall on one side of the split."""
     across = _mirrored(world, table)
     images = np.stack([table, across, _mirrored(world, table, vertical=True), _mirrored(world, across, vertical=True)])
-    codes = (images[..., 0].astype(np.int64) * world.height * world.width + images[..., 1]) * world.height + images[
-        ..., 2
-    ]
+    cells = world.height * world.width
+    codes = images.astype(np.int64) @ np.array([cells * world.height, world.height, 1])
     return np.take_along_axis(images, codes.argmin(axis=0)[None, :, None], axis=0)[0]
 
 

@@ -14,8 +14,6 @@ from jaxrl.ppo import PPO
 
 CURVE_POINTS = 50
 """Points of a training curve, about; a lane of fewer updates has one a update."""
-
-
 PROBING = 0x70726F62
 """Sets the randomness of the probes apart from that of training."""
 
@@ -50,10 +48,8 @@ class Program:
         self.compiles = 0
         total = learner.total_updates
         # Where two fall on one update, as in a very short training, the first keeps it, but the end is the end.
-        shares = sorted({*map(float, probe_at)} - {1.0}, reverse=True)
-        self.checkpoints = {round(share * total): share for share in shares if round(share * total) < total} | {
-            total: 1.0
-        }
+        self.checkpoints = {round(share * total): float(share) for share in sorted(probe_at, reverse=True)}
+        self.checkpoints[total] = 1.0
         points = min(CURVE_POINTS, total)
         self.stops = sorted({round(total * i / points) for i in range(1, points + 1)} | set(self.checkpoints) - {0})
 
@@ -152,18 +148,18 @@ class Program:
         total = _to_host(tally)
         records: list[dict[str, Any]] = []
         points: list[dict[str, np.ndarray]] = []
-        if 0 in self.checkpoints:
-            records += self._records(
-                compiled["probe"](keys, self.learner.finish(state).policy, env_params, np.int32(0)), 0
-            )
+
+        def probe(update: int) -> None:
+            if update in self.checkpoints:
+                policy = self.learner.finish(state).policy
+                records.extend(self._records(compiled["probe"](keys, policy, env_params, np.int32(update)), update))
+
+        probe(0)
         done = 0
         for stop in self.stops:
             state, tally, metrics = compiled["advance"](state, env_params, params, np.int32(stop - done))
             done = stop
-            if stop in self.checkpoints:
-                records += self._records(
-                    compiled["probe"](keys, self.learner.finish(state).policy, env_params, np.int32(stop)), stop
-                )
+            probe(stop)
             seen = _to_host(tally)
             total = jax.tree.map(np.add, total, seen)
             points.append(self._point(seen, metrics, done))
