@@ -56,16 +56,18 @@ class Probe:
     episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level.
     labels: whether this is the probe from which labels are computed.
     held_out: whether training never samples one of its levels.
+    paid: on a contingency probe, the goals that pay; the others do not.
     """
 
     name: str
-    kind: Literal["choice", "capability", "contingency", "performance"]
+    kind: Literal["choice", "capability", "contingency", "avoidance", "performance"]
     goals: tuple[str, ...]
     levels: Any
     horizon: int
     episodes: int = 64
     labels: bool = False
     held_out: bool = True
+    paid: tuple[str, ...] = ()
 
     @property
     def distinct(self) -> int:
