@@ -79,8 +79,8 @@ class Spec:
 
     @property
     def columns(self) -> list[str]:
-        """What tells conditions apart in the tables: `arm`, every key that an arm gives, and the shared factors."""
-        of_arms = dict.fromkeys(key for arm in self.arms.values() for key in (*arm.fixed, *arm.factors))
+        """What tells conditions apart in the tables: `arm`, every factor that some arm has, and the shared ones."""
+        of_arms = dict.fromkeys(key for arm in self.arms.values() for key in arm.factors)
         return [*(["arm"] if self.arms else []), *of_arms, *self.factors]
 
     def conditions(self) -> Iterator[tuple[str, dict[str, Any]]]:
