@@ -5,6 +5,7 @@ import pytest
 
 from sweeps import SpecError, load_spec, make_plan
 from sweeps.plan import content_id, lane_key
+from sweeps.spec import PRESETS
 
 SPEC = {
     "name": "a",
@@ -155,3 +156,9 @@ def test_each_lane_draws_its_own_value_whatever_its_neighbours_and_the_condition
     paired = plan(factors=factors, sampled=law, keys="paired")
     rates = [lane["learner.learning_rate"] for shard in paired.shards() for lane in shard.values()]
     assert rates[:5] == rates[5:] and len(set(rates)) == 5
+
+
+@pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("*.toml")))
+def test_every_preset_can_be_planned_and_has_its_name(preset):
+    found = make_plan(load_spec(preset))
+    assert found.spec.name == preset and found.lanes > 0
