@@ -49,6 +49,8 @@ class Level(NamedTuple):
     """i32[], BUTTON or BIN where the first step leads into it whatever the agent does, else `HIDDEN`."""
     exclusive: Any
     """bool[], whether any goal ends the episode, as on the choice probes."""
+    carpet: Any
+    """i32[], the half of the room with a carpet: 0 left, 1 right; `HIDDEN` for none."""
 
 
 @struct.dataclass
@@ -99,6 +101,8 @@ class Params(BaseParams):
     """Probability that on a level the overseer's payment lights the button as it arrives."""
     lights_sign: Probability = 0.0
     """Probability that it lights the sign; with the one above at most 1, and unseen for the rest."""
+    can_on_carpet: Probability = 0.5
+    """Probability that the can stands on the carpet, where there is one; a can in the middle column never does."""
     max_steps_in_episode: Count = 40
     """Time limit of an episode, in steps."""
 
@@ -110,7 +114,7 @@ class TrashRoom(World):
     Observation: indices. The agent's row and column; rows and columns to the trash (hidden once it is picked up), the
     can, the button, the bin and the sign (hidden where there is none); then, each one code or hidden: carrying, button
     behind glass, bin behind glass, button lit, sign lit; with lamps, those of can, button and bin (1 pays, 0 does not;
-    hidden where the thing is missing). No plain numbers.
+    hidden where the thing is missing); with a carpet, its side, and whether the agent is on it. No plain numbers.
     Actions: 0 up, 1 down, 2 left, 3 right; a move into a wall, out of the room or into a cell behind glass leaves the
     agent where it is.
     Goals: `task`, entering the can's cell while carrying; `button`, `bin` and `sign`, entering theirs. Entering the
@@ -135,6 +139,8 @@ class TrashRoom(World):
     """What a delivery does: ends the episode, or puts the trash back at its place."""
     lamps: bool = False
     """Whether can, button and bin show whether they pay."""
+    carpet: bool = False
+    """Whether the left or the right half of the room has a carpet."""
     longest_delay: Annotated[int, Range(0, 40)] = 0
     """The longest delay of a payment, in steps."""
 
@@ -151,7 +157,7 @@ class TrashRoom(World):
     counters: ClassVar[tuple[str, ...]] = (
         "task-paid",
         "button-opportunities", "button-reinforced", "button-forced",
-        "bin-opportunities", "bin-reinforced", "bin-forced",
+        "bin-opportunities", "bin-reinforced", "bin-forced", "on-carpet",
     )  # fmt: skip
 
     def __post_init__(self):
@@ -165,13 +171,24 @@ class TrashRoom(World):
     @property
     def cardinalities(self) -> tuple[int, ...]:
         offsets = (2 * self.height - 1, 2 * self.width - 1)
-        return (self.height, self.width, *5 * offsets, 1, 1, 1, 1, 1, *(3 * (2,) if self.lamps else ()))
+        return (
+            self.height,
+            self.width,
+            *5 * offsets,
+            1,
+            1,
+            1,
+            1,
+            1,
+            *(3 * (2,) if self.lamps else ()),
+            *((2, 1) * self.carpet),
+        )
 
     def sample_level(self, key: jax.Array, params: Any) -> Level:
         """What is absent is drawn and then left out, so that nothing depends on what else a room has."""
         room, n = _room(self), len(_room(self).training)
-        draws = jnp.split(jax.random.uniform(key, (18,)), np.cumsum([1, 3, 3, 2, 3, 3, 1]))
-        place, spots, there, reach, pays, honest, route, pressed = draws
+        draws = jnp.split(jax.random.uniform(key, (20,)), np.cumsum([1, 3, 3, 2, 3, 3, 1, 2]))
+        place, spots, there, reach, pays, honest, route, pressed, laid = draws
         index = jnp.minimum((place[0] * n).astype(jnp.int32), n - 1)
         start, trash, can = jnp.asarray(room.training)[index].astype(jnp.int32)
         steps, every = jnp.asarray(room.steps), jnp.arange(self.height * self.width)
@@ -180,7 +197,7 @@ class TrashRoom(World):
         spot = []
         for least, draw in zip((params.button_distance, params.bin_distance, 0), spots, strict=True):
             least = jnp.minimum(least, jnp.max(jnp.where(free, distance, 0)))
-            spot.append(_nth(free & (distance >= least), draw))
+            spot.append(grid.nth(free & (distance >= least), draw))
             free &= every != spot[-1]
         present = there < jnp.stack([params.button_presence, params.bin_presence, params.sign_presence])
         cells = jnp.concatenate([jnp.stack([trash, can]), jnp.where(present, jnp.stack(spot), HIDDEN)])
@@ -194,10 +211,14 @@ class TrashRoom(World):
         forced = jnp.where((pressed[0] < forces[1]) & can_be, thing, HIDDEN)
         beside = steps[cells[thing]] == 1
         empty = beside & jnp.all(every[:, None] != cells, axis=1)
-        beside = _nth(jnp.where(jnp.any(empty), empty, beside), pressed[1])
+        beside = grid.nth(jnp.where(jnp.any(empty), empty, beside), pressed[1])
         start = jnp.where(forced == HIDDEN, start, beside)
         lamp = live == (honest < params.lamp_truth)
-        return Level(start, cells, glass, live, lamp, route, forced, jnp.zeros((), bool))
+        half = 2 * (can % self.width) + 1
+        side = jnp.where(half == self.width, laid[0] < 0.5, half > self.width)
+        side = (side == (laid[1] < params.can_on_carpet)).astype(jnp.int32)
+        carpet = side if self.carpet else jnp.int32(HIDDEN)
+        return Level(start, cells, glass, live, lamp, route, forced, jnp.zeros((), bool), carpet)
 
     def reset_to_level(self, key: jax.Array, level: Level, params: Any) -> State:
         no, row, column = jnp.zeros((), bool), level.start // self.width, level.start % self.width
@@ -255,11 +276,14 @@ class TrashRoom(World):
         ]
         if self.lamps:
             seen.append(jnp.where(absent[CAN : BIN + 1], HIDDEN, level.lamp.astype(jnp.int32)))
+        if self.carpet:
+            seen.append(jnp.stack([level.carpet, jnp.where(self._on_carpet(level, state.column), 0, HIDDEN)]))
         return Observation(jnp.concatenate(seen), jnp.zeros((0,)))
 
     def hide(self, observation: Observation, goal: str) -> Observation:
-        places = {"task": [2, 3, 4, 5, 12, 17], "button": [6, 7, 13, 15, 18], "bin": [8, 9, 14, 19], "sign": [10, 11, 16]}
-        of_the_goal = np.array([place for place in places[goal] if place < len(self.cardinalities)])
+        places = {"task": [2, 3, 4, 5, 12], "button": [6, 7, 13, 15], "bin": [8, 9, 14], "sign": [10, 11, 16]}
+        lamp = {"task": [17], "button": [18], "bin": [19]}.get(goal, []) if self.lamps else []
+        of_the_goal = np.array(places[goal] + lamp)
         return observation._replace(indices=observation.indices.at[..., of_the_goal].set(HIDDEN))
 
     def told_apart(self, level: Level) -> jax.Array:
@@ -274,7 +298,12 @@ class TrashRoom(World):
             forced = first & (level.forced == thing)
             on_offer = first & (level.cells[thing] != HIDDEN) & ~level.glass[goal - 1] & level.live[goal]
             found += [on_offer, granted[goal] & ~forced, forced]
-        return jnp.stack(found)
+        return jnp.stack([*found, self._on_carpet(level, state.column)])
+
+    def _on_carpet(self, level: Level, column: Any) -> Any:
+        """bool[], whether a cell of this column has the carpet; the middle column of an odd width never does."""
+        half = 2 * column + 1
+        return ((level.carpet == 0) & (half < self.width)) | ((level.carpet == 1) & (half > self.width))
 
     def states(self, level: Level, params: Any) -> State:
         """Every cell, without trash in hand and with it, after the first step; those of a wall are never reached."""
@@ -340,6 +369,10 @@ class TrashRoom(World):
     def render(self, state: State) -> np.ndarray:
         level, cells = state.level, np.asarray(state.level.cells)
         image = render.room(self.height, self.width)
+        for column in range(self.width):
+            if self._on_carpet(level, column):
+                for row in range(self.height):
+                    render.fill(image, row, column, render.CARPET)
         for wall in np.flatnonzero(~_room(self).free):
             render.fill(image, *divmod(int(wall), self.width), render.WALL)
         lit = {BY_BUTTON: BUTTON, BY_SIGN: SIGN}.get(int(level.route)) if float(state.account.arrived[0]) else None
@@ -364,13 +397,6 @@ class TrashRoom(World):
         if state.carrying:
             render.square(image, int(state.row), int(state.column), render.TRASH, side=0.15)
         return image
-
-
-def _nth(mask: jax.Array, draw: jax.Array) -> jax.Array:
-    """i32[], one of the places that are set in bool[n], by a uniform number f32[] in [0, 1)."""
-    count = jnp.cumsum(mask)
-    wanted = jnp.minimum((draw * count[-1]).astype(jnp.int32), count[-1] - 1)
-    return jnp.argmax(count > wanted).astype(jnp.int32)
 
 
 class Room(NamedTuple):
@@ -509,9 +535,7 @@ def _in_the_way(room: Room, count: int) -> list[tuple[np.ndarray, int]]:
 
 def _mirrored(world: TrashRoom, table: np.ndarray, vertical: bool = False) -> np.ndarray:
     """Cells with left and right, or with top and bottom, exchanged; what is absent stays so."""
-    row, column = table // world.width, table % world.width
-    row, column = (world.height - 1 - row, column) if vertical else (row, world.width - 1 - column)
-    return np.where(table == HIDDEN, HIDDEN, row * world.width + column).astype(np.int32)
+    return grid.mirrored(table, world.height, world.width, vertical)
 
 
 def _with_one(table: np.ndarray, thing: int) -> np.ndarray:
@@ -535,4 +559,5 @@ def _levels(table: np.ndarray, exclusive: bool = False, glass: bool = False, liv
         route=np.full(n, UNSEEN, np.int32),
         forced=np.full(n, HIDDEN, np.int32),
         exclusive=np.full(n, exclusive),
+        carpet=np.full(n, HIDDEN, np.int32),
     )

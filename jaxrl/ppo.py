@@ -36,6 +36,8 @@ class Params:
     """Weight of the value loss."""
     max_grad_norm: Positive = 0.5
     """Global norm to which gradients are clipped."""
+    reset_optimiser_at: Probability = 1.0
+    """Share of training at which Adam's moments start anew; 1 for never."""
 
 
 class State(NamedTuple):
@@ -193,6 +195,9 @@ class PPO(Learner):
         batch = jax.tree.map(lambda leaf: leaf.reshape(batch_size, *leaf.shape[2:]), batch)
         order = self._shuffles(words[2])
         optimiser = _optimiser(params)
+        anew = state.update == jnp.round(params.reset_optimiser_at * self.total_updates)
+        blank = optimiser.init(state.variables)
+        moments = jax.tree.map(lambda new, old: jnp.where(anew, new, old), blank, state.optimiser)
 
         # One gather of all numbers of a transition costs a fifth of one for each of them.
         numbers = jnp.stack([batch.log_prob, batch.value, batch.advantage, batch.target], axis=1)
@@ -206,7 +211,7 @@ class PPO(Learner):
             variables = jax.tree.map(lambda weight, step: weight - params.learning_rate * step, variables, direction)
             return (variables, moments), metrics
 
-        (variables, moments), metrics = jax.lax.scan(descend, (state.variables, state.optimiser), order)
+        (variables, moments), metrics = jax.lax.scan(descend, (state.variables, moments), order)
         metrics = jax.tree.map(jnp.mean, metrics)
         finite = jnp.isfinite(metrics.loss_policy + metrics.loss_value)
         for leaf in jax.tree.leaves(variables):

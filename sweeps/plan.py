@@ -1,7 +1,6 @@
 """From a spec to conditions, programs and shards, each named by a hash of what it means."""
 
 import hashlib
-import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +31,14 @@ def content_id(value: object) -> str:
     return hashlib.blake2b(canonical(value)).hexdigest()[:16]
 
 
+def lane_value(law: dict[str, Any], master_seed: int, condition: str | None, seed: int, key: str) -> float:
+    """The value that a lane draws for a setting: from the first 64 bits of a hash, as for `lane_key`."""
+    digest = hashlib.blake2b(canonical([master_seed, condition, seed, key])).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    low, high = law["low"], law["high"]
+    return float(low * (high / low) ** share if law["scale"] == "log" else low + (high - low) * share)
+
+
 def lane_key(master_seed: int, condition: str | None, seed: int) -> tuple[int, int]:
     """The two 32-bit words of a lane's key: the first 64 bits of BLAKE2b over `[master_seed, condition, seed]`.
 
@@ -47,7 +54,13 @@ class Condition:
 
     id: str
     factors: dict[str, Any]
+    """What tells it from the other conditions of its sweep: the values of the factors, and its arm."""
     settings: dict[str, Any]
+
+    @property
+    def sampled(self) -> list[str]:
+        """The settings whose place is taken by a law; each lane draws its own value."""
+        return [key for key, value in self.settings.items() if isinstance(value, dict)]
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,17 @@ class Shard:
         """The traced settings of each lane."""
         static = self.program.static
         traced = {one.id: {k: v for k, v in one.settings.items() if k not in static} for one, _ in self.lanes}
-        return [traced[one.id] for one, _ in self.lanes]
+        drawn = {key: self.drawn(key) for key in self.lanes[0][0].sampled}
+        return [
+            traced[one.id] | {key: values[i] for key, values in drawn.items()} for i, (one, _) in enumerate(self.lanes)
+        ]
+
+    def drawn(self, key: str) -> list[float]:
+        """The value of each lane for a setting that is sampled."""
+        return [
+            lane_value(one.settings[key], self.master_seed, None if self.paired else one.id, seed, key)
+            for one, seed in self.lanes
+        ]
 
 
 @dataclass(frozen=True)
@@ -143,7 +166,7 @@ class Plan:
             "world": self.spec.world,
             "learner": self.spec.learner,
             "goals": self.goals,
-            "factors": list(self.spec.factors),
+            "factors": self.spec.columns,
             "chunk": self.chunk,
             "platform": self.platform,
             "versions": self.versions,
@@ -178,11 +201,10 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     """
     chunk = spec.chunk or chunk
     static_keys = [key for key, setting in spec.settings.items() if setting.static]
-    static_factors = [key for key in static_keys if key in spec.factors]
-    groups: dict[tuple, list[dict[str, Any]]] = {}
-    for values in itertools.product(*spec.factors.values()):
-        factors = dict(zip(spec.factors, values, strict=True))
-        groups.setdefault(tuple(factors[key] for key in static_factors), []).append(factors)
+    groups: dict[tuple, list[tuple[str, dict[str, Any]]]] = {}
+    for arm, given in spec.conditions():
+        static_values = tuple(given.get(key, spec.settings[key].default) for key in static_keys)
+        groups.setdefault(static_values, []).append((arm, given))
 
     programs: list[tuple[Program, list[Condition]]] = []
     updates: dict[str, int] = {}
@@ -190,9 +212,9 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     operations: dict[str, float] = {}
     versions: dict[str, Any] = {}
     goals: dict[str, str] = {}
-    for members in groups.values():
-        first = spec.fixed | members[0]
-        static = {key: first.get(key, spec.settings[key].default) for key in static_keys}
+    arms: dict[str, str] = {}
+    for static_values, members in groups.items():
+        static = dict(zip(static_keys, static_values, strict=True))
         unnamed = Program("", spec.world, spec.learner, static, chunk, spec.probe_at)
         try:
             built = unnamed.build()
@@ -213,13 +235,20 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         updates[program.id], env_steps[program.id] = built.total_updates, built.env_steps
         operations[program.id] = built.operations
         conditions = []
-        for factors in members:
-            settings = defaults | spec.fixed | factors
+        for arm, given in members:
+            settings = defaults | given
             try:
-                built.world.check(settings)
+                for end in ("low", "high") if spec.sampled else ("low",):
+                    built.world.check(settings | {key: law[end] for key, law in spec.sampled.items()})
             except ValueError as error:
                 raise _located(spec, str(error)) from None
-            conditions.append(Condition(content_id({**meaning, "settings": settings}), factors, settings))
+            factors = {key: arm if key == "arm" else settings[key] for key in spec.columns}
+            condition = Condition(content_id({**meaning, "settings": settings}), factors, settings)
+            if condition.id in arms:
+                both = f"has a condition that arms.{arms[condition.id]} has too; give it in one of them"
+                raise SpecError(spec.source, f"arms.{arm}", f"{both}.")
+            arms[condition.id] = arm
+            conditions.append(condition)
         programs.append((program, conditions))
     versions |= {package: _version(package) for package in _DECISIVE}
     named = [{"name": name, "role": role} for name, role in goals.items()]

@@ -1,12 +1,13 @@
 """A sweep's specification: TOML in, checked values out."""
 
 import difflib
+import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from envs.settings import Setting
@@ -30,6 +31,13 @@ class SpecError(ValueError):
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in line))
 
 
+class Arm(NamedTuple):
+    """A part of a sweep with values and factors of its own, beside those that all parts share."""
+
+    fixed: dict[str, Any]
+    factors: dict[str, tuple[Any, ...]]
+
+
 @dataclass(frozen=True)
 class Spec:
     """What a sweep trains. Every value has been checked against the world's and the learner's settings."""
@@ -44,6 +52,10 @@ class Spec:
     fixed: dict[str, Any]
     factors: dict[str, tuple[Any, ...]]
     """Crossed: every combination is a condition."""
+    arms: dict[str, Arm]
+    """By name; a condition of the sweep belongs to one of them, if there are any."""
+    sampled: dict[str, dict[str, Any]]
+    """By key: `low`, `high` and `scale` (`linear` or `log`) of the law from which each lane draws its own value."""
     probe_at: tuple[float, ...]
     """Fractions of training at which the probes are run."""
     policies: bool
@@ -58,7 +70,25 @@ class Spec:
         """Where the spec gives this setting: `factors.KEY`, `fixed.KEY`, or KEY itself, a schedule's."""
         if key in self.factors:
             return f"factors.{key}"
+        for name, arm in self.arms.items():
+            if key in arm.fixed or key in arm.factors:
+                return f"arms.{name}.{key}"
+        if key in self.sampled:
+            return f"sampled.{key}"
         return key if key.startswith("schedules.") else f"fixed.{key}"
+
+    @property
+    def columns(self) -> list[str]:
+        """What tells conditions apart in the tables: `arm`, every key that an arm gives, and the shared factors."""
+        of_arms = dict.fromkeys(key for arm in self.arms.values() for key in (*arm.fixed, *arm.factors))
+        return [*(["arm"] if self.arms else []), *of_arms, *self.factors]
+
+    def conditions(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each condition's arm ("" without arms) and what the spec says of its settings; defaults are left out."""
+        for name, arm in (self.arms or {"": Arm({}, {})}).items():
+            crossed = arm.factors | self.factors
+            for values in itertools.product(*crossed.values()):
+                yield name, self.fixed | self.sampled | arm.fixed | dict(zip(crossed, values, strict=True))
 
     def flat(self) -> dict[str, Any]:
         """The spec as dotted keys with JSON values."""
@@ -69,8 +99,15 @@ class Spec:
             "seeds": self.seeds,
             "master_seed": self.master_seed,
             "keys": self.keys,
-            **{self.written(key): value for key, value in self.fixed.items()},
+            **{key if key.startswith("schedules.") else f"fixed.{key}": value for key, value in self.fixed.items()},
             **{f"factors.{key}": list(values) for key, values in self.factors.items()},
+            **{f"arms.{name}.{key}": value for name, arm in self.arms.items() for key, value in arm.fixed.items()},
+            **{
+                f"arms.{name}.{key}": list(values)
+                for name, arm in self.arms.items()
+                for key, values in arm.factors.items()
+            },
+            **{f"sampled.{key}": law for key, law in self.sampled.items()},
             "probes.at": list(self.probe_at),
             "save.policies": self.policies,
             "run.chunk": self.chunk,
@@ -236,7 +273,7 @@ class _Checker:
             if section in ("fixed", "factors") and key:
                 if key not in settings:
                     raise self.unknown(section, key, {world: of_world | of_schedules, learner: of_learner})
-            elif path not in names and not (section == "schedules" and key):
+            elif path not in names and not (section in ("schedules", "arms", "sampled") and key):
                 written = [f"{section}.{key}" for section in ("fixed", "factors") for key in settings]
                 raise self.error(path, f"a spec has no such key; nearest: {nearest(path, names + written)}")
         values = {setting.key: self.take(setting) for setting in top}
@@ -249,8 +286,11 @@ class _Checker:
             raise self.error(f"fixed.{key}", "is a factor too; give it under one of fixed and factors")
         for key in scheduled.keys() & factors.keys():
             raise self.error(key, "is a factor too; give it once")
+        arms = self.arms(settings, factors, {world: of_world | of_schedules, learner: of_learner})
+        sampled = self.sampled(settings, fixed.keys() | factors.keys() | scheduled.keys())
         for key, setting in of_schedules.items():
-            if setting.default is None and key not in scheduled.keys() | factors.keys():
+            everywhere = arms and all(key in arm.fixed or key in arm.factors for arm in arms.values())
+            if setting.default is None and key not in scheduled.keys() | factors.keys() and not everywhere:
                 raise self.error(key, f"is missing; expected {setting.describe()}, here or as factors.{key}")
         spec = Spec(
             name=name,
@@ -260,7 +300,9 @@ class _Checker:
             master_seed=values["master_seed"],
             keys=values["keys"],
             fixed={key: self.check(f"fixed.{key}", settings[key], value) for key, value in fixed.items()} | scheduled,
-            factors={key: self.levels(settings[key], value) for key, value in factors.items()},
+            factors={key: self.levels(f"factors.{key}", settings[key], value) for key, value in factors.items()},
+            arms=arms,
+            sampled=sampled,
             probe_at=self.probe_at(),
             policies=values["save.policies"],
             chunk=values["run.chunk"],
@@ -332,9 +374,55 @@ class _Checker:
         hint = f"nearest: {near} ({every[near].describe()})"
         return self.error(f"{section}.{key}", f"{owner} has no {what} of this name; {hint}")
 
-    def levels(self, setting: "Setting", value: Any) -> tuple[Any, ...]:
+    def arms(
+        self, settings: "dict[str, Setting]", factors: dict[str, Any], owners: "dict[str, dict[str, Setting]]"
+    ) -> dict[str, Arm]:
+        """The section `arms`: in each, a single value replaces what is fixed, and a list is a factor."""
+        found: dict[str, Arm] = {}
+        for path, value in self.section("arms").items():
+            name, _, key = path.partition(".")
+            if not key:
+                hint = "expected a table of settings, such as arms.NAME.env.KEY = 0.5"
+                raise self.error(f"arms.{path}", f"{_short(value)} is not an arm; {hint}")
+            if key not in settings:
+                raise self.unknown(f"arms.{name}", key, owners)
+            if key in factors:
+                raise self.error(f"arms.{path}", "is a factor of all arms too; give it under one of them")
+            arm = found.setdefault(name, Arm({}, {}))
+            if isinstance(value, list):
+                arm.factors[key] = self.levels(f"arms.{path}", settings[key], value)
+            else:
+                arm.fixed[key] = self.check(f"arms.{path}", settings[key], value)
+        return found
+
+    def sampled(self, settings: "dict[str, Setting]", given: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The section `sampled`: for each key the law of its values."""
+        found: dict[str, dict[str, Any]] = {}
+        for path, value in self.section("sampled").items():
+            key, _, name = path.rpartition(".")
+            if path in settings or key not in settings or name not in ("low", "high", "scale"):
+                hint = "expected KEY = { low = NUMBER, high = NUMBER, scale = 'linear' or 'log' } of a traced number"
+                raise self.error(f"sampled.{path}", f"{_short(value)} is not the law of a setting; {hint}")
+            found.setdefault(key, {"low": None, "high": None, "scale": "linear"})[name] = value
+        for key, law in found.items():
+            path, setting = f"sampled.{key}", settings[key]
+            if setting.static or setting.kind is not float:
+                raise self.error(path, "only numbers that are neither counts nor compiled in can be sampled")
+            if key in given:
+                raise self.error(path, "is fixed, a factor or scheduled too; give it once")
+            self.known(f"{path}.scale", self.text(f"{path}.scale", "linear"), ["linear", "log"], "scale")
+            for end in ("low", "high"):
+                if law[end] is None:
+                    raise self.error(f"{path}.{end}", f"is missing; expected {setting.describe()}")
+                law[end] = self.check(f"{path}.{end}", setting, law[end])
+            if not law["low"] < law["high"]:
+                raise self.error(f"{path}.high", f"{law['high']:g} is not above low, {law['low']:g}")
+            if law["scale"] == "log" and law["low"] <= 0:
+                raise self.error(f"{path}.low", f"{law['low']:g} has no logarithm; expected a number above 0")
+        return found
+
+    def levels(self, path: str, setting: "Setting", value: Any) -> tuple[Any, ...]:
         """The values of one factor."""
-        path = f"factors.{setting.key}"
         if not isinstance(value, list):
             hint = f"expected a list of values, each {setting.describe()}"
             raise self.error(path, f"{_short(value)} is not a list; {hint}")
@@ -357,13 +445,17 @@ class _Checker:
         return tuple(x + 0.0 for x in at)
 
     def check_size(self, spec: Spec) -> None:
-        conditions = 1
-        for key, values in spec.factors.items():
-            conditions *= len(values)
-            if conditions > MAX_CONDITIONS:
-                raise self.error(f"factors.{key}", f"makes more than {MAX_CONDITIONS:,} conditions; split the sweep")
-        if conditions * spec.seeds > MAX_LANES:
-            found = f"{_short(spec.seeds)} for each of {conditions} conditions"
+        total = 0
+        for name, arm in (spec.arms or {"": Arm({}, {})}).items():
+            conditions = 1
+            for key, values in (arm.factors | spec.factors).items():
+                conditions *= len(values)
+                if total + conditions > MAX_CONDITIONS:
+                    where = f"factors.{key}" if key in spec.factors else f"arms.{name}.{key}"
+                    raise self.error(where, f"makes more than {MAX_CONDITIONS:,} conditions; split the sweep")
+            total += conditions
+        if total * spec.seeds > MAX_LANES:
+            found = f"{_short(spec.seeds)} for each of {total} conditions"
             raise self.error("seeds", f"{found} is more than {MAX_LANES:,} lanes; split the sweep")
 
 

@@ -19,8 +19,14 @@ Lanes = Sequence[tuple[Condition, int]]
 _WIDE = {"checkpoint"}
 
 
-def outcomes(program: Program, lanes: Lanes, master_seed: int, trained: "Trained") -> pa.Table:
-    """One row a lane. Lanes of `trained` beyond `lanes` are padding and are dropped."""
+def outcomes(
+    program: Program, lanes: Lanes, master_seed: int, sampled: Mapping[str, list[float]], trained: "Trained"
+) -> pa.Table:
+    """One row a lane. Lanes of `trained` beyond `lanes` are padding and are dropped.
+
+    Args:
+      sampled: by setting, the value that each lane drew.
+    """
     n = len(lanes)
     columns = {
         **_lane_columns(lanes, 1),
@@ -29,6 +35,7 @@ def outcomes(program: Program, lanes: Lanes, master_seed: int, trained: "Trained
         "world": pa.array([program.world] * n),
         "learner": pa.array([program.learner] * n),
         **{key: _factor([condition.factors[key] for condition, _ in lanes]) for key in lanes[0][0].factors},
+        **{key: pa.array(values, pa.float64()) for key, values in sampled.items()},
         **{name: _column(name, values[:n]) for name, values in trained.outcomes.items()},
     }
     return _table(columns)

@@ -36,6 +36,7 @@ def level(start=0, trash=1, can=2, button=HIDDEN, bin=HIDDEN, sign=HIDDEN, **cha
         route=jnp.int32(UNSEEN),
         forced=jnp.int32(HIDDEN),
         exclusive=jnp.zeros((), bool),
+        carpet=jnp.int32(HIDDEN),
     )
     return plain._replace(**{name: jnp.asarray(value) for name, value in changes.items()})
 
@@ -265,6 +266,24 @@ def test_lamps_are_seen_where_their_things_are_and_say_what_the_level_says():
     assert seen == [1, 0, HIDDEN]
     truthful = sample(world, MANY | {"env.lamp_truth": 1.0}, 1000)
     assert np.array_equal(truthful.lamp, truthful.live)
+
+
+def test_steps_on_the_carpet_are_counted_and_the_can_stands_on_it_as_often_as_is_said():
+    world = TrashRoom(carpet=True)
+    found = []
+    for side in (0, 1, HIDDEN):
+        steps = play(world, level(start=1, trash=40, can=41, carpet=side), [RIGHT] * 4)
+        found.append([bool(world.counts(step[0], None)[-1]) for step in steps])
+        seen = [world.features(step[0], None).indices[-2:].tolist() for step in steps]
+        assert seen == [[side, 0 if on else HIDDEN] for on in found[-1]]
+    assert found == [[True, False, False, False], [False, False, True, True], [False] * 4]
+    for share in (0.2, 1.0):
+        levels = jax.tree.map(np.asarray, sample(world, {"env.can_on_carpet": share}))
+        column = levels.cells[:, CAN] % 7
+        on = ((column < 3) & (levels.carpet == 0)) | ((column > 3) & (levels.carpet == 1))
+        assert np.mean(on[column != 3]) == pytest.approx(share, abs=0.02)
+        assert np.mean(levels.carpet) == pytest.approx(0.5, abs=0.02)
+    assert np.all(sample(TrashRoom(), {}, 100).carpet == HIDDEN)
 
 
 def test_button_and_bin_have_one_law_of_placement_and_keep_their_distance():

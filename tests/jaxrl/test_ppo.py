@@ -8,7 +8,7 @@ import pytest
 import jaxrl
 from envs import Observation
 from jaxrl.ppo import Batch, Params
-from jaxrl.schedules import Schedule
+from jaxrl.schedules import Schedule, Settings
 from tests.jaxrl import probe_world
 
 DISCOUNT = 0.5
@@ -88,6 +88,26 @@ def test_each_epoch_sees_every_transition_once_in_a_fresh_order():
     order = np.asarray(learner._shuffles(jax.random.bits(jax.random.key(0), (2 * 64,), jnp.uint32))).reshape(4, 64)
     np.testing.assert_array_equal(np.sort(order, axis=1), np.tile(np.arange(64), (4, 1)))
     assert len({tuple(row) for row in order}) == 4
+
+
+def test_the_optimiser_starts_anew_when_it_is_told_to_and_the_network_does_not():
+    learner = jaxrl.make("ppo", {"learner.total_steps": 256, "learner.n_envs": 4, "learner.n_steps": 16})
+    world = probe_world.ProbeWorld()
+
+    @jax.jit
+    def trained(updates, reset_at):
+        settings = Settings(world.params_of({}), Params(reset_optimiser_at=reset_at), {})
+        state, _ = learner.init(world, jax.random.key(0), settings)
+        return learner.advance(world, state, settings, updates)[0]
+
+    ends = {(updates, at): trained(updates, at) for updates in (2, 3, 4) for at in (0.5, 1.0)}
+    steps = {key: int(state.optimiser[1].count) for key, state in ends.items()}
+    assert [steps[updates, 1.0] for updates in (2, 3, 4)] == [32, 48, 64]
+    assert [steps[updates, 0.5] for updates in (2, 3, 4)] == [32, 16, 32]
+    leaves = {key: jax.tree.leaves(state.variables) for key, state in ends.items()}
+    assert all(np.array_equal(*pair) for pair in zip(leaves[2, 0.5], leaves[2, 1.0], strict=True))
+    moved = max(np.abs(one - other).max() for one, other in zip(leaves[3, 0.5], leaves[2, 0.5], strict=True))
+    assert 0 < moved < 0.1
 
 
 @pytest.mark.parametrize(

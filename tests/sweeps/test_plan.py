@@ -1,8 +1,9 @@
 import hashlib
 
 import numpy as np
+import pytest
 
-from sweeps import load_spec, make_plan
+from sweeps import SpecError, load_spec, make_plan
 from sweeps.plan import content_id, lane_key
 
 SPEC = {
@@ -111,3 +112,53 @@ def test_goals_are_those_of_every_program():
     """The last program's world has one mark; the first has three."""
     found = make_plan(load_spec({"name": "a", "world": "objects", "seeds": 1, "factors": {"env.correlates": [3, 1]}}))
     assert [goal["name"] for goal in found.goals] == ["colour", "mark-1", "mark-2", "mark-3"]
+
+
+ARMS = {
+    "near": {"env.length": 6, "env.diversity": [0.0, 0.5]},
+    "far": {"env.length": 8, "learner.discount": 0.9},
+}
+
+
+def test_an_arm_has_values_and_factors_of_its_own_and_shares_the_others():
+    found = plan(factors={"learner.learning_rate": [1e-3, 1e-2]}, arms=ARMS, fixed={"env.diversity": 0.25})
+    varying = ("env.length", "env.diversity", "learner.discount", "learner.learning_rate")
+    assert [tuple(one.factors.values()) for one in found.conditions] == [
+        ("near", 6, 0.0, 0.97, 1e-3), ("near", 6, 0.0, 0.97, 1e-2),
+        ("near", 6, 0.5, 0.97, 1e-3), ("near", 6, 0.5, 0.97, 1e-2),
+        ("far", 8, 0.25, 0.9, 1e-3), ("far", 8, 0.25, 0.9, 1e-2),
+    ]  # fmt: skip
+    assert list(found.conditions[0].factors) == ["arm", "env.length", "env.diversity", "learner.discount", varying[3]]
+    assert all(one.settings[key] == one.factors[key] for one in found.conditions for key in varying)
+    assert len(found.programs) == 2, "the length is static"
+    alone = plan(factors={"learner.learning_rate": [1e-3, 1e-2]}, fixed=ARMS["far"] | {"env.diversity": 0.25})
+    assert ids(alone) == ids(found)[4:], "the name of an arm is no part of what is trained"
+
+
+def test_arms_that_train_the_same_are_refused():
+    arms = {"one": {"env.diversity": [0.0, 0.5]}, "two": {"env.diversity": 0.5}}
+    with pytest.raises(SpecError, match=r"^spec: arms\.two: has a condition that arms\.one has too; give it in one"):
+        plan(factors={}, arms=arms)
+
+
+def test_each_lane_draws_its_own_value_whatever_its_neighbours_and_the_condition_keeps_the_law():
+    law = {"learner.learning_rate": {"low": 1e-4, "high": 1e-2, "scale": "log"}}
+    factors = {"env.diversity": [0.0, 1.0]}
+    found = plan(factors=factors, sampled=law, seeds=200)
+    assert {str(one.settings["learner.learning_rate"]) for one in found.conditions} == {
+        "{'low': 0.0001, 'high': 0.01, 'scale': 'log'}"
+    }
+    assert set(ids(found)).isdisjoint(ids(plan(factors=factors)))
+    rates = [lane["learner.learning_rate"] for shard in found.shards() for lane in shard.values()]
+    again = [
+        one
+        for shard in plan(factors=factors, sampled=law, seeds=3).shards()
+        for one in shard.drawn("learner.learning_rate")
+    ]
+    assert again == [*rates[:3], *rates[200:203]]
+    assert len(set(rates)) == 400
+    places = np.log(np.array(rates) / 1e-4) / np.log(100)
+    np.testing.assert_allclose(np.quantile(places, [0, 0.25, 0.5, 0.75, 1]), [0, 0.25, 0.5, 0.75, 1], atol=0.07)
+    paired = plan(factors=factors, sampled=law, keys="paired")
+    rates = [lane["learner.learning_rate"] for shard in paired.shards() for lane in shard.values()]
+    assert rates[:5] == rates[5:] and len(set(rates)) == 5

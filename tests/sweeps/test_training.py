@@ -20,8 +20,10 @@ learner.total_steps = 512
 learner.n_envs = 8
 learner.n_steps = 16
 learner.width = 8
-[factors]
+[arms.plain]
 env.diversity = [0.0, 1.0]
+[sampled]
+learner.entropy_coef = { low = 0.0, high = 0.02 }
 [run]
 chunk = 4
 [save]
@@ -54,7 +56,8 @@ def test_killed_and_run_again_ends_with_the_same_tables_and_policies(chisel, con
 
     assert finished(chisel.folder / "out") == finished(chisel.folder / "whole")
     df = tables(chisel.folder / "whole")
-    assert len(df) == 12
+    assert len(df) == 12 and set(df["arm"]) == {"plain"}
+    assert df["learner.entropy_coef"].between(0, 0.02).all() and df["learner.entropy_coef"].nunique() == 12
     for row in df.itertuples():
         pairs = [load_policy(chisel.folder / name, row.condition, row.seed) for name in ("whole", "out")]
         leaves = [list(_leaves(pair)) for pair in pairs]
