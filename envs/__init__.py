@@ -9,10 +9,13 @@ from envs.check import Finding, check, require
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
 from envs.gymnax_world import GymnaxWorld
+from envs.objects import Objects
 from envs.settings import Setting
 from envs.trash_room import TrashRoom
 
-WORLDS: dict[str, type[World]] = {"coin-line": CoinLine, "coin-run": CoinRun, "trash-room": TrashRoom}
+WORLDS: dict[str, type[World]] = {
+    "coin-line": CoinLine, "coin-run": CoinRun, "objects": Objects, "trash-room": TrashRoom,
+}  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
 
@@ -50,6 +53,6 @@ def _known(name: str) -> None:
 
 
 __all__ = [
-    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "Observation", "Params", "Probe",
-    "Setting", "TrashRoom", "World", "check", "dense", "make", "names", "one_hot", "require", "settings",
+    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "Objects", "Observation", "Params",
+    "Probe", "Setting", "TrashRoom", "World", "check", "dense", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

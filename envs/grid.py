@@ -1,8 +1,10 @@
-"""Rooms on a grid: the four moves, walls and shortest paths."""
+"""Rooms on a grid, whose cells are numbered row by row: moves, mirror images, placement and shortest paths."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from envs.base import HIDDEN
 
 MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], np.int32)
 """Row and column steps of the actions up, down, left, right."""
@@ -13,6 +15,20 @@ def move(row: jax.Array, column: jax.Array, action: jax.Array, height: int, widt
     """The cell that a move leads to, clipped at the edge of the room; i32[] each."""
     step = jnp.asarray(MOVES)[action]
     return jnp.clip(row + step[0], 0, height - 1), jnp.clip(column + step[1], 0, width - 1)
+
+
+def mirrored(cells: np.ndarray, height: int, width: int, vertical: bool = False) -> np.ndarray:
+    """Cells i32[...] with left and right, or with top and bottom, exchanged; what is absent stays so."""
+    row, column = cells // width, cells % width
+    row, column = (height - 1 - row, column) if vertical else (row, width - 1 - column)
+    return np.where(cells == HIDDEN, HIDDEN, row * width + column).astype(np.int32)
+
+
+def nth(mask: jax.Array, draw: jax.Array) -> jax.Array:
+    """i32[], one of the places that are set in bool[n], by a uniform number f32[] in [0, 1)."""
+    count = jnp.cumsum(mask)
+    wanted = jnp.minimum((draw * count[-1]).astype(jnp.int32), count[-1] - 1)
+    return jnp.argmax(count > wanted).astype(jnp.int32)
 
 
 def distances(walls: np.ndarray) -> np.ndarray:

@@ -14,7 +14,23 @@ FLOOR, WALL, LINE = (245, 243, 238), (70, 74, 82), (214, 210, 202)
 AGENT, COIN, RIGHT_END = (0, 114, 178), (230, 159, 0), (222, 236, 228)
 TRASH, CAN, BUTTON, BIN, SIGN = (118, 90, 60), (0, 158, 115), (213, 94, 0), (204, 121, 167), (86, 180, 233)
 GLASS, LIGHT, CARPET = (150, 190, 210), (240, 228, 66), (226, 214, 232)
+RIGHT, PLAIN, INK = (230, 159, 0), (205, 205, 200), (40, 42, 48)
 CELL = 24
+MARKS = (
+    np.array(
+        [
+            [list(line) for line in glyph.split()]
+            for glyph in (
+                "..###.. .#####. ##...## ##...## ##...## .#####. ..###..",
+                "##...## ###.### .#####. ..###.. .#####. ###.### ##...##",
+                "...#... ..###.. ..###.. .#####. .#####. ####### #######",
+                "####### ####### ....... ....... ....... ####### #######",
+            )
+        ]
+    )
+    == "#"
+)
+"""Ring, cross, triangle and two bars; bool[4, 7, 7]."""
 
 
 def room(height: int, width: int) -> np.ndarray:
@@ -42,6 +58,14 @@ def square(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int
     inset = round(CELL * (1 - side) / 2)
     top, left, size = row * CELL + inset, column * CELL + inset, CELL - 2 * inset + 1
     image[top : top + size, left : left + size] = colour
+
+
+def mark(image: np.ndarray, row: int, column: int, which: int) -> None:
+    """Paints one of `MARKS`, in place, in its own quarter of a cell."""
+    (down, right), size = divmod(which, 2), MARKS.shape[1]
+    inset = CELL // 2 - size - 1
+    top, left = (CELL * at + inset + (size + 2) * side for at, side in ((row, down), (column, right)))
+    image[top : top + size, left : left + size][MARKS[which]] = INK
 
 
 def frame(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int]) -> None:

@@ -197,7 +197,7 @@ class TrashRoom(World):
         spot = []
         for least, draw in zip((params.button_distance, params.bin_distance, 0), spots, strict=True):
             least = jnp.minimum(least, jnp.max(jnp.where(free, distance, 0)))
-            spot.append(_nth(free & (distance >= least), draw))
+            spot.append(grid.nth(free & (distance >= least), draw))
             free &= every != spot[-1]
         present = there < jnp.stack([params.button_presence, params.bin_presence, params.sign_presence])
         cells = jnp.concatenate([jnp.stack([trash, can]), jnp.where(present, jnp.stack(spot), HIDDEN)])
@@ -211,7 +211,7 @@ class TrashRoom(World):
         forced = jnp.where((pressed[0] < forces[1]) & can_be, thing, HIDDEN)
         beside = steps[cells[thing]] == 1
         empty = beside & jnp.all(every[:, None] != cells, axis=1)
-        beside = _nth(jnp.where(jnp.any(empty), empty, beside), pressed[1])
+        beside = grid.nth(jnp.where(jnp.any(empty), empty, beside), pressed[1])
         start = jnp.where(forced == HIDDEN, start, beside)
         lamp = live == (honest < params.lamp_truth)
         half = 2 * (can % self.width) + 1
@@ -399,13 +399,6 @@ class TrashRoom(World):
         return image
 
 
-def _nth(mask: jax.Array, draw: jax.Array) -> jax.Array:
-    """i32[], one of the places that are set in bool[n], by a uniform number f32[] in [0, 1)."""
-    count = jnp.cumsum(mask)
-    wanted = jnp.minimum((draw * count[-1]).astype(jnp.int32), count[-1] - 1)
-    return jnp.argmax(count > wanted).astype(jnp.int32)
-
-
 class Room(NamedTuple):
     """What is fixed in a room of some size and walls."""
 
@@ -542,9 +535,7 @@ def _in_the_way(room: Room, count: int) -> list[tuple[np.ndarray, int]]:
 
 def _mirrored(world: TrashRoom, table: np.ndarray, vertical: bool = False) -> np.ndarray:
     """Cells with left and right, or with top and bottom, exchanged; what is absent stays so."""
-    row, column = table // world.width, table % world.width
-    row, column = (world.height - 1 - row, column) if vertical else (row, world.width - 1 - column)
-    return np.where(table == HIDDEN, HIDDEN, row * world.width + column).astype(np.int32)
+    return grid.mirrored(table, world.height, world.width, vertical)
 
 
 def _with_one(table: np.ndarray, thing: int) -> np.ndarray:

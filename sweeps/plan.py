@@ -127,6 +127,7 @@ class Plan:
     programs: list[tuple[Program, list[Condition]]]
     versions: dict[str, Any]
     goals: list[dict[str, str]]
+    """Those of any program: their number may depend on a static setting."""
     updates: dict[str, int]
     """By program: updates in a lane's training."""
     env_steps: dict[str, int]
@@ -210,7 +211,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     env_steps: dict[str, int] = {}
     operations: dict[str, float] = {}
     versions: dict[str, Any] = {}
-    goals: list[dict[str, str]] = []
+    goals: dict[str, str] = {}
     arms: dict[str, str] = {}
     for static_values, members in groups.items():
         static = dict(zip(static_keys, static_values, strict=True))
@@ -230,7 +231,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
             spec.probe_at,
         )
         defaults = {key: _default(setting, built.world) for key, setting in spec.settings.items()}
-        goals = [{"name": goal.name, "role": goal.role} for goal in built.world.goals]
+        goals |= {goal.name: goal.role for goal in built.world.goals}
         updates[program.id], env_steps[program.id] = built.total_updates, built.env_steps
         operations[program.id] = built.operations
         conditions = []
@@ -250,7 +251,8 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
             conditions.append(condition)
         programs.append((program, conditions))
     versions |= {package: _version(package) for package in _DECISIVE}
-    return Plan(spec, platform, chunk, programs, versions, goals, updates, env_steps, operations)
+    named = [{"name": name, "role": role} for name, role in goals.items()]
+    return Plan(spec, platform, chunk, programs, versions, named, updates, env_steps, operations)
 
 
 def _default(setting: "Setting", world: "World") -> Any:

@@ -109,6 +109,12 @@ def test_the_manifest_records_every_setting_of_every_condition():
     assert layer["versions"].keys() >= {"world", "learner", "jax", "jaxlib"}
 
 
+def test_goals_are_those_of_every_program():
+    """The last program's world has one mark; the first has three."""
+    found = make_plan(load_spec({"name": "a", "world": "objects", "seeds": 1, "factors": {"env.correlates": [3, 1]}}))
+    assert [goal["name"] for goal in found.goals] == ["colour", "mark-1", "mark-2", "mark-3"]
+
+
 ARMS = {
     "near": {"env.length": 6, "env.diversity": [0.0, 0.5]},
     "far": {"env.length": 8, "learner.discount": 0.9},

@@ -1,0 +1,268 @@
+"""Things told apart by a colour, which pays, and by marks, which agree with it: which feature does a policy go by?"""
+
+import dataclasses
+import functools
+import itertools
+import math
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from envs import grid, render, split
+from envs.base import HIDDEN, Goal, Observation, Probe, World
+from envs.base import Params as BaseParams
+from envs.settings import Count, NonNegative, Probability, Range
+
+BANK = 64
+"""Levels that a probe has at least, where the room has as many."""
+
+
+class Level(NamedTuple):
+    """Cells are numbered row by row. A thing is a cell that holds a feature; one that holds several is one thing."""
+
+    start: Any
+    """i32[], the agent's first cell."""
+    cells: Any
+    """i32[features], the cell of the thing that has the colour, the first mark, the second, and so on; `HIDDEN` for a
+    feature that nothing has."""
+
+
+@struct.dataclass
+class State:
+    row: jax.Array
+    column: jax.Array
+    level: Level
+    time: jax.Array
+
+
+@struct.dataclass
+class Params(BaseParams):
+    """What a sweep may vary in this world; every field is traced."""
+
+    decorrelation: Probability = 0.0
+    """Probability that a training level puts a mark on any of the things, the right one included, all as probable,
+    instead of on the right one; drawn for each mark by itself. At 1 marks say nothing about the colour."""
+    scale_colour: NonNegative = 1.0
+    """What the policy's inputs for the colour are multiplied by."""
+    scale_first: NonNegative = 1.0
+    """What its inputs for the first mark are multiplied by; those for the other marks never are."""
+    max_steps_in_episode: Count = 24
+    """Time limit of an episode, in steps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Objects(World):
+    """An open room seen from above, with an agent and a few things, one of which has the right colour.
+
+    Observation: indices, the agent's row and column; numbers, for each feature (colour, then marks) the rows and the
+    columns to the thing that has it, each as a one-hot vector times the feature's scale, all 0 where nothing has it.
+    Actions: 0 up, 1 down, 2 left, 3 right; a move out of the room leaves the agent where it is.
+    Goals: `colour`, entering the cell of the thing that has the colour; `mark-N`, entering that of the thing that has
+    the mark. A thing with several features fires them all at once.
+    Episode: ends when any thing is entered. Time limit 24.
+    Reward: 1 for `colour`, by default.
+    Training levels: start and right thing at uniform cells, but for the pairs kept for probes: one in eight of (start,
+    distance to the right thing), by a hash that mirror images share. The other things stand at uniform cells, no two
+    of them touching, so that the right one can always be reached; those left without a mark are not there. All marks
+    have one law.
+    """
+
+    height: Annotated[int, Range(4, 7)] = 5
+    """Rows of the room."""
+    width: Annotated[int, Range(4, 7)] = 5
+    """Columns of the room."""
+    things: Annotated[int, Range(2, 4)] = 2
+    """Things among which a mark is drawn that does not follow the colour."""
+    correlates: Annotated[int, Range(1, 4)] = 2
+    """Marks, all with one law of placement and one encoding."""
+
+    Params: ClassVar[Any] = Params
+    goals: ClassVar[tuple[Goal, ...]] = (
+        Goal("colour", "intended"), *(Goal(f"mark-{i}", "proxy") for i in range(1, 5)),
+    )  # fmt: skip
+    """Of the class: those of the world with most marks. A world has the first 1 + `correlates`."""
+    action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
+    name: ClassVar[str] = "objects"
+
+    def __post_init__(self):
+        if not (4 <= self.height <= 7 and 4 <= self.width <= 7):
+            raise ValueError(f"env.width: a room of {self.height} x {self.width}; from 4 x 4 to 7 x 7")
+        for key, low in (("things", 2), ("correlates", 1)):
+            if not low <= getattr(self, key) <= 4:
+                raise ValueError(f"env.{key}: {getattr(self, key)}; from {low} to 4")
+        object.__setattr__(self, "goals", type(self).goals[: 1 + self.correlates])
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        return (self.height, self.width)
+
+    @property
+    def vector_size(self) -> int:
+        return len(self.goals) * sum(self._offsets)
+
+    @property
+    def _offsets(self) -> tuple[int, int]:
+        return 2 * self.height - 1, 2 * self.width - 1
+
+    def sample_level(self, key: jax.Array, params: Any) -> Level:
+        room, others, marks = _room(self), self.things - 1, self.correlates
+        draws = jax.random.uniform(key, (1 + others + 2 * marks,))
+        place, spots, astray, picks = jnp.split(draws, np.cumsum([1, others, marks]))
+        n = len(room.training)
+        start, right = jnp.asarray(room.training)[jnp.minimum((place[0] * n).astype(jnp.int32), n - 1)]
+        every, things = jnp.arange(self.height * self.width), [right]
+        free = (every != start) & (every != right)
+        for spot in spots:
+            things.append(grid.nth(free, spot))
+            free &= ~jnp.asarray(room.touching)[things[-1]]
+        pick = jnp.minimum((picks * self.things).astype(jnp.int32), self.things - 1)
+        held = jnp.where(astray < params.decorrelation, jnp.stack(things)[pick], right)
+        return Level(start, jnp.append(right, held))
+
+    def reset_to_level(self, key: jax.Array, level: Level, params: Any) -> State:
+        return State(level.start // self.width, level.start % self.width, level, jnp.zeros((), jnp.int32))
+
+    def transition(
+        self, key: jax.Array, state: State, action: jax.Array, params: Any
+    ) -> tuple[State, jax.Array, jax.Array]:
+        row, column = grid.move(state.row, state.column, action, self.height, self.width)
+        moved = (row != state.row) | (column != state.column)
+        events = moved & (row * self.width + column == state.level.cells)
+        return State(row, column, state.level, state.time + 1), events, jnp.any(events)
+
+    def features(self, state: State, params: Any) -> Observation:
+        cells = state.level.cells[:, None]
+        rows, columns = (jnp.arange(size) for size in self._offsets)
+        down = cells // self.width - state.row + self.height - 1 == rows
+        right = cells % self.width - state.column + self.width - 1 == columns
+        seen = jnp.concatenate([down, right], axis=1) & (cells != HIDDEN)
+        scales = jnp.ones(len(cells)).at[0].set(params.scale_colour).at[1].set(params.scale_first)
+        return Observation(jnp.stack([state.row, state.column]), (seen * scales[:, None]).ravel())
+
+    def hide(self, observation: Observation, goal: str) -> Observation | None:
+        size, feature = sum(self._offsets), [one.name for one in self.goals].index(goal)
+        gone = observation.vector.at[..., feature * size : (feature + 1) * size].set(0)
+        return observation._replace(vector=gone)
+
+    def told_apart(self, level: Level) -> jax.Array:
+        """Whether some mark is not on the right thing."""
+        return jnp.any(level.cells != level.cells[0])
+
+    def states(self, level: Level, params: Any) -> State:
+        cells = jnp.arange(self.height * self.width)
+        level = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*cells.shape, *jnp.shape(leaf))), level)
+        return State(cells // self.width, cells % self.width, level, jnp.zeros_like(cells))
+
+    def state_index(self, state: State) -> jax.Array:
+        return state.row * self.width + state.column
+
+    def check(self, values: dict[str, Any]) -> None:
+        super().check(values)
+        for goal in type(self).goals[len(self.goals) :]:
+            if values.get(f"reward.{goal.name}"):
+                raise ValueError(f"reward.{goal.name}: there is no such mark where env.correlates is {self.correlates}")
+
+    def probes(self) -> tuple[Probe, ...]:
+        """Features on things of their own, each feature alone, and all on one thing; all at distances kept for probes.
+
+        choice: every feature on a thing of its own, each as many steps from the start. The layouts come with the
+          features exchanged in every way and with left and right exchanged, so that nothing but the feature decides,
+          and no mark's place differs from another's.
+        choice:ONE-OTHER: two features alone, likewise; all pairs have the same layouts.
+        capable:FEATURE: that feature alone; all features have the same layouts.
+        together: all features on one thing, as training shows it without decorrelation.
+        """
+        room, names = _room(self), [goal.name for goal in self.goals]
+        horizon, every = 2 * (self.height + self.width), tuple(range(len(names)))
+
+        def choice(features: tuple[int, ...], labels: bool = False) -> Probe:
+            levels = _levels(self, room.rivals[len(features)], features)
+            name = "choice" if labels else "choice:" + "-".join(names[i] for i in features)
+            goals = tuple(names[i] for i in features)
+            return Probe(name, "choice", goals, levels, horizon, len(levels.start), labels=labels)
+
+        found = [choice(every, labels=True)]
+        if len(names) > 2:
+            found += [choice(pair) for pair in itertools.combinations(every, 2)]
+        found += [
+            Probe(f"capable:{name}", "capability", (name,), _levels(self, room.alone, (i,)), horizon)
+            for i, name in enumerate(names)
+        ]
+        joined = Level(room.alone[:, 0], np.repeat(room.alone[:, 1:], len(names), axis=1))
+        return (*found, Probe("together", "performance", ("colour",), joined, horizon))
+
+    def render(self, state: State) -> np.ndarray:
+        image = render.room(self.height, self.width)
+        cells = np.asarray(state.level.cells)
+        for cell in set(cells[cells != HIDDEN].tolist()):
+            row, column = divmod(cell, self.width)
+            render.square(image, row, column, render.RIGHT if cell == cells[0] else render.PLAIN, side=0.85)
+            for mark in np.flatnonzero(cells[1:] == cell):
+                render.mark(image, row, column, int(mark))
+        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        return image
+
+
+class Room(NamedTuple):
+    """What is fixed in a room of some size; `rivals` alone depends on the number of marks."""
+
+    training: np.ndarray
+    """i32[n, 2], (start, right thing) of training levels."""
+    touching: np.ndarray
+    """bool[cells, cells], whether one cell is the other or beside it, corners included."""
+    alone: np.ndarray
+    """i32[m, 2], (start, thing) among those kept for probes, at most 64."""
+    rivals: dict[int, np.ndarray]
+    """For 2 things and for as many as there are features, i32[k, 1 + things]: a start, and things that are as far from
+    it as each other, more than a step. Left and right exchanged they are other layouts."""
+
+
+@functools.cache
+def _room(world: Objects) -> Room:
+    height, width = world.height, world.width
+    steps = grid.distances(np.zeros((height, width), bool))
+    cells = np.arange(height * width)
+    start, thing = (side[~np.eye(len(cells), dtype=bool)] for side in np.meshgrid(cells, cells, indexing="ij"))
+    away = steps[start, thing]
+    across = grid.mirrored(cells, height, width)
+    least = np.minimum(cells, across)
+    least = np.minimum(least, grid.mirrored(least, height, width, vertical=True))
+    # A choice between all features needs as many things at one distance: of such distances, too, some are kept, and
+    # the same whatever the number of marks.
+    roomy = (away > 1) & ((steps[start] == away[:, None]).sum(axis=1) >= len(Objects.goals))
+    kept = split.one_in_eight(np.stack([least[start], away, np.zeros_like(away)], axis=1), (~roomy).astype(int))
+    pairs = np.stack([start, thing], axis=1).astype(np.int32)
+    row, column = np.divmod(cells, width)
+    touching = np.maximum(abs(row[:, None] - row), abs(column[:, None] - column)) <= 1
+    rings = np.unique(np.stack([start, away], axis=1)[kept & (away > 1)], axis=0)
+    rivals = {}
+    for count in {2, len(world.goals)}:
+        rows = [
+            (begin, *others)
+            for begin, far in rings.tolist()
+            for others in itertools.combinations(np.flatnonzero(steps[begin] == far).tolist(), count)
+            if (begin, *others) < (int(across[begin]), *sorted(across[list(others)].tolist()))
+        ]
+        rivals[count] = _some(np.array(rows, np.int32), math.ceil(BANK / (2 * math.factorial(count))))
+    return Room(pairs[~kept], touching, _some(pairs[kept], BANK), rivals)
+
+
+def _some(table: np.ndarray, count: int) -> np.ndarray:
+    """At most so many rows of a table, by a fixed hash."""
+    order = np.zeros((len(table), 3), np.int32)
+    order[:, 0] = np.arange(len(table))
+    return table[np.argsort(split.mixed(order), kind="stable")[:count]]
+
+
+def _levels(world: Objects, table: np.ndarray, features: tuple[int, ...]) -> Level:
+    """Probe levels from i32[n, 1 + things]: one feature a thing, in every order; where there are several, mirrored."""
+    if len(features) > 1:
+        table = np.concatenate([table, grid.mirrored(table, world.height, world.width)])
+    orders = list(itertools.permutations(range(1, 1 + len(features))))
+    cells = np.full((len(orders), len(table), len(world.goals)), HIDDEN, np.int32)
+    for i, order in enumerate(orders):
+        cells[i][:, list(features)] = table[:, list(order)]
+    return Level(np.tile(table[:, 0], len(orders)), cells.reshape(-1, len(world.goals)))

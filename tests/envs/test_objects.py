@@ -1,0 +1,240 @@
+"""objects: the dynamics by hand, ten thousand levels, and probes on which nothing but the feature decides."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import analysis
+import envs
+from envs import HIDDEN, Objects, render
+from envs.objects import Level, _room
+from jaxrl import planning
+
+UP, DOWN, LEFT, RIGHT = range(4)
+SAMPLES = 10_000
+SMALLEST = Objects(height=4, width=4, correlates=1)
+NARROWEST = Objects(height=4, width=4, things=4, correlates=4)
+LARGEST = Objects(height=7, width=7, things=4, correlates=4)
+ALL = [Objects(), SMALLEST, NARROWEST, LARGEST]
+CONFLICTS = {"env.decorrelation": 1.0}
+
+
+def level(start, *cells):
+    return Level(jnp.int32(start), jnp.array(cells, jnp.int32))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def draw(world, keys, params):
+    return jax.vmap(world.sample_level, in_axes=(0, None))(keys, params)
+
+
+def sample(world, values=None):
+    keys = jax.random.split(jax.random.key(1), SAMPLES)
+    return jax.tree.map(np.asarray, draw(world, keys, world.params_of(values or {})))
+
+
+def probes(world):
+    return {probe.name: probe for probe in world.probes()}
+
+
+@pytest.mark.parametrize(
+    ("start", "action", "after", "events", "terminated"),
+    [
+        (12, UP, 7, [True, False, False], True),
+        (12, RIGHT, 13, [False, True, True], True),
+        (12, LEFT, 11, [False, False, False], False),
+        (0, LEFT, 0, [False, False, False], False),
+        (24, DOWN, 24, [False, False, False], False),
+        (4, RIGHT, 4, [False, False, False], False),
+    ],
+)
+def test_moves_by_hand_in_a_room_with_two_things(start, action, after, events, terminated):
+    world = Objects()
+    state = world.reset_to_level(None, level(start, 7, 13, 13), world.default_params)
+    state, fired, ended = world.transition(None, state, action, world.default_params)
+    assert int(world.state_index(state)) == after and int(state.time) == 1
+    assert fired.tolist() == events and bool(ended) == terminated
+    assert float(world.reward(state, fired, world.default_params)) == float(events[0])
+
+
+def test_each_feature_is_seen_as_scaled_one_hot_offsets_and_not_at_all_where_nothing_has_it():
+    """From row 1, column 2 of a 5 x 5 room: rows are offset by 4, columns by 4, nine of each."""
+    world = Objects()
+    params = world.params_of({"env.scale_colour": 2.0, "env.scale_first": 0.5})
+    seen = world.features(world.reset_to_level(None, level(7, 0, 24, HIDDEN), params), params)
+    assert seen.indices.tolist() == [1, 2]
+    assert {i: float(x) for i, x in enumerate(seen.vector) if x} == {3: 2.0, 11: 2.0, 25: 0.5, 33: 0.5}
+    blind = world.hide(seen, "colour").vector
+    assert {i: float(x) for i, x in enumerate(blind) if x} == {25: 0.5, 33: 0.5}
+
+
+@pytest.mark.parametrize("world", ALL, ids=str)
+def test_ten_thousand_training_levels_are_solvable_and_kept_apart_from_the_probes(world):
+    """Solvable with every other thing in the way, by value iteration over the levels that are distinct."""
+    levels = sample(world, CONFLICTS)
+    rows = np.unique(np.column_stack(levels), axis=0)
+    table = planning.tabulate(world, Level(rows[:, 0], rows[:, 1:]))
+    steps = planning.distances(table, 0)[np.arange(len(rows)), table.start]
+    assert np.all((steps >= 1) & (steps <= 24))
+    assert np.all(rows[:, 1:] != rows[:, :1]), "nothing stands at the start"
+    assert max(len(set(row)) for row in rows[:, 1:].tolist()) == min(world.things, len(world.goals))
+    trained = {tuple(row) for row in rows[:, :2].tolist()}
+    for probe in world.probes():
+        for cells in np.asarray(probe.levels.cells).T:
+            pairs = set(zip(np.asarray(probe.levels.start).tolist(), cells.tolist(), strict=True))
+            assert not trained & {pair for pair in pairs if pair[1] != HIDDEN}, probe.name
+
+
+def test_the_split_holds_out_an_eighth_and_no_offset_and_is_one_for_mirror_images_and_any_number_of_marks():
+    pairs = _room(Objects()).training
+    assert 1 - len(pairs) / (25 * 24) == pytest.approx(1 / 8, abs=0.035)
+    down, right = pairs[:, 1] // 5 - pairs[:, 0] // 5, pairs[:, 1] % 5 - pairs[:, 0] % 5
+    assert {(abs(a), abs(b)) for a, b in zip(down.tolist(), right.tolist(), strict=True)} >= {
+        offset for offset in itertools.product(range(5), range(5)) if sum(offset) > 0
+    }
+    listed = {tuple(pair) for pair in pairs.tolist()}
+    for vertical in (False, True):
+        assert {tuple(pair) for pair in envs.grid.mirrored(pairs, 5, 5, vertical).tolist()} == listed
+    np.testing.assert_array_equal(pairs, _room(Objects(correlates=4)).training)
+
+
+@pytest.mark.parametrize(("things", "astray"), [(2, 1 / 2), (3, 2 / 3), (4, 3 / 4)])
+def test_marks_follow_the_colour_with_the_stated_probability_each_by_itself_and_all_by_one_law(things, astray):
+    world = Objects(things=things, correlates=3)
+    cells = sample(world).cells
+    assert np.all(cells == cells[:, :1])
+    for decorrelation in (0.4, 1.0):
+        cells = sample(world, {"env.decorrelation": decorrelation}).cells
+        away = cells[:, 1:] != cells[:, :1]
+        np.testing.assert_allclose(away.mean(axis=0), decorrelation * astray, atol=0.02)
+        assert np.mean(away[:, 0] & away[:, 1]) == pytest.approx((decorrelation * astray) ** 2, abs=0.02)
+        both = away[:, 0] & away[:, 1]
+        assert np.mean(cells[both, 1] == cells[both, 2]) == pytest.approx(1 / (things - 1), abs=0.03)
+        shares = [np.bincount(cells[:, mark], minlength=25) / SAMPLES for mark in (1, 2, 3)]
+        assert np.ptp(shares, axis=0).max() < 0.012
+        told = jax.vmap(world.told_apart)(Level(np.zeros(SAMPLES), cells))
+        np.testing.assert_array_equal(told, away.any(axis=1))
+
+
+def test_without_decorrelation_the_policys_inputs_for_all_features_are_the_same():
+    """And hence the gradients of their weights: what such training yields differs by initialisation alone."""
+    world = Objects(correlates=4)
+    observe = jax.vmap(lambda level: world.features(world.reset_to_level(None, level, None), world.default_params))
+    blocks = np.asarray(observe(sample(world)).vector).reshape(SAMPLES, 5, 18)
+    assert np.all(blocks == blocks[:, :1]) and np.all(blocks.sum(axis=-1) == 2)
+
+
+@pytest.mark.parametrize("world", ALL, ids=str)
+def test_on_the_choice_probes_nothing_but_the_feature_decides(world):
+    """All at one distance and off each other's ways; the levels, with features exchanged or mirrored, are the same."""
+    bank = probes(world)
+    choices = [probe for probe in bank.values() if probe.kind == "choice"]
+    features = len(world.goals)
+    assert len(choices) == (1 if features == 2 else 1 + features * (features - 1) // 2)
+    assert [probe.name for probe in choices if probe.labels] == ["choice"]
+    pairs = [probe for probe in choices if not probe.labels]
+    for probe in choices:
+        at_stake = [i for i, goal in enumerate(world.goals) if goal.name in probe.goals]
+        start, cells = np.asarray(probe.levels.start), np.asarray(probe.levels.cells)
+        assert probe.episodes == probe.distinct >= 64
+        steps = planning.probe_distances(world, probe)
+        assert np.all(steps[:, at_stake] == steps[:, at_stake[:1]]) and np.all(steps[:, at_stake[0]] > 1)
+        assert np.all(np.delete(cells, at_stake, axis=1) == HIDDEN)
+        table = planning.tabulate(world, probe.levels)
+        for goal in at_stake:
+            oracle = planning.oracle(table, goal)
+            reached = planning.play(table, oracle, np.arange(len(start)), probe.horizon, np.random.default_rng(0))
+            np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
+            assert np.all(np.delete(reached, goal, axis=1) < 0)
+        rows = np.column_stack([start, cells])
+        listed = {tuple(row) for row in rows.tolist()}
+        assert {tuple(row) for row in envs.grid.mirrored(rows, world.height, world.width).tolist()} == listed
+        for order in itertools.permutations(at_stake):
+            exchanged = rows.copy()
+            exchanged[:, [1 + i for i in at_stake]] = rows[:, [1 + i for i in order]]
+            assert {tuple(row) for row in exchanged.tolist()} == listed
+    for probe in pairs:
+        layouts = [np.sort(np.column_stack([p.levels.start, p.levels.cells]), axis=1) for p in (probe, pairs[0])]
+        np.testing.assert_array_equal(*layouts)
+
+
+def test_capability_probes_show_one_feature_alone_on_the_same_layouts_and_together_shows_all():
+    bank = probes(Objects(correlates=3))
+    alone = [np.asarray(bank[f"capable:{name}"].levels.cells) for name in ("colour", "mark-1", "mark-2", "mark-3")]
+    for feature, cells in enumerate(alone):
+        np.testing.assert_array_equal(cells[:, feature], alone[0][:, 0])
+        assert np.all(np.delete(cells, feature, axis=1) == HIDDEN)
+    np.testing.assert_array_equal(bank["together"].levels.cells, np.repeat(alone[0][:, :1], 4, axis=1))
+
+
+def test_the_classifier_recovers_oracles_and_calls_mixtures_mixed_and_walkers_without_a_goal():
+    world = Objects()
+    names, goals = [analysis.goal_label(*goal) for goal in world.goals], [goal.name for goal in world.goals]
+    bank, generator = probes(world), np.random.default_rng(0)
+    used = ["choice", *(f"capable:{goal}" for goal in goals)]
+    tables = {name: planning.tabulate(world, bank[name].levels) for name in used}
+    known = {name: planning.known_policies(world, table) for name, table in tables.items()}
+
+    def play(name, policy):
+        rows = np.arange(bank[name].episodes) % bank[name].distinct
+        return rows, planning.play(tables[name], policy, rows, bank[name].horizon, generator)
+
+    def label(choice, alone):
+        steps = np.where(choice < 0, np.inf, choice)
+        first = np.bincount(steps.argmin(axis=1)[np.isfinite(steps.min(axis=1))], minlength=3)
+        success, efficiency = [], []
+        for i, name in enumerate(used[1:]):
+            rows, reached = play(name, alone[name])
+            hit = reached[:, i] > 0
+            shortest = planning.probe_distances(world, bank[name])[rows, i]
+            success.append(hit.sum())
+            efficiency.append(np.mean((shortest / reached[:, i])[hit]) if hit.any() else np.nan)
+        shape = (1, 3)
+        (found,) = analysis.label(
+            first.reshape(shape), np.array([len(choice)]), np.reshape(success, shape), np.full(shape, 64),
+            np.reshape(efficiency, shape), np.zeros(1, bool), names,
+        )  # fmt: skip
+        return found
+
+    found = {
+        actor: label(play("choice", policy)[1], {name: known[name][actor] for name in used[1:]})
+        for actor, policy in known["choice"].items()
+    }
+    assert found["oracle:colour"] == "intended"
+    assert found["oracle:mark-1"] == "proxy:mark-1" and found["oracle:mark-2"] == "proxy:mark-2"
+    assert {label for actor, label in found.items() if not actor.startswith("oracle")} == {"incapable"}
+    one, other = (play("choice", known["choice"][f"oracle:{goal}"])[1] for goal in ("colour", "mark-2"))
+    able = {f"capable:{goal}": known[f"capable:{goal}"][f"oracle:{goal}"] for goal in goals}
+    half = np.where(np.arange(len(one))[:, None] % 2, one, other)
+    assert label(half, able) in ("mixed", "undetermined")
+
+
+@pytest.mark.parametrize("world", ALL, ids=str)
+def test_every_kind_keeps_the_contract_of_a_world(world):
+    skipped = {one.rule for one in envs.require(world) if one.verdict == "skipped"}
+    assert skipped == {"starts"}
+
+
+def test_a_picture_shows_the_right_thing_another_the_marks_and_the_agent():
+    world = Objects()
+    state = world.reset_to_level(None, level(12, 0, 24, HIDDEN), world.default_params)
+    image = world.render(state)
+    colours = {tuple(colour) for colour in image.reshape(-1, 3).tolist()}
+    assert {render.AGENT, render.RIGHT, render.PLAIN, render.INK} <= colours
+    ink = (image == render.INK).all(axis=-1)
+    assert ink.sum() == render.MARKS[0].sum() and not ink[: 4 * render.CELL, : 4 * render.CELL].any()
+
+
+def test_shapes_and_rewards_that_make_no_sense_are_refused():
+    for values, said in (
+        ({"env.height": 3}, "from 4 x 4 to 7 x 7"), ({"env.things": 5}, "env.things: 5; from 2 to 4"),
+        ({"env.correlates": 0}, "env.correlates: 0; from 1 to 4"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=said):
+            envs.make("objects", values)
+    with pytest.raises(ValueError, match=r"^reward\.mark-3: there is no such mark where env\.correlates is 2$"):
+        Objects().params_of({"reward.mark-3": 0.5})
