@@ -4,6 +4,7 @@ from analysis import figures
 from analysis.labels import Thresholds, goal_label, label
 from analysis.load import load, load_baselines, load_curves, load_probes
 from analysis.rates import half_width, rates
+from analysis.shares import mean_interval, shares
 
 __all__ = [
     "Thresholds",
@@ -15,5 +16,7 @@ __all__ = [
     "load_baselines",
     "load_curves",
     "load_probes",
+    "mean_interval",
     "rates",
+    "shares",
 ]
