@@ -350,7 +350,7 @@ def seed_scatter(
 ) -> Axes:
     """One dot a seed, coloured by its label: a share against a number that varies from seed to seed.
 
-    The horizontal axis is logarithmic where the numbers are positive, span more than two decades and crowd at the lower
+    The horizontal axis is logarithmic where the numbers are positive, span more than a decade and crowd at the lower
     end. Seeds without a share, as nothing was decided, stand in a strip of their own below the axis.
 
     Args:
@@ -388,7 +388,7 @@ def seed_scatter(
         ax.set_yticklabels(["none", *(f"{tick:g}" for tick in ax.get_yticks()[1:])])
         ax.axhline(0, color="#B0B0B0", linewidth=0.8, zorder=1)
     low, middle, high = whole[x].quantile([0, 0.5, 1])
-    if 0 < 100 * low < high and 4 * middle < high:
+    if 0 < 10 * low < high and 4 * middle < high:
         ax.set_xscale("log")
     ax.set_xlabel(x, fontsize=9)
     ax.set_ylabel(column, fontsize=9)
@@ -406,7 +406,7 @@ def facets(
 
     Args:
       draw: share_curve, phase_diagram, seed_scatter or share_histogram; `named` are its arguments.
-      rows, columns: factors; without either the figure has one panel.
+      rows, columns: factors; without either the figure has one panel. Columns without rows go on in a next line.
     Raises:
       ValueError: as `draw`; or a factor with more values than a page holds.
     """
@@ -414,23 +414,33 @@ def facets(
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     (down, row_of), (across, column_of) = _places(df, rows), _places(df, columns)
-    for name, levels, most in ((rows, down, MOST_ROWS), (columns, across, MOST_COLUMNS)):
-        if len(levels) > most:
-            raise ValueError(f"{name}: {len(levels)} values, a panel each; select at most {most} of them")
-    shape = (len(down), len(across))
-    size = (5.6, 4) if shape == (1, 1) else (min(9, 1.2 + 3.4 * shape[1]), 1.1 + 2.1 * shape[0])
+    wide, high = len(across), len(down)
+    if rows is None and wide > MOST_COLUMNS:
+        high = -(-wide // MOST_COLUMNS)
+        wide = -(-wide // high)
+    for name, count, most in ((rows, high, MOST_ROWS), (columns, wide, MOST_COLUMNS)):
+        if count > most:
+            raise ValueError(f"{name}: {count} values, a panel each; select at most {most} of them")
+    size = (5.6, 4) if wide == high == 1 else (min(9, 1.2 + 3.4 * wide), 1.1 + 2.1 * high)
     layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.05)
-    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, sharey=True, squeeze=False, layout=layout)
-    for (row, column), ax in np.ndenumerate(axes):
+    figure, axes = plt.subplots(high, wide, figsize=size, sharex=True, sharey=True, squeeze=False, layout=layout)
+    for panel, ax in enumerate(axes.flat):
+        row, column = divmod(panel, wide) if rows is not None else (0, panel)
+        if column >= len(across):
+            ax.set_visible(False)
+            continue
         part = df[(row_of == row) & (column_of == column)]
         if len(part):
             draw(part, **named, ax=ax, like=df)
         else:
             ax.annotate("no seeds", (0.5, 0.5), (0, 0), xycoords="axes fraction", ha="center", **NOTE)
         ax.label_outer()
+        if panel + wide >= len(across) * len(down):  # nothing is drawn below it
+            ax.tick_params(labelbottom=True)
+            ax.set_xlabel(named.get("x", ax.get_xlabel()), fontsize=9)
         if columns is not None and row == 0:
             ax.set_title(f"{columns} = {_tick(across[column])}", fontsize=9, pad=15)
-        if rows is not None and column == len(across) - 1:
+        if rows is not None and column == wide - 1:
             head: dict[str, Any] = NOTE | {"fontsize": 9, "rotation": 270, "va": "center"}
             ax.annotate(f"{rows} = {_tick(down[row])}", (1, 0.5), (8, 0), xycoords="axes fraction", **head)
     handles = _handles(axes.flat, df)
@@ -446,6 +456,28 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "histogram": share_histogram,
 }
 """What `facets` draws, by the names that the command line gives them."""
+
+
+def varied(df: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The frame with one more column, "KEY or KEY", in place of factors of which each arm varies another.
+
+    Where one arm varies env.button_live and the next env.bin_live, this puts both on one axis. A row has the value of
+    the key that varies in its arm; of the first key where none does.
+
+    Raises ValueError where a column does not exist, with the nearest that does, or an arm varies several of the keys.
+    """
+    for key in ("arm", *keys):
+        check_name("column", key, df.columns)
+    merged = df[keys[0]].astype(object)
+    for arm, rows in df.groupby("arm", observed=True):
+        own = [key for key in keys if rows[key].nunique(dropna=False) > 1]
+        if len(own) > 1:
+            raise ValueError(f"arm {arm} varies {' and '.join(own)}; one axis can show one of them")
+        merged[rows.index] = rows[(own or list(keys))[0]]
+    name = " or ".join(keys)
+    df = df.assign(**{name: merged.infer_objects()})
+    df.attrs["factors"] = [*(factor for factor in df.attrs.get("factors", ()) if factor not in keys), name]
+    return df
 
 
 def through_training(directory: str | Path | Sequence[str | Path]) -> pd.DataFrame:

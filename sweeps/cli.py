@@ -226,7 +226,7 @@ def _figure(arguments: argparse.Namespace) -> int:
 def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str]) -> tuple["Figure", int]:
     """The figure, with what it needs and was not given chosen; and how many lanes the folders hold."""
     import analysis
-    from analysis.figures import KINDS, facets, goals_of, overview, through_training
+    from analysis.figures import KINDS, facets, goals_of, overview, through_training, varied
 
     df = analysis.load(folders)
     lanes = len(df)
@@ -237,6 +237,10 @@ def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str
                 "checkpoint", f"an overview shows the end of training; kinds that show it: {', '.join(KINDS)}."
             )
         df = through_training(folders)
+    for name, key in given.items():
+        if name != "value" and "," in key:
+            df = varied(df, key.split(","))
+            given[name] = " or ".join(key.split(","))
     df = _where(df, where)
     free = [factor for factor in df.attrs["factors"] if factor not in given.values() and factor != "checkpoint"]
     needed = ["x"]
@@ -371,7 +375,11 @@ def _parser() -> argparse.ArgumentParser:
     rates.add_argument("--label", metavar="L", help="only this label (default: all)")
     rates.add_argument("--method", default="wilson", help="wilson (default) or clopper-pearson")
     figure.add_argument("--kind", choices=("overview", "share", "phase", "scatter", "histogram"), default="overview")
-    figure.add_argument("--x", metavar="KEY", help="the horizontal axis (default: the first factor without a place)")
+    figure.add_argument(
+        "--x",
+        metavar="KEY",
+        help="the horizontal axis (default: the first factor left); KEY,KEY: the one that varies in an arm",
+    )
     figure.add_argument("--by", metavar="KEY", help="a curve or a histogram each; the vertical axis of a phase diagram")
     figure.add_argument("--rows", metavar="KEY", help="a row of panels for each of its values")
     figure.add_argument("--columns", metavar="KEY", help="a column of panels for each of its values")

@@ -60,6 +60,21 @@ def test_several_folders_are_read_as_one_and_pooling_is_told(write_results, tmp_
     assert capsys.readouterr().err == ""
 
 
+def test_arms_that_vary_different_settings_share_an_axis(write_results, tmp_path, capsys):
+    arms = {"coin": {"reward.right-end": 0.0}, "end": {"reward.coin": 0.0}}
+    cells = [
+        ({"arm": arm, f"reward.{goal}": payment} | arms[arm], {"coin": payment}, 2)
+        for arm, goal in (("coin", "coin"), ("end", "right-end"))
+        for payment in (0.5, 1.0)
+    ]
+    folder = str(write_results("arms", cells))
+    shown = ["--kind", "phase", "--x", "reward.coin,reward.right-end", "--by", "arm"]
+    assert main(["figure", folder, *shown, "--out", str(tmp_path / "picture.png")]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["figure", folder, *shown[:3], "reward.coin,reward.right"]) == 2
+    assert capsys.readouterr().err == "no column named 'reward.right'; nearest: reward.right-end\n"
+
+
 def test_rates_of_some_lanes(sweep_folder, capsys):
     assert main(["rates", str(sweep_folder), "--where", "env.diversity=0.3", "--label", "intended"]) == 0
     rows = capsys.readouterr().out.splitlines()

@@ -205,6 +205,27 @@ def test_panels_share_axes_places_and_one_legend(doses):
         )
 
 
+def test_many_panels_go_on_in_a_next_line(doses):
+    some = doses.assign(seed=np.arange(len(doses)) % 7)
+    with pytest.warns(UserWarning, match="pooled"):
+        figure = figures.facets(figures.share_curve, some, columns="seed", x="arm", value="task")
+    assert [ax.get_title() for ax in figure.axes if ax.get_visible()] == [f"seed = {seed}" for seed in range(7)]
+    assert [ax.get_subplotspec().get_gridspec().get_geometry() for ax in figure.axes][0] == (2, 4)
+    assert [bool(ax.get_xlabel()) for ax in figure.axes[:7]] == [False] * 3 + [True] * 4
+
+
+def test_what_each_arm_varies_can_share_an_axis(doses):
+    bin = doses["arm"] == "bin"
+    moved = {"env.bin_live": doses["env.button_live"].where(bin, 0.0)}
+    moved["env.button_live"] = doses["env.button_live"].where(~bin, 0.0)
+    both = ["env.button_live", "env.bin_live"]
+    df = figures.varied(doses.assign(**moved), both)
+    np.testing.assert_array_equal(df["env.button_live or env.bin_live"], doses["env.button_live"])
+    assert df.attrs["factors"] == ["arm", "reward.button", "env.button_live or env.bin_live"]
+    with pytest.raises(ValueError, match="arm bin varies reward.button and env.bin_live"):
+        figures.varied(df, ["reward.button", "env.bin_live"])
+
+
 def test_curves_that_pool_conditions_say_so(doses):
     with pytest.warns(UserWarning, match="pooled over arm, reward.button"):
         figures.share_curve(doses, "env.button_live", "button")
