@@ -350,8 +350,8 @@ def seed_scatter(
 ) -> Axes:
     """One dot a seed, coloured by its label: a share against a number that varies from seed to seed.
 
-    The horizontal axis is logarithmic where the numbers are positive, span more than a decade and crowd at the lower
-    end. Seeds without a share, as nothing was decided, stand in a strip of their own below the axis.
+    The horizontal axis is logarithmic where the numbers are positive, span more than a decade and have a median
+    nearer to the middle of such an axis. Seeds without a share, as nothing was decided, stand in a strip of their own below the axis.
 
     Args:
       x: a column of numbers, such as a sampled setting of the learner.
@@ -388,8 +388,10 @@ def seed_scatter(
         ax.set_yticklabels(["none", *(f"{tick:g}" for tick in ax.get_yticks()[1:])])
         ax.axhline(0, color="#B0B0B0", linewidth=0.8, zorder=1)
     low, middle, high = whole[x].quantile([0, 0.5, 1])
-    if 0 < 10 * low < high and 4 * middle < high:
-        ax.set_xscale("log")
+    if 0 < 10 * low < high:
+        even, log = (middle - low) / (high - low), np.log(middle / low) / np.log(high / low)
+        if abs(log - 0.5) < abs(even - 0.5):
+            ax.set_xscale("log")
     ax.set_xlabel(x, fontsize=9)
     ax.set_ylabel(column, fontsize=9)
     if standalone:
