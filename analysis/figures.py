@@ -350,8 +350,8 @@ def seed_scatter(
 ) -> Axes:
     """One dot a seed, coloured by its label: a share against a number that varies from seed to seed.
 
-    The horizontal axis is logarithmic where the numbers are positive, span more than a decade and have a median
-    nearer to the middle of such an axis. Seeds without a share, as nothing was decided, stand in a strip of their own below the axis.
+    The horizontal axis is logarithmic where the numbers are positive, span more than a decade and have their median
+    nearer to the middle of such an axis. Seeds without a share, as nothing was decided, stand in a strip below it.
 
     Args:
       x: a column of numbers, such as a sampled setting of the learner.
@@ -360,6 +360,8 @@ def seed_scatter(
     Raises:
       ValueError: a goal or column that does not exist, with the nearest that does, or does not hold what is drawn.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     column = _column(df, value)
     check_name("column", x, df.columns)
     if not pd.api.types.is_numeric_dtype(df[x]) or pd.api.types.is_bool_dtype(df[x]):
@@ -392,6 +394,9 @@ def seed_scatter(
         even, log = (middle - low) / (high - low), np.log(middle / low) / np.log(high / low)
         if abs(log - 0.5) < abs(even - 0.5):
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high < 1000 * low else (1,)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel(x, fontsize=9)
     ax.set_ylabel(column, fontsize=9)
     if standalone:
