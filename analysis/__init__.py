@@ -5,6 +5,7 @@ from analysis.exchangeability import exchangeability
 from analysis.labels import Thresholds, goal_label, label
 from analysis.load import load, load_baselines, load_curves, load_probes
 from analysis.rates import half_width, rates
+from analysis.shares import mean_interval, shares
 
 __all__ = [
     "Thresholds",
@@ -17,5 +18,7 @@ __all__ = [
     "load_baselines",
     "load_curves",
     "load_probes",
+    "mean_interval",
     "rates",
+    "shares",
 ]

@@ -70,8 +70,7 @@ def rates(
     for one in labels:
         check_name("label", one, categories)
     check_name("method", method, METHODS)
-    if pooled := pooled_factors(df, by):
-        warnings.warn(f"pooled over {', '.join(pooled)}: lanes of different conditions count alike", stacklevel=2)
+    warn_of_pooling(df, by)
 
     has = pd.DataFrame({one: (df["label"] == one).astype("int64") for one in labels}, index=df.index)
     groups = [df[column] for column in by] or [pd.Series(0, index=df.index)]
@@ -93,6 +92,12 @@ def pooled_factors(df: pd.DataFrame, by: Sequence[str]) -> list[str]:
         return [factor for factor in others if df[factor].nunique(dropna=False) > 1]
     spread = df.groupby(list(by), observed=True, dropna=False)[others].nunique(dropna=False).max()
     return [factor for factor in others if spread[factor] > 1]
+
+
+def warn_of_pooling(df: pd.DataFrame, by: Sequence[str]) -> None:
+    """Warns, on the caller's caller's line, where groups hold several conditions."""
+    if pooled := pooled_factors(df, by):
+        warnings.warn(f"pooled over {', '.join(pooled)}: lanes of different conditions count alike", stacklevel=3)
 
 
 def half_width(n: int, rate: float = 0.5, level: float = 0.95) -> float:

@@ -5,6 +5,8 @@ Exit codes: 0 done; 1 the doctor found something, or a check failed; 2 a mistake
 """
 
 import argparse
+import functools
+import inspect
 import json
 import math
 import os
@@ -19,6 +21,7 @@ from sweeps.spec import SpecError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 EXIT_USER, EXIT_INTERRUPTED, EXIT_FAILED, EXIT_CLOSED_PIPE = 2, 3, 4, 141
 SHOWN = 20
@@ -117,11 +120,12 @@ def _status(arguments: argparse.Namespace) -> int:
 def _rates(arguments: argparse.Namespace) -> int:
     import analysis
 
-    df = _reading(lambda: analysis.load(arguments.folder))
+    whole = _reading(lambda: analysis.load(arguments.folders))
+    df = _where(whole, arguments.where)
     by = df.attrs["factors"] if arguments.by is None else arguments.by
     if "share" not in {str(column).partition(".")[0] for column in df}:
-        call = f"analysis.load({arguments.folder!r})['return.evaluation']"
-        raise SpecError(arguments.folder, f"its world has no goals to label; its outcome is its return: {call}.")
+        call = f"analysis.load({arguments.folders[0]!r})['return.evaluation']"
+        raise SpecError(arguments.folders[0], f"its world has no goals to label; its outcome is its return: {call}.")
     with warnings.catch_warnings(record=True) as pooled:
         warnings.simplefilter("always")
         table = _reading(lambda: analysis.rates(df, by=by, label=arguments.label, method=arguments.method))
@@ -130,43 +134,133 @@ def _rates(arguments: argparse.Namespace) -> int:
     else:
         print(_as_text(table, by))
         print("share of seeds, and its 95% interval over seeds")
-    for warning in pooled:
-        print(f"chisel: {warning.message}", file=sys.stderr)
-    _unfinished(arguments.folder, len(df))
+    _tell(pooled)
+    _unfinished(arguments.folders, len(whole))
     return 0
 
 
-def _unfinished(folder: str, lanes: int) -> None:
-    """Says so, on stderr, where a folder does not hold its whole sweep yet."""
+def _tell(warned: list[warnings.WarningMessage]) -> None:
+    for message in dict.fromkeys(str(one.message) for one in warned):
+        print(f"chisel: {message}", file=sys.stderr)
+
+
+def _unfinished(folders: list[str], lanes: int) -> None:
+    """Says so, on stderr, where folders do not hold their whole sweeps yet."""
     from sweeps.store import read_manifest
 
-    planned = sum(one["lanes"] for layer in read_manifest(Path(folder)) or () for one in layer["programs"].values())
+    layers = [layer for folder in folders for layer in read_manifest(Path(folder)) or ()]
+    planned = sum(one["lanes"] for layer in layers for one in layer["programs"].values())
     if lanes < planned:
         print(f"chisel: {lanes:,} of {planned:,} lanes so far.", file=sys.stderr)
+
+
+def _where(df: "pd.DataFrame", given: list[str]) -> "pd.DataFrame":
+    """The rows that have one of the values given for each column: KEY=VALUE, as often as needed."""
+    from analysis.rates import check_name
+
+    wanted: dict[str, list[Any]] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SpecError("--where", f"{text!r} is not KEY=VALUE; for example --where learner.discount=0.97.")
+        _reading(functools.partial(check_name, "column", key, df.columns))
+        number, there = _as_number(value), df[key].unique().tolist()
+        same = [one for one in there if str(one) == value or (number is not None and _as_number(one) == number)]
+        if not same and number is None:
+            _reading(functools.partial(check_name, f"value of {key}", value, there))
+        if not same:
+            shown = ", ".join(map(str, there[:SHOWN])) + (", …" if len(there) > SHOWN else "")
+            raise SpecError("--where", f"no lane has {text}; its values: {shown}.")
+        wanted.setdefault(key, []).extend(same)
+    for key, some in wanted.items():
+        df = df[df[key].isin(some)]
+    if df.empty:
+        raise SpecError("--where", f"no lane has {' and '.join(given)}.")
+    return df
+
+
+def _as_number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _figure(arguments: argparse.Namespace) -> int:
     import matplotlib
 
     matplotlib.use("Agg")
-    import analysis
+    from analysis.figures import KINDS
 
-    out = arguments.out or Path(arguments.folder) / "overview.png"
-
-    def draw() -> int:
-        df = analysis.load(arguments.folder)
-        factors = df.attrs["factors"]
-        if arguments.x is None and not factors:
-            raise SpecError(arguments.folder, "its sweep has no factors; give the column to draw over with --x KEY.")
-        analysis.figures.overview(df, arguments.x or factors[0]).savefig(out, dpi=150)
-        return len(df)
-
+    kind, folders = arguments.kind, arguments.folders
+    given = {name: getattr(arguments, name) for name in ("x", "by", "rows", "columns", "value")}
+    given = {name: value for name, value in given.items() if value is not None}
+    takes = {name: [*inspect.signature(draw).parameters, "rows", "columns"] for name, draw in KINDS.items()}
+    takes["overview"] = ["x"]
+    for name in given:
+        if name not in takes[kind]:
+            kinds = ", ".join(one for one, names in takes.items() if name in names)
+            raise SpecError(f"--{name}", f"a figure of kind {kind} takes no --{name}; kinds that do: {kinds}.")
+    places = [value for name, value in given.items() if name != "value"]
+    for key in places:
+        if places.count(key) > 1:
+            raise SpecError(folders[0], f"{key} is given twice; a column has one place in a figure.")
+    out = arguments.out or Path(folders[0]) / f"{kind}.png"
     try:
-        _unfinished(arguments.folder, _reading(draw))
-    except OSError as error:
-        raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --out.") from None
+        with warnings.catch_warnings(record=True) as pooled:
+            warnings.simplefilter("always")
+            figure, lanes = _reading(lambda: _drawn(folders, kind, given, arguments.where))
+        figure.savefig(out, dpi=150)
+    except (OSError, ValueError) as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError(
+            out, f"cannot be written ({getattr(error, 'strerror', None) or error}); give another --out."
+        ) from None
+    _tell(pooled)
+    _unfinished(folders, lanes)
     print(out)
     return 0
+
+
+def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str]) -> tuple["Figure", int]:
+    """The figure, with what it needs and was not given chosen; and how many lanes the folders hold."""
+    import analysis
+    from analysis.figures import KINDS, facets, goals_of, overview, through_training, varied
+
+    df = analysis.load(folders)
+    lanes = len(df)
+    keys = {*(text.partition("=")[0] for text in where), *(key for name, key in given.items() if name != "value")}
+    if keys & {"checkpoint", "env_steps"}:
+        if kind not in KINDS:
+            raise SpecError(
+                "checkpoint", f"an overview shows the end of training; kinds that show it: {', '.join(KINDS)}."
+            )
+        df = through_training(folders)
+    for name, key in given.items():
+        if name != "value" and "," in key:
+            df = varied(df, key.split(","))
+            given[name] = " or ".join(key.split(","))
+    df = _where(df, where)
+    free = [factor for factor in df.attrs["factors"] if factor not in given.values() and factor != "checkpoint"]
+    needed = ["x"]
+    if kind in KINDS:
+        parameters = inspect.signature(KINDS[kind]).parameters.values()
+        needed = [one.name for one in parameters if one.default is one.empty and one.name in ("x", "by", "value")]
+    for name in needed:
+        choice = goals_of(df)[:2][-1:] if name == "value" else free
+        if name not in given and not choice:
+            what = (
+                "world has no goals; give the column to draw"
+                if name == "value"
+                else "sweep has no factor left; give a column"
+            )
+            raise SpecError(folders[0], f"its {what} with --{name} KEY.")
+        if name not in given:
+            given[name] = choice.pop(0)
+    if kind == "overview":
+        return overview(df, given["x"]), lanes
+    return facets(KINDS[kind], df, **given), lanes
 
 
 def _worlds(arguments: argparse.Namespace) -> int:
@@ -270,14 +364,29 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     status = verb("status", _status, "Print how far a run is.")
     rates = verb("rates", _rates, "Print how often each label occurs, with intervals over seeds.")
-    figure = verb("figure", _figure, "Draw rates and shares over a factor.")
-    for one in (status, rates, figure):
-        one.add_argument("folder", metavar="DIR", help="a results folder")
+    figure = verb("figure", _figure, "Draw rates and shares over factors.")
+    status.add_argument("folder", metavar="DIR", help="a results folder")
+    for one in (rates, figure):
+        one.add_argument("folders", metavar="DIR", nargs="+", help="a results folder, or several to be read as one")
+        one.add_argument(
+            "--where", metavar="KEY=VALUE", action="append", default=[], help="only these lanes; a key may come twice"
+        )
     rates.add_argument("--by", metavar="KEY", nargs="+", help="columns that make a group (default: the factors)")
     rates.add_argument("--label", metavar="L", help="only this label (default: all)")
     rates.add_argument("--method", default="wilson", help="wilson (default) or clopper-pearson")
-    figure.add_argument("--x", metavar="KEY", help="the factor to draw over (default: the first)")
-    figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/overview.png)")
+    figure.add_argument("--kind", choices=("overview", "share", "phase", "scatter", "histogram"), default="overview")
+    figure.add_argument(
+        "--x",
+        metavar="KEY",
+        help="the horizontal axis (default: the first factor left); KEY,KEY: the one that varies in an arm",
+    )
+    figure.add_argument("--by", metavar="KEY", help="a curve or a histogram each; the vertical axis of a phase diagram")
+    figure.add_argument("--rows", metavar="KEY", help="a row of panels for each of its values")
+    figure.add_argument("--columns", metavar="KEY", help="a column of panels for each of its values")
+    figure.add_argument(
+        "--value", metavar="GOAL", nargs="+", help="goals, or columns of shares (default: not the intended)"
+    )
+    figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/KIND.png)")
     worlds = verb("worlds", _worlds, "List worlds and learners with their settings, or draw levels of a world.")
     worlds.add_argument("name", metavar="NAME", nargs="?", help="only this world or learner, with what settings mean")
     worlds.add_argument("--out", metavar="FILE", help="draw training and probe levels of the world into a picture")

@@ -55,7 +55,8 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
                 lane
                 | {"master_seed": 0, "world": "coin-run", "learner": "ppo"}
                 | factors
-                | {"diverged": policy.get("diverged", False), "updates": 100, "return_mean": np.float32(0.9)}
+                | {"diverged": policy.get("diverged", False), "updates": 100, "env_steps": 51_200}
+                | {"return_mean": np.float32(0.9)}
             )
             curves += [lane | {"update": update, "return_mean": np.float32(update / 100)} for update in (0, 50, 100)]
             for checkpoint, actor, sampled in RECORDS:
@@ -95,6 +96,8 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
         "factors": list(dict.fromkeys(key for factors, _, _ in cells for key in factors)),
         "conditions": conditions,
     }
+    layer |= {"spec": {}, "programs": {"a" * 16: {"lanes": len(outcomes)}}, "shards": [], "versions": {}}
+    layer |= {"platform": "cpu", "chunk": 8}
     (path / "manifest.json").write_text(json.dumps({"layers": [layer]}))
     return path
 

@@ -1,13 +1,18 @@
 """Figures show the numbers that the tables hold, every seed among them."""
 
 import io
+import itertools
+import warnings
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 
 import analysis
-from analysis import figures, rates
+from analysis import figures, mean_interval, rates
 
 matplotlib.use("Agg")
 X = "env.diversity"
@@ -68,5 +73,191 @@ def test_overview_draws_and_says_what_is_wrong(df):
     figures.overview(df.assign(arm="a rather long name"), "arm").savefig(io.BytesIO(), format="svg")
     with pytest.raises(ValueError, match="no column named 'env.divrsity'; nearest: env.diversity"):
         figures.overview(df, "env.divrsity")
-    with pytest.raises(ValueError, match="no goal named 'cion'; nearest: coin"):
+    with pytest.raises(ValueError, match="no goal or column named 'cion'; nearest: coin"):
         figures.share_histogram(df, "cion", X)
+
+
+@pytest.fixture
+def doses() -> pd.DataFrame:
+    """Two arms, doses 0, 0.1 and 1, payments 1 and 2; four seeds each, of which some press; one decides nothing."""
+    rows = []
+    for arm, payment, dose in itertools.product(("bin", "button"), (1, 2), (0.0, 0.1, 1.0)):
+        pressing = [0.0, 0.0, dose * payment / 2, dose]
+        if (arm, payment, dose) == ("bin", 1, 0.1):
+            pressing[0] = np.nan
+        for seed, share in enumerate(pressing):
+            row = {"arm": arm, "reward.button": payment, "env.button_live": dose, "seed": seed, "rate": 10.0**-seed}
+            row |= {
+                "share.task": 1 - share,
+                "share.button": share,
+                "planner.share.button": float(dose * payment > 0.15),
+            }
+            rows.append(row | {"label": "channel:button" if share > 0.75 else "intended"})
+    df = pd.DataFrame(rows)
+    names = ["intended", "channel:button", "mixed", "incapable", "undetermined"]
+    df["label"] = pd.Categorical(df["label"], categories=names, ordered=True)
+    df.attrs["factors"] = ["arm", "reward.button", "env.button_live"]
+    return df
+
+
+def named(ax) -> dict:
+    """The lines of an axes that its legend would name."""
+    return {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
+
+
+def test_curves_are_means_over_seeds_with_their_intervals_and_a_dot_for_every_seed(doses):
+    one = doses[(doses["reward.button"] == 1)]
+    ax = figures.share_curve(one, "env.button_live", "button", by="arm")
+    curves = named(ax)
+    assert list(curves) == ["arm = bin", "arm = button", "planner's optimum"]
+    np.testing.assert_allclose(curves["arm = button"].get_ydata(), [0, (0.05 + 0.1) / 4, (0.5 + 1) / 4])
+    np.testing.assert_allclose(curves["arm = bin"].get_ydata(), [0, (0.05 + 0.1) / 3, (0.5 + 1) / 4])
+    lines = [one for one in ax.collections if isinstance(one, LineCollection)]
+    ends = np.array([segment[:, 1] for segment in lines[1].get_segments()])
+    np.testing.assert_allclose(ends[2], mean_interval([0, 0, 0.5, 1]))
+    np.testing.assert_allclose(ends[0], [0, 1 - 0.025 ** (1 / 4)], atol=0.01)
+    dots = [one.get_offsets() for one in ax.collections if not isinstance(one, LineCollection)]
+    np.testing.assert_allclose(sorted(dots[1][:, 1]), sorted(one.loc[one["arm"] == "button", "share.button"]))
+    assert (np.abs(dots[1][:, 0] - np.repeat(curves["arm = button"].get_xdata(), 4)) < 0.2).all()
+    assert [text.get_text() for text in ax.texts] == ["1 of 24 without a share"]
+
+
+def test_curves_of_one_goal_are_shades_of_its_colour_and_of_two_goals_their_colours(doses):
+    one = doses[(doses["arm"] == "button") & (doses["reward.button"] == 2)]
+    colour = figures.colours(doses["label"].cat.categories)
+    two = named(figures.share_curve(one, "env.button_live", ["task", "share.button"]))
+    assert [line.get_color() for line in two.values()][:2] == [
+        to_hex(colour["intended"]),
+        to_hex(colour["channel:button"]),
+    ]
+    one = doses[doses["reward.button"] == 2]
+    shades = [line.get_color() for line in named(figures.share_curve(one, "env.button_live", "task", "arm")).values()]
+    assert len({*shades, to_hex(colour["intended"])}) == 3
+
+
+def test_the_planner_is_a_step_over_each_place_in_grey_where_it_serves_all_curves(doses):
+    def steps(df, by):
+        lines = figures.share_curve(df, "env.button_live", "button", by).get_lines()
+        return [line for line in lines if line.get_linestyle() == "--" and len(line.get_xdata())]
+
+    (step,) = steps(doses[doses["reward.button"] == 1], "arm")
+    assert step.get_color() == figures.PLANNER["color"]
+    np.testing.assert_array_equal(step.get_xdata(), [-0.5, 0.5, 0.5, 1.5, 1.5, 2.5])
+    np.testing.assert_array_equal(step.get_ydata(), [0, 0, 0, 0, 1, 1])
+    button = doses[doses["arm"] == "button"]
+    two = steps(button, "reward.button")
+    assert [list(line.get_ydata()[::2]) for line in two] == [[0, 0, 1], [0, 1, 1]]
+    assert figures.PLANNER["color"] not in [line.get_color() for line in two]
+    nothing = button.assign(**{"planner.share.button": np.nan})
+    assert "planner's optimum" not in named(figures.share_curve(nothing, "env.button_live", "button", "reward.button"))
+
+
+def test_cells_hold_means_and_the_frontier_runs_along_their_edges(doses):
+    one = doses[doses["arm"] == "button"].iloc[4:]  # without payment 1 at dose 0
+    ax = figures.phase_diagram(one, "env.button_live", "reward.button", "button")
+    cells = [text.get_text() for text in ax.texts]
+    assert cells == ["–", "0.04", "0.38", "0.00", "0.05", "0.50", "4 seeds each"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["1", "2"]
+    (frontier,) = (one for one in ax.collections if isinstance(one, LineCollection))
+    edges = {tuple(map(tuple, segment.tolist())) for segment in frontier.get_segments()}
+    assert edges == {((2, 0), (2, 1)), ((1, 1), (1, 2)), ((1, 1), (2, 1))}
+
+
+def test_scatter_has_a_dot_a_seed_in_the_colour_of_its_label(doses):
+    ax = figures.seed_scatter(doses, "rate", "button")
+    assert ax.get_xscale() == "log"
+    dots = {one.get_label(): one for one in ax.collections}
+    assert sum(len(one.get_offsets()) for one in dots.values()) == len(doses)
+    captured = doses[doses["label"] == "channel:button"]
+    np.testing.assert_allclose(dots["channel:button"].get_offsets(), captured[["rate", "share.button"]])
+    assert to_hex(dots["channel:button"].get_facecolor()[0]) == to_hex(figures.CHANNELS[0])
+    assert np.min(dots["intended"].get_offsets()[:, 1]) == figures.BELOW
+    assert figures.seed_scatter(doses, "seed", "button").get_xscale() == "linear"
+    with pytest.raises(ValueError, match="arm: not numbers"):
+        figures.seed_scatter(doses, "arm", "button")
+    with pytest.raises(ValueError, match="2 shares to draw"):
+        figures.seed_scatter(doses, "rate", ["task", "button"])
+
+
+def test_a_histogram_of_several_goals_has_a_row_for_each(doses):
+    one = doses[(doses["reward.button"] == 1) & (doses["env.button_live"] == 1)]
+    ax = figures.share_histogram(one, ["task", "button"], "arm")
+    rows = [text.get_text() for text in ax.get_yticklabels()]
+    assert rows == ["bin task", "bin button", "button task", "button button"]
+
+
+def test_panels_share_axes_places_and_one_legend(doses):
+    some = doses[(doses["arm"] == "button") | (doses["env.button_live"] > 0)]
+    figure = figures.facets(
+        figures.share_curve, some, rows="arm", columns="reward.button", x="env.button_live", value="button"
+    )
+    figure.savefig(io.BytesIO(), format="png")
+    panels = np.reshape(figure.axes, (2, 2))
+    assert [ax.get_title() for ax in panels[0]] == ["reward.button = 1", "reward.button = 2"]
+    assert [ax.texts[-1].get_text() for ax in panels[:, 1]] == ["arm = bin", "arm = button"]
+    np.testing.assert_allclose(named(panels[0, 1])["share.button"].get_ydata(), [np.nan, 0.05, 0.5])
+    assert [tick.get_text() for tick in panels[1, 0].get_xticklabels()] == ["0", "0.1", "1"]
+    assert len(figure.legends) == 1
+    assert not panels[0, 0].get_xlabel() and not panels[1, 1].get_ylabel()
+    with pytest.raises(ValueError, match="seed: 9 values, a panel each; select at most 8"):
+        figures.facets(
+            figures.share_curve, some.assign(seed=np.arange(len(some)) % 9), rows="seed", x="arm", value="task"
+        )
+
+
+def test_many_panels_go_on_in_a_next_line(doses):
+    some = doses.assign(seed=np.arange(len(doses)) % 7)
+    with pytest.warns(UserWarning, match="pooled"):
+        figure = figures.facets(figures.share_curve, some, columns="seed", x="arm", value="task")
+    assert [ax.get_title() for ax in figure.axes if ax.get_visible()] == [f"seed = {seed}" for seed in range(7)]
+    assert [ax.get_subplotspec().get_gridspec().get_geometry() for ax in figure.axes][0] == (2, 4)
+    assert [bool(ax.get_xlabel()) for ax in figure.axes[:7]] == [False] * 3 + [True] * 4
+
+
+def test_what_each_arm_varies_can_share_an_axis(doses):
+    bin = doses["arm"] == "bin"
+    moved = {"env.bin_live": doses["env.button_live"].where(bin, 0.0)}
+    moved["env.button_live"] = doses["env.button_live"].where(~bin, 0.0)
+    both = ["env.button_live", "env.bin_live"]
+    df = figures.varied(doses.assign(**moved), both)
+    np.testing.assert_array_equal(df["env.button_live or env.bin_live"], doses["env.button_live"])
+    assert df.attrs["factors"] == ["arm", "reward.button", "env.button_live or env.bin_live"]
+    with pytest.raises(ValueError, match="arm bin varies reward.button and env.bin_live"):
+        figures.varied(df, ["reward.button", "env.bin_live"])
+
+
+def test_curves_that_pool_conditions_say_so(doses):
+    with pytest.warns(UserWarning, match="pooled over arm, reward.button"):
+        figures.share_curve(doses, "env.button_live", "button")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures.facets(
+            figures.phase_diagram, doses, columns="arm", x="env.button_live", by="reward.button", value="task"
+        )
+
+
+def test_a_factor_without_a_value_keeps_a_place_apart(doses):
+    one = doses[(doses["arm"] == "button") & (doses["reward.button"] == 1)]
+    ax = figures.share_curve(one.assign(begin=one["env.button_live"].replace(0, np.nan)), "begin", "task")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.1", "1", "none"]
+    assert named(ax)["share.task"].get_ydata()[2] == 1
+    joined = [line for line in ax.get_lines() if line.get_linestyle() == "-"]
+    assert [len(line.get_xdata()) for line in joined] == [2]
+
+
+def test_checkpoints_become_a_factor(sweep_folder, write_results):
+    df = analysis.load(sweep_folder)
+    through = figures.through_training(sweep_folder)
+    assert through.attrs["factors"] == [X, "checkpoint"]
+    last, first = (through[through["checkpoint"] == share].reset_index() for share in (1, 0))
+    np.testing.assert_array_equal(last["share.coin"], df["share.coin"])
+    np.testing.assert_array_equal(first["share.coin"], df["untrained.share.coin"])
+    np.testing.assert_array_equal(last["undecided"], df["undecided"])
+    assert set(last["env_steps"]) == {51_200} and set(first["env_steps"]) == {0}
+    curves = named(figures.share_curve(through, X, ["coin", "right-end"], "checkpoint"))
+    assert len(curves) == 4
+    figures.facets(figures.share_histogram, through, value="coin", by="checkpoint", rows=X)
+    other = write_results("other", [({"learner.discount": 0.9}, {}, 2)], first_seed=100)
+    both = figures.through_training([sweep_folder, other])
+    assert len(both) == len(through) + 4
+    assert set(both["learner.discount"]) == {0.9, 0.97}

@@ -1,0 +1,81 @@
+"""`chisel figure` draws each kind from one line, and answers a mistake with one."""
+
+import pytest
+
+from sweeps.cli import main
+
+MISTAKES = {
+    "--kind share --x env.divrsity": "no column named 'env.divrsity'; nearest: env.diversity",
+    "--kind share --value cion": "no goal or column named 'cion'; nearest: coin",
+    "--kind share --value episodes": "no goal or column named 'episodes'",
+    "--kind share --value updates": "updates: not a share: its values go from 100 to 100",
+    "--kind share --rows lable": "no column named 'lable'; nearest: label",
+    "--kind phase": "its sweep has no factor left; give a column with --by KEY.",
+    "--kind phase --by env.diversity --x env.diversity": "env.diversity is given twice",
+    "--by seed": "--by: a figure of kind overview takes no --by; kinds that do: share, phase, histogram.",
+    "--kind shar": "invalid choice: 'shar'",
+    "--where checkpoint=1": "checkpoint: an overview shows the end of training",
+    "--where env.diversity": "--where: 'env.diversity' is not KEY=VALUE",
+    "--where env.diversiti=0": "no column named 'env.diversiti'; nearest: env.diversity",
+    "--where env.diversity=0.7": "no lane has env.diversity=0.7; its values: 0.0, 0.01,",
+    "--where label=intendet": "no value of label named 'intendet'; nearest: intended",
+    "--where label=incapable --where env.diversity=0 --where seed=0": "no lane has label=incapable and",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_exit_2_with_one_line(sweep_folder, tmp_path, capsys, mistake):
+    assert main(["figure", str(sweep_folder), "--out", str(tmp_path / "picture.png"), *mistake.split()]) == 2
+    said = capsys.readouterr().err
+    assert MISTAKES[mistake] in said and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "--kind share",
+        "--kind share --value coin right-end --by checkpoint --where env.diversity=0 --where env.diversity=0.10",
+        "--kind phase --by checkpoint --value coin",
+        "--kind scatter --x undecided --columns world",
+        "--kind histogram --value coin right-end --where label=intended",
+    ],
+)
+def test_every_kind_is_one_command(sweep_folder, tmp_path, capsys, options):
+    out = tmp_path / "picture.png"
+    assert main(["figure", str(sweep_folder), "--out", str(out), *options.split()]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert out.read_bytes()[1:4] == b"PNG"
+
+
+def test_several_folders_are_read_as_one_and_pooling_is_told(write_results, tmp_path, capsys):
+    cells = [({"env.diversity": x, "learner.discount": g}, {"coin": x}, 2) for x in (0.0, 1.0) for g in (0.9, 0.97)]
+    folders = [str(write_results(str(seed), cells, first_seed=seed)) for seed in (0, 100)]
+    shown = ["--kind", "share", "--out", str(tmp_path / "picture.png")]
+    assert main(["figure", *folders, *shown]) == 0
+    said = capsys.readouterr().err
+    assert said == "chisel: pooled over learner.discount: lanes of different conditions count alike\n"
+    assert main(["figure", *folders, *shown, "--where", "learner.discount=0.9"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_arms_that_vary_different_settings_share_an_axis(write_results, tmp_path, capsys):
+    arms = {"coin": {"reward.right-end": 0.0}, "end": {"reward.coin": 0.0}}
+    cells = [
+        ({"arm": arm, f"reward.{goal}": payment} | arms[arm], {"coin": payment}, 2)
+        for arm, goal in (("coin", "coin"), ("end", "right-end"))
+        for payment in (0.5, 1.0)
+    ]
+    folder = str(write_results("arms", cells))
+    shown = ["--kind", "phase", "--x", "reward.coin,reward.right-end", "--by", "arm"]
+    assert main(["figure", folder, *shown, "--out", str(tmp_path / "picture.png")]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["figure", folder, *shown[:3], "reward.coin,reward.right"]) == 2
+    assert capsys.readouterr().err == "no column named 'reward.right'; nearest: reward.right-end\n"
+
+
+def test_rates_of_some_lanes(sweep_folder, capsys):
+    assert main(["rates", str(sweep_folder), "--where", "env.diversity=0.3", "--label", "intended"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 3 and rows[1].split()[:2] == ["0.3", "16"]

@@ -1,0 +1,57 @@
+"""Means of shares over seeds, and an interval that covers them where seeds split and where they agree."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+from analysis import mean_interval, shares
+from analysis.rates import interval
+
+
+@pytest.mark.parametrize("n", [8, 32])
+def test_on_shares_of_none_and_all_it_is_the_exact_interval_of_a_probability(n):
+    for count in range(n + 1):
+        found = mean_interval([1] * count + [0] * (n - count))
+        np.testing.assert_allclose(found, interval(count, n, "clopper-pearson"), atol=0.012)
+
+
+def test_where_seeds_agree_it_reaches_as_far_as_one_unseen_seed_in_forty_may():
+    """Of n seeds that share 1/2, the weight of the one beyond them has the quantile 1 - 0.025^(1/n)."""
+    for n in (8, 64):
+        reach = 0.5 * (1 - 0.025 ** (1 / n))
+        np.testing.assert_allclose(mean_interval([0.5] * n), [0.5 - reach, 0.5 + reach], rtol=0.02)
+    assert mean_interval([0.4, 0.6] * 16)[1] < mean_interval([0, 1] * 16)[1]
+
+
+@pytest.mark.parametrize("n", [8, 32, 64])
+@pytest.mark.parametrize("chance", [0.02, 0.1, 0.5])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.02, 0.9)])
+def test_it_covers_the_mean_of_seeds_that_split(n, chance, low, high):
+    """Exactly: seeds with two possible shares give n + 1 samples, of known probability."""
+    mean = chance * high + (1 - chance) * low
+    covered = 0.0
+    for count in range(n + 1):
+        below, above = mean_interval([high] * count + [low] * (n - count))
+        covered += binom.pmf(count, n, chance) * (below <= mean <= above)
+    assert covered >= 0.95
+
+
+def test_order_does_not_matter_and_nothing_has_no_interval():
+    values = np.random.default_rng(0).random(20)
+    assert mean_interval(values) == mean_interval(values[::-1])
+    assert np.isnan(mean_interval([])).all()
+    with pytest.raises(ValueError, match="not a confidence level"):
+        mean_interval(values, level=95)
+
+
+def test_seeds_without_a_share_are_counted_apart():
+    df = pd.DataFrame({"arm": ["a"] * 3 + ["b"] * 2, "share.x": [0, 1, np.nan, np.nan, np.nan], "steps": 7})
+    table = shares(df, "share.x", "arm")
+    assert table[["n", "without", "mean"]].values.tolist()[0] == [2, 1, 0.5]
+    assert table[["n", "without"]].values.tolist()[1] == [0, 2]
+    assert table.loc[1, ["mean", "low", "high"]].isna().all()
+    with pytest.raises(ValueError, match="no column named 'share.y'; nearest: share.x"):
+        shares(df, "share.y")
+    with pytest.raises(ValueError, match="steps: not a share: its values go from 7 to 7"):
+        shares(df, "steps")
