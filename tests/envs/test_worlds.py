@@ -13,7 +13,7 @@ from envs import render
 WORLDS = [
     envs.CoinLine(), envs.CoinLine(length=5, encoding="one-hot"), envs.CoinRun(), envs.CoinRun(wall="random"),
     envs.make("gymnax:CartPole-v1"), envs.make("gymnax:Catch-bsuite"),
-    envs.TrashRoom(), envs.TrashRoom(wall="fixed", lamps=True, longest_delay=2),
+    envs.TrashRoom(), envs.TrashRoom(wall="fixed", lamps=True, longest_delay=2), envs.Overseer(badge=True),
 ]  # fmt: skip
 
 
