@@ -10,11 +10,12 @@ from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
 from envs.gymnax_world import GymnaxWorld
 from envs.objects import Objects
+from envs.overseer import Overseer
 from envs.settings import Setting
 from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
-    "coin-line": CoinLine, "coin-run": CoinRun, "objects": Objects, "trash-room": TrashRoom,
+    "coin-line": CoinLine, "coin-run": CoinRun, "objects": Objects, "overseer": Overseer, "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"

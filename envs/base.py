@@ -163,9 +163,13 @@ class World(abc.ABC):
         """u8[height, width, 3], a picture of the state."""
         raise ValueError(f"{self.name} has no picture")
 
+    def worth(self, state: Any, params: Any) -> jax.Array:
+        """f32[goals], how many times its weight an event that led to `state` is worth: 1, unless pay has conditions."""
+        return jnp.ones(len(self.goals))
+
     def reward(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
         """f32[], the reward for the events that led to `state`."""
-        return rewards.weighed(events, params.reward)
+        return rewards.weighed(events, params.reward * self.worth(state, params))
 
     def tabular(self, level: Any, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The dynamics of one level of a deterministic world, written out.

@@ -223,6 +223,7 @@ def _shapes(trial: Trial, fault: Callable[[str], None]) -> str:
     observation = ((jnp.int32, features), (jnp.float32, world.vector_size))
     expect("the observation", back["features"], *observation)
     expect("reward", back["reward"], (jnp.float32,))
+    expect("worth", back["worth"], (jnp.float32, goals))
     expect("is_truncated", back["is_truncated"], (bool,))
     expect("told_apart", back["told_apart"], (bool,))
     for goal in world.goals:
@@ -506,19 +507,21 @@ def _entry(trial: Trial, fault: Callable[[str], None]) -> str:
 
 @_rule(
     "rewards",
-    "let World.reward weigh events by Params.reward, and put what else should be paid into a goal",
+    "let World.reward weigh events by Params.reward and `worth`, and put what else should be paid into a goal",
     "agreement",
 )
 def _rewards(trial: Trial, fault: Callable[[str], None]) -> str:
-    """With a weight on one goal alone, reward is paid when its event fires and never else; with none, never."""
+    """With a weight on one goal alone, reward is paid when its event fires, unless worth 0, and never else."""
     goals, walks = trial.goals, trial.walks
     if trial.world.pays_on_terms:
         raise NotOfferedError("payments have terms: they come by chance, or late")
     paid, fired = walks.reward != 0, walks.events.sum(axis=(0, 1))
+    earned = walks.events & (walks.worth != 0)
     for i, goal in enumerate(goals):
-        if row := _first(paid[..., i] & ~walks.events[..., i]):
-            fault(f"{walks.reward[row][i]:.3g} is paid for {goal.name} without its event, on a {trial.level(row[0])}")
-        if row := _first(~paid[..., i] & walks.events[..., i]):
+        if row := _first(paid[..., i] & ~earned[..., i]):
+            what = "for an event worth 0" if walks.events[row][i] else "without its event"
+            fault(f"{walks.reward[row][i]:.3g} is paid for {goal.name} {what}, on a {trial.level(row[0])}")
+        if row := _first(~paid[..., i] & earned[..., i]):
             fault(f"nothing is paid for an event of {goal.name}, on a {trial.level(row[0])}")
     if (row := _first(paid[..., -1])) and not paid[..., :-1].any():
         fault(f"{walks.reward[row][-1]:.3g} is paid where every weight is 0, on a {trial.level(row[0])}")

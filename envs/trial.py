@@ -97,6 +97,8 @@ class Walks(NamedTuple):
     """The observation of `after`."""
     reward: np.ndarray
     """f32[levels, steps, goals + 1], as `payments` gives it."""
+    worth: np.ndarray
+    """f32[levels, steps, goals]."""
     place: Any
     """i32[levels, steps, 2], `state_index` of `before` and `after`; None where states are not listed."""
 
@@ -192,8 +194,8 @@ class Trial:
         shapes = self.shapes
         takes = {
             "sample_level": "key params", "reset_to_level": "key level params", "features": "state params",
-            "transition": "key state action params", "reward": "state events params", "is_truncated": "state params",
-            "told_apart": "level", "states": "level params", "state_index": "state",
+            "transition": "key state action params", "reward": "state events params", "worth": "state params",
+            "is_truncated": "state params", "told_apart": "level", "states": "level params", "state_index": "state",
         }  # fmt: skip
         if self.unlisted:
             del takes["states"], takes["state_index"]
@@ -307,7 +309,7 @@ class Trial:
                 place = None if self.unlisted else jnp.stack([world.state_index(before), world.state_index(after)])
                 record = (
                     before, after, events, terminated, world.is_truncated(after, params), world.features(after, params),
-                    payments(world, after, events, params), place,
+                    payments(world, after, events, params), world.worth(after, params), place,
                 )  # fmt: skip
                 return jax.tree.map(lambda new, old: jnp.where(terminated, new, old), begun, after), record
 

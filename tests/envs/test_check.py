@@ -55,6 +55,7 @@ def verdicts(findings):
         (envs.CoinRun(height=4, width=7), {"starts"}),
         (envs.CoinRun(height=4, width=7, wall="fixed"), {"starts"}),
         (envs.CoinRun(height=4, width=7, wall="random"), {"starts"}),
+        (envs.Overseer(height=4, width=4, badge=True), {"starts"}),
         (envs.CoinLine(length=5), {"hide"}),
         (envs.CoinLine(length=5, encoding="relative"), {"hide"}),
         (envs.CoinLine(length=5, encoding="one-hot"), set()),
@@ -146,6 +147,14 @@ class EventWithoutReward(Meadow):
 class RewardWithoutEvent(Meadow):
     def reward(self, state, events, params):
         return super().reward(state, events, params) - 0.01
+
+
+class RewardForNothingWorth(Meadow):
+    def worth(self, state, params):
+        return jnp.array([1.0, 0.0])
+
+    def reward(self, state, events, params):
+        return jnp.sum(jnp.where(events, params.reward, 0.0))
 
 
 class EventOnStaying(Meadow):
@@ -327,6 +336,7 @@ FAULTS = {
     TooFar: ("solvable", "is further than the time limit"),
     EventWithoutReward: ("rewards", "nothing is paid for an event of sign"),
     RewardWithoutEvent: ("rewards", "-0.01 is paid for .* without its event"),
+    RewardForNothingWorth: ("rewards", "1 is paid for sign for an event worth 0"),
     EventOnStaying: ("entry", "sign fires on a step that leaves the state as it was"),
     TrainsOnProbes: ("split", "of 6 levels are trained on too, the first a probe fork level"),
     TwiceTheSameLevel: ("probes", "of 3 levels only 2 are distinct"),

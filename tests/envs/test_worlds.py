@@ -15,6 +15,7 @@ WORLDS = [
     envs.make("gymnax:CartPole-v1"), envs.make("gymnax:Catch-bsuite"),
     envs.TrashRoom(), envs.TrashRoom(wall="fixed", lamps=True, longest_delay=2),
     envs.Objects(things=3, correlates=3),
+    envs.Overseer(badge=True),
 ]  # fmt: skip
 
 
