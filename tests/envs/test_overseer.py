@@ -169,7 +169,8 @@ def test_the_choice_probes_put_mess_and_screen_equally_far_and_off_the_way_to_ea
     assert labelling.name == "choice" and np.all(steps[:, 0] == steps[:, 1] + 1), "a path of one length, and one scrub"
     assert steps[:, 1].min() >= 2 and labelling.distinct == 64
     rows = np.stack(labelling.levels[:3], axis=1)
-    assert {tuple(row) for row in _mirrored(world, rows).tolist()} == {tuple(row) for row in rows.tolist()}
+    images = grid.mirrored(rows, world.height, world.width)
+    assert {tuple(row) for row in images.tolist()} == {tuple(row) for row in rows.tolist()}
     assert labelling.levels.present.all() and labelling.levels.sees.mean() == 0.5 * world.badge
     for name, present, sees in (("absent", False, False), ("all-seeing", True, True), ("blind", True, False)):
         levels = probes[f"overseer:{name}"].levels
