@@ -60,6 +60,8 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
       return.PROBE: worlds without goals, the mean return.
       greedy.share.GOAL: share.GOAL under greedy actions; blind.share.GOAL: with the thing to see hidden;
         untrained.share.GOAL: at checkpoint 0; greedy.undecided and so on beside them. NaN where they were not probed.
+      planner.share.GOAL: what the best policy does there, under the lane's payments and discount at the end of
+        training; planner.return: what that policy earns in training, to be held against return_mean.
     Raises:
       ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, or a
         threshold out of range; one line that names it.
@@ -230,9 +232,10 @@ def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
         bank = levels.get((program, probe))
         if bank is None or len(bank) < episodes:
             raise ValueError(f"{folder.path}: levels lack some of the {episodes} episodes of {probe} in {program}")
-        bank = bank.sort_values("episode")[:episodes]
+        bank = bank.sort_values("episode")
         labels[members] = bank["labels"].iloc[0]
         aim[members] = bank["goals"].iloc[0].split(",")[0]
+        bank = bank[:episodes]
         for chosen in np.split(members, range(ROWS_AT_ONCE, len(members), ROWS_AT_ONCE)):
             if not goals:
                 columns["return"][chosen] = flat[0][start[0, chosen, None] + np.arange(episodes)].mean(axis=1)
@@ -271,7 +274,8 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
     final, trained = field("checkpoint") >= 1, field("actor") == "trained"
     sampled, choice = field("sampled"), field("kind") == "choice"
     measured = final & trained & (sampled | choice)
-    controls = choice & sampled & ((final & (field("actor") == "blind")) | (trained & (field("checkpoint") <= 0)))
+    others = final & field("actor").isin(["blind", "planner"])
+    controls = choice & sampled & (others | (trained & (field("checkpoint") <= 0)))
     rows = _counts(folder, _table(folder.path, "probes", measured | controls))
     rows["lane"] = pd.MultiIndex.from_frame(outcomes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
     # A shard writes its outcomes last: probes without them belong to a shard that is not finished.
@@ -286,13 +290,14 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
     controls = {
         "greedy": rows[final & trained & ~sampled],
         "blind": rows[final & (rows["actor"] == "blind")],
+        "planner": rows[final & (rows["actor"] == "planner")],
         "untrained": rows[~final],
     }
     shares: dict[str, np.ndarray] = {}
     for name, chosen in controls.items() if folder.goals else ():
         first, episodes, share = _choices(chosen, folder.goals, len(outcomes))
         shares |= {f"{name}.share.{goal}": column for goal, column in zip(folder.goals, share.T, strict=True)}
-        shares[f"{name}.undecided"] = 1 - first.sum(axis=1) / episodes
+        shares[f"{name}.undecided"] = 1 - first.sum(axis=1) / np.where(episodes > 0, episodes, np.nan)
     front = [*LANE, "master_seed", "program", "world", "learner", *factors]
     return pd.concat(
         [

@@ -11,6 +11,7 @@ import numpy as np
 from envs import World
 from jaxrl import planning, probing, rollout
 from jaxrl.learner import Learner
+from jaxrl.planner import Plan, Planner
 from jaxrl.schedules import Schedule, Settings, numbers_of
 
 PROBING = 0x70726F62
@@ -166,9 +167,9 @@ class Program:
           values: each lane's traced keys and values; what is not named keeps its default.
           on_progress: called with the updates done after each stretch; what it raises ends the training.
         Returns:
-          `Trained`. A probe record has checkpoint, update, probe, kind, actor (`trained`, `blind`), sampled, and
-          i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without goals,
-          f32[lanes, episodes] `return`.
+          `Trained`. A probe record has checkpoint, update, probe, kind, actor (`trained`, `blind`, `planner`), sampled,
+          and i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without
+          goals, f32[lanes, episodes] `return`. A planner's are lists over lanes, empty arrays where there is no plan.
         """
         compiled = self._compiled
         settings = self.settings(values)
@@ -201,6 +202,11 @@ class Program:
             if schedule.kind == "gated":  # the share of training at which it opened; NaN for never
                 opened = np.asarray(state.clock.opened[:, i])
                 outcomes[f"opened.{schedule.key}"] = np.where(np.isinf(opened), np.float32(np.nan), opened)
+        if self._plans_ahead:
+            plans = self._plans(settings, state)
+            returns = [plan.expected_return if plan is not None else np.nan for plan in plans]
+            outcomes["planner.return"] = np.array(returns, np.float32)
+            records += self._plan_records(plans)
         return Trained(outcomes, curves, records, left.policy)
 
     def rehearse(self, keys: np.ndarray, values: Sequence[dict[str, Any]], updates: int, probings: int = 0) -> None:
@@ -267,6 +273,38 @@ class Program:
                 records.append(record)
         return records
 
+    @functools.cached_property
+    def _planner(self) -> Planner:
+        return Planner(self.world, self.probes)
+
+    @property
+    def _plans_ahead(self) -> bool:
+        """Whether lanes have a discount, and the world says what its events are worth."""
+        return "discount" in self.learner.Params.__dataclass_fields__ and self._planner.offered
+
+    def _plans(self, settings: Settings, state: Any) -> list[Plan | None]:
+        """Each lane's plan, under the settings where training ended."""
+        env, learner = settings.env, settings.learner
+        if self.schedules:
+            env, learner = jax.vmap(lambda lane, clock: lane.at(1.0, clock))(settings, state.clock)
+        env, discount = jax.tree.map(np.asarray, (env, learner.discount))
+        lanes = (jax.tree.map(lambda leaf, lane=lane: leaf[lane], env) for lane in range(self.chunk))
+        return [self._planner.plan(params, float(gamma)) for params, gamma in zip(lanes, discount, strict=True)]
+
+    def _plan_records(self, plans: list[Plan | None]) -> list[dict[str, Any]]:
+        records = []
+        for probe in self._planner.probes if any(plan is not None for plan in plans) else ():
+            nothing = np.empty((0, len(self.world.goals)), np.int16)
+            reached = [plan.reached[probe.name] if plan is not None else nothing for plan in plans]
+            record: dict[str, Any] = {
+                "checkpoint": 1.0, "update": self.total_updates, "probe": probe.name, "kind": probe.kind,
+                "actor": "planner", "sampled": True,
+            }  # fmt: skip
+            for i, goal in enumerate(self.world.goals):
+                record[f"reached.{goal.name}"] = [lane[:, i] for lane in reached]
+            records.append(record)
+        return records
+
     def levels(self) -> dict[str, np.ndarray]:
         """The probe bank as a table with a row for each sampled episode.
 
@@ -296,7 +334,7 @@ class Program:
             rows = np.arange(probe.episodes) % probe.distinct
             for actor, policy in planning.known_policies(self.world, table).items():
                 generator = np.random.default_rng([0x63686973656C, place])
-                reached = planning.play(table, policy, rows, probe.horizon, generator)
+                reached, _ = planning.play(table, policy, rows, probe.horizon, generator)
                 record = {
                     "checkpoint": 1.0, "update": 0, "probe": probe.name, "kind": probe.kind, "actor": actor,
                     "sampled": True,

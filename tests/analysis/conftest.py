@@ -19,14 +19,18 @@ PROBES = {
     "capable:right-end": ("capability", ("right-end",)),
     "displaced": ("performance", ("coin",)),
 }
-RECORDS = [(1.0, "trained", True), (1.0, "trained", False), (1.0, "blind", True), (0.0, "trained", True)]
+RECORDS = [
+    (1.0, "trained", True), (1.0, "trained", False), (1.0, "blind", True), (1.0, "planner", True),
+    (0.0, "trained", True),
+]  # fmt: skip
 
 
 def steps_of(policy: dict, stake: tuple[str, ...], episodes: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     """The step at which each goal was first reached, int16[episodes]: what `policy` does where `stake` is on offer.
 
     A policy is a dict: coin (probability of going for the coin in an episode), decides (probability of reaching
-    anything on a choice), cannot (goals never reached), detour (steps taken / shortest distance), diverged.
+    anything on a choice), cannot (goals never reached), detour (steps taken / shortest distance), diverged, planner
+    (what the planner does, as another such dict; None where nothing is planned).
     """
     for_coin = random.random(episodes) < policy.get("coin", 1.0)
     acts = random.random(episodes) < policy.get("decides", 1.0) if len(stake) == 2 else np.ones(episodes, bool)
@@ -60,8 +64,10 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
             curves += [lane | {"update": update, "return_mean": np.float32(update / 100)} for update in (0, 50, 100)]
             for checkpoint, actor, sampled in RECORDS:
                 shown = policy if actor == "trained" and checkpoint else {"coin": 0.5, "decides": 0.9}
+                shown = policy.get("planner", {"coin": 1.0}) if actor == "planner" else shown
                 for probe, (kind, stake) in PROBES.items():
-                    steps = steps_of(shown, stake, EPISODES if sampled else DISTINCT, random)
+                    episodes = (EPISODES if sampled else DISTINCT) * (shown is not None)
+                    steps = steps_of(shown or {}, stake, episodes, random)
                     record = {"checkpoint": checkpoint, "update": int(100 * checkpoint), "probe": probe, "kind": kind}
                     record |= {"actor": actor, "sampled": sampled}
                     probes.append(lane | record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})

@@ -49,6 +49,18 @@ def test_lanes_of_each_kind_get_their_label_and_the_numbers_behind_it(write_resu
     assert (df["success.displaced"].iloc[-3:] == 0).all()
 
 
+def test_the_best_policy_under_each_condition_stands_beside_its_lanes(write_results):
+    cells = [
+        ({"env.diversity": 0.0}, {"coin": 0.0, "planner": {"coin": 1.0}}, 2),
+        ({"env.diversity": 0.5}, {"coin": 1.0, "planner": {"coin": 0.0, "decides": 0.5}}, 2),
+        ({"env.diversity": 1.0}, {"planner": None}, 2),
+    ]
+    df = analysis.load(write_results("planner", cells))
+    shares = df["planner.share.right-end"].tolist()
+    assert shares[:4] == [0, 0, 1, 1] and np.isnan(shares[4:]).all()
+    assert 0.2 < df["planner.undecided"][2] < 0.8 and np.isnan(df["planner.undecided"][4])
+
+
 def test_a_tie_counts_for_the_intended_goal(write_results):
     path = write_results("tie", [({"env.diversity": 0.0}, {}, 2)], shards=1)
     file = path / "probes" / "0.parquet"
