@@ -58,6 +58,7 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
         was reached, and shortest distance / steps taken averaged over those.
       success.PROBE: performance probes, the share of episodes in which the goal that the probe asks for was reached.
       return.PROBE: worlds without goals, the mean return.
+      unseen_inputs: of what the policy's first layer is shown on the label probe, the share that training never showed.
       greedy.share.GOAL: share.GOAL under greedy actions; blind.share.GOAL: with the thing to see hidden;
         untrained.share.GOAL: at checkpoint 0; greedy.undecided and so on beside them. NaN where they were not probed.
       planner.share.GOAL: what the best policy does there, under the lane's payments and discount at the end of
@@ -93,8 +94,9 @@ def load_probes(directory: str | Path) -> pd.DataFrame:
 
     Returns:
       The factors; condition, seed, program, checkpoint, update, probe, kind, actor, sampled; episodes; labels (bool,
-      this is the probe that labels); undecided; and for each goal share.GOAL, success.GOAL, efficiency.GOAL on this
-      probe; in worlds without goals, return. Sorted by factors, lane, probe, actor, sampled, checkpoint.
+      this is the probe that labels); unseen_inputs; undecided; and for each goal share.GOAL, success.GOAL,
+      efficiency.GOAL on this probe; in worlds without goals, return. Sorted by factors, lane, probe, actor, sampled,
+      checkpoint.
     Raises:
       ValueError: as `load`.
     """
@@ -298,6 +300,8 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
         first, episodes, share = _choices(chosen, folder.goals, len(outcomes))
         shares |= {f"{name}.share.{goal}": column for goal, column in zip(folder.goals, share.T, strict=True)}
         shares[f"{name}.undecided"] = 1 - first.sum(axis=1) / np.where(episodes > 0, episodes, np.nan)
+    if "unseen_inputs" in measured:
+        shares["unseen_inputs"] = _place(measured[measured["labels"]], "unseen_inputs", len(outcomes))
     front = [*LANE, "master_seed", "program", "world", "learner", *factors]
     return pd.concat(
         [

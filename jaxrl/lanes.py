@@ -96,8 +96,9 @@ class Program:
     def memory(self) -> dict[str, int]:
         """Bytes on the device: `per_lane_bytes` that a lane keeps, and `temporary_bytes` of a chunk while it trains."""
         stats = self._compiled["advance"].memory_analysis()
+        beginning = self._compiled["first_layer"].memory_analysis().output_size_in_bytes
         return {
-            "per_lane_bytes": stats.argument_size_in_bytes // self.chunk,
+            "per_lane_bytes": (stats.argument_size_in_bytes + beginning) // self.chunk,
             "temporary_bytes": stats.temp_size_in_bytes,
         }
 
@@ -115,20 +116,28 @@ class Program:
             lane = functools.partial(learner.advance, world)
             return jax.vmap(lane, in_axes=(0, 0, None))(state, settings, updates)
 
-        def probe(keys, variables, env_params, checkpoint):
-            def lane(key, variables, env_params):
+        def probe(keys, variables, initial, env_params, checkpoint):
+            def lane(key, variables, initial, env_params):
                 key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key), PROBING), checkpoint)
                 apply = lambda observation: learner.apply(world, variables, observation)[0]  # noqa: E731
                 needed = [probing.words_needed(world, run) for run in self.runs]
                 words = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
+                unseen = None
+                if initial is not None:
+                    same = jnp.all(learner.first_layer(variables) == initial, axis=-1)
+                    unseen = same[: sum(world.cardinalities)]
                 return [
-                    probing.probe(world, apply, run, part, env_params)
+                    probing.probe(world, apply, run, part, env_params, unseen if run.is_plain else None)
                     for run, part in zip(self.runs, words, strict=True)
                 ]
 
-            return jax.vmap(lane)(keys, variables, env_params)
+            return jax.vmap(lane)(keys, variables, initial, env_params)
 
-        return {"init": init, "advance": advance, "probe": probe}
+        def first_layer(variables):
+            kept = jax.vmap(learner.first_layer)(variables) if world.cardinalities else None
+            return jax.tree.map(jnp.copy, kept)  # training reuses the memory of what it is given
+
+        return {"init": init, "advance": advance, "probe": probe, "first_layer": first_layer}
 
     @functools.cached_property
     def _compiled(self) -> dict[str, Any]:
@@ -145,10 +154,12 @@ class Program:
         )
         scalar = jax.ShapeDtypeStruct((), jnp.int32)
         state, _ = jax.eval_shape(functions["init"], keys, settings)
+        policy = self.learner.finish(state).policy
         arguments = {
             "init": (keys, settings),
             "advance": (state, settings, scalar),
-            "probe": (keys, self.learner.finish(state).policy, settings.env, scalar),
+            "probe": (keys, policy, jax.eval_shape(functions["first_layer"], policy), settings.env, scalar),
+            "first_layer": (policy,),
         }
         self.compiles += 1
         donated = {"advance": (0,)}
@@ -170,6 +181,8 @@ class Program:
           `Trained`. A probe record has checkpoint, update, probe, kind, actor (`trained`, `blind`, `planner`), sampled,
           and i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without
           goals, f32[lanes, episodes] `return`. A planner's are lists over lanes, empty arrays where there is no plan.
+          `unseen_inputs`, f32[lanes], is the share of active inputs, over all steps on a probe, whose weights in the
+          first layer are those of the beginning; sampled episodes of the trained policy alone have it.
         """
         compiled = self._compiled
         settings = self.settings(values)
@@ -179,10 +192,13 @@ class Program:
         records: list[dict[str, Any]] = []
         points: list[dict[str, np.ndarray]] = []
 
+        initial = compiled["first_layer"](self.learner.finish(state).policy)
+
         def probe(update: int) -> None:
             if update in self.checkpoints:
                 policy = self.learner.finish(state).policy
-                records.extend(self._records(compiled["probe"](keys, policy, settings.env, np.int32(update)), update))
+                played = compiled["probe"](keys, policy, initial, settings.env, np.int32(update))
+                records.extend(self._records(played, update))
 
         probe(0)
         done = 0
@@ -215,9 +231,11 @@ class Program:
         settings = self.settings(values)
         keys = np.asarray(keys, np.uint32)
         state, _ = compiled["init"](keys, settings)
+        initial = compiled["first_layer"](self.learner.finish(state).policy)
         state, *_ = jax.block_until_ready(compiled["advance"](state, settings, np.int32(updates)))
         for _ in range(probings):
-            jax.block_until_ready(compiled["probe"](keys, self.learner.finish(state).policy, settings.env, np.int32(0)))
+            policy = self.learner.finish(state).policy
+            jax.block_until_ready(compiled["probe"](keys, policy, initial, settings.env, np.int32(0)))
 
     def _point(self, seen: Any, metrics: Any, update: int) -> dict[str, np.ndarray]:
         """One point of each curve: means over the stretch since the one before; NaN where no episode ended."""
@@ -255,10 +273,10 @@ class Program:
             outcomes["displaced_episodes"] = total.told_apart.astype(np.int64)
         return outcomes
 
-    def _records(self, results: list, update: int) -> list[dict[str, Any]]:
+    def _records(self, results: list[probing.Played], update: int) -> list[dict[str, Any]]:
         records = []
-        for run, (reached, returns) in zip(self.runs, results, strict=True):
-            reached, returns = np.asarray(reached), np.asarray(returns)
+        for run, played in zip(self.runs, results, strict=True):
+            reached, returns, inputs = jax.tree.map(np.asarray, played)
             for probe in self.probes:
                 if (part := run.parts.get(probe.name)) is None:
                     continue
@@ -270,6 +288,9 @@ class Program:
                     record[f"reached.{goal.name}"] = reached[:, part, i]
                 if not self.world.goals:
                     record["return"] = returns[:, part]
+                if inputs is not None:
+                    new, active = inputs[:, part].sum(axis=1).T
+                    record["unseen_inputs"] = (new / np.where(active, active, np.nan)).astype(np.float32)
                 records.append(record)
         return records
 

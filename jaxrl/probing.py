@@ -19,6 +19,17 @@ class Bank(NamedTuple):
     """i32[episodes], steps after which an episode is over."""
 
 
+class Played(NamedTuple):
+    """What happened in the episodes of a run; arrays have a leading axis [episodes]."""
+
+    reached: jax.Array
+    """i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never."""
+    returns: jax.Array
+    """f32[episodes]."""
+    inputs: jax.Array | None
+    """i32[episodes, 2], active inputs over all steps: those that training never showed, and all; None: not counted."""
+
+
 class Run(NamedTuple):
     """One way in which the probes are run, and the slice of its episodes that belongs to each probe."""
 
@@ -28,6 +39,11 @@ class Run(NamedTuple):
     """Whether actions are sampled, or the most probable."""
     bank: Bank
     parts: dict[str, slice]
+
+    @property
+    def is_plain(self) -> bool:
+        """The policy itself, acting as it does in training."""
+        return self.actor == "trained" and self.sampled
 
 
 def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
@@ -63,17 +79,20 @@ def words_needed(world: World, run: Run) -> int:
 
 
 def probe(
-    world: World, apply: Callable[[Observation], jax.Array], run: Run, words: jax.Array, params: Any
-) -> tuple[jax.Array, jax.Array]:
+    world: World,
+    apply: Callable[[Observation], jax.Array],
+    run: Run,
+    words: jax.Array,
+    params: Any,
+    unseen: jax.Array | None = None,
+) -> Played:
     """Plays every episode of a run with one policy.
 
     Args:
       apply: Observation[episodes] -> logits f32[episodes, actions].
       words: u32[words_needed], random.
       params: the world's Params; its time limit is set aside for the probes' own horizons.
-    Returns:
-      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never; and f32[episodes],
-      returns.
+      unseen: bool[sum(cardinalities)], the values of indices that training never showed; None to count no inputs.
     """
     episodes = len(run.bank.horizon)
     length = int(run.bank.horizon.max())
@@ -84,9 +103,10 @@ def probe(
     draws = uniform(draws).reshape(length, -1)
     step_keys = keys_from(step_words, (length, episodes)) if world.stochastic else jnp.zeros((length, 0))
     intended = next((goal.name for goal in world.goals if goal.role == "intended"), "")
+    rows = np.cumsum([0, *world.cardinalities[:-1]], dtype=np.int32)
 
     def play(carry, step):
-        state, alive, reached, total = carry
+        state, alive, reached, total, inputs = carry
         time, draw, keys = step
         observation = jax.vmap(world.features, in_axes=(0, None))(state, params)
         if run.actor == "blind":
@@ -99,12 +119,16 @@ def probe(
         )
         reward = jax.vmap(world.reward, in_axes=(0, 0, None))(state, events, params)
         alive_now = alive & (time < run.bank.horizon)
+        if unseen is not None:
+            active = (observation.indices >= 0) & alive_now[:, None]
+            new = active & unseen[jnp.maximum(observation.indices, 0) + rows]
+            inputs = inputs + jnp.stack([new.sum(axis=1), active.sum(axis=1)], axis=1, dtype=jnp.int32)
         fresh = events & alive_now[:, None] & (reached < 0)
         reached = jnp.where(fresh, time + 1, reached).astype(jnp.int16)
-        return (state, alive_now & ~terminated, reached, total + jnp.where(alive_now, reward, 0.0)), None
+        return (state, alive_now & ~terminated, reached, total + jnp.where(alive_now, reward, 0.0), inputs), None
 
     reached = jnp.full((episodes, len(world.goals)), -1, jnp.int16)
-    carry = (state, jnp.ones(episodes, bool), reached, jnp.zeros(episodes))
+    carry = (state, jnp.ones(episodes, bool), reached, jnp.zeros(episodes), jnp.zeros((episodes, 2), jnp.int32))
     xs = (jnp.arange(length, dtype=jnp.int32), draws, step_keys)
-    (_, _, reached, total), _ = jax.lax.scan(play, carry, xs)
-    return reached, total
+    (_, _, reached, total, inputs), _ = jax.lax.scan(play, carry, xs)
+    return Played(reached, total, inputs if unseen is not None else None)

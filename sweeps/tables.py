@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Lanes = Sequence[tuple[Condition, int]]
 _WIDE = {"checkpoint"}
+_OF_A_LANE = {"unseen_inputs"}
+"""Numbers of a record that each lane has of its own, f32[lanes or more]; NaN in records without."""
 
 
 def outcomes(program: Program, lanes: Lanes, master_seed: int, trained: "Trained") -> pa.Table:
@@ -93,6 +95,10 @@ def _record_columns(records: Sequence[Mapping[str, Any]], lanes: int) -> dict[st
             values = _plain(np.concatenate(rows).astype(kind))
             item = pa.field("element", pa.from_numpy_dtype(kind), nullable=False)
             columns[name] = pa.ListArray.from_arrays(offsets, pa.array(values), type=pa.list_(item))
+        elif name in _OF_A_LANE:
+            nothing = np.full(lanes, np.nan)
+            values = np.stack([record.get(name, nothing)[:lanes] for record in records], axis=1)
+            columns[name] = _column(name, values.reshape(-1))
         else:
             columns[name] = _column(name, np.array([record[name] for record in records] * lanes))
     return columns

@@ -29,8 +29,8 @@ def steps_of(policy: dict, stake: tuple[str, ...], episodes: int, random: np.ran
     """The step at which each goal was first reached, int16[episodes]: what `policy` does where `stake` is on offer.
 
     A policy is a dict: coin (probability of going for the coin in an episode), decides (probability of reaching
-    anything on a choice), cannot (goals never reached), detour (steps taken / shortest distance), diverged, planner
-    (what the planner does, as another such dict; None where nothing is planned).
+    anything on a choice), cannot (goals never reached), detour (steps taken / shortest distance), diverged, unseen
+    (share of the inputs on the fork), planner (what the planner does, as another such dict; None: nothing is planned).
     """
     for_coin = random.random(episodes) < policy.get("coin", 1.0)
     acts = random.random(episodes) < policy.get("decides", 1.0) if len(stake) == 2 else np.ones(episodes, bool)
@@ -70,6 +70,8 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
                     steps = steps_of(shown or {}, stake, episodes, random)
                     record = {"checkpoint": checkpoint, "update": int(100 * checkpoint), "probe": probe, "kind": kind}
                     record |= {"actor": actor, "sampled": sampled}
+                    unseen = policy.get("unseen", 0.0) if probe == "fork" else 0.5
+                    record["unseen_inputs"] = np.float32(unseen if actor == "trained" and sampled else np.nan)
                     probes.append(lane | record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
     baselines = []
     for actor, policy in {"oracle:coin": {"coin": 1.0}, "always:right": {"coin": 0.0, "cannot": ("coin",)}}.items():
@@ -92,7 +94,8 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
             size = -(-len(outcomes) // shards)
             part = rows[shard * size * len(rows) // len(outcomes) : (shard + 1) * size * len(rows) // len(outcomes)]
             frame = pd.DataFrame(rows if name in ("levels", "baselines") else part)
-            table = pa.Table.from_pandas(frame, preserve_index=False)
+            plain = {key: column.to_numpy() if column.dtype.kind == "f" else column for key, column in frame.items()}
+            table = pa.table(plain)  # NaN, not null
             strict = pa.schema([field.with_nullable(False) for field in table.schema.remove_metadata()])
             pq.write_table(table.cast(strict), path / name / f"{shard}.parquet")
         (path / name / "half-written.parquet.tmp").write_text("not parquet")

@@ -61,6 +61,13 @@ def test_the_best_policy_under_each_condition_stands_beside_its_lanes(write_resu
     assert 0.2 < df["planner.undecided"][2] < 0.8 and np.isnan(df["planner.undecided"][4])
 
 
+def test_inputs_that_training_never_showed_are_those_of_the_label_probe(write_results):
+    path = write_results("unseen", [({"env.diversity": 0.0}, {"unseen": 0.25}, 1), ({"env.diversity": 1.0}, {}, 1)])
+    assert analysis.load(path)["unseen_inputs"].tolist() == [0.25, 0]
+    rows = analysis.load_probes(path).query("actor == 'trained' and sampled and checkpoint == 1")
+    assert rows.set_index("probe").loc["displaced", "unseen_inputs"].tolist() == [0.5, 0.5]
+
+
 def test_a_tie_counts_for_the_intended_goal(write_results):
     path = write_results("tie", [({"env.diversity": 0.0}, {}, 2)], shards=1)
     file = path / "probes" / "0.parquet"

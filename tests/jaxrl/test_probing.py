@@ -16,7 +16,7 @@ RIGHT, LEFT = 3, 2
 
 def play(run, apply):
     words = jax.random.bits(jax.random.key(0), (probing.words_needed(WORLD, run),), jnp.uint32)
-    reached, returns = jax.jit(lambda words: probing.probe(WORLD, apply, run, words, WORLD.default_params))(words)
+    reached, returns, _ = jax.jit(lambda words: probing.probe(WORLD, apply, run, words, WORLD.default_params))(words)
     return {name: np.asarray(reached[part]) for name, part in run.parts.items()}, np.asarray(returns)
 
 
