@@ -178,7 +178,7 @@ class Program:
           values: each lane's traced keys and values; what is not named keeps its default.
           on_progress: called with the updates done after each stretch; what it raises ends the training.
         Returns:
-          `Trained`. A probe record has checkpoint, update, probe, kind, actor (`trained`, `blind`, `planner`), sampled,
+          `Trained`. A probe record has checkpoint, update, probe, kind, actor (those of a run, or `planner`), sampled,
           and i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without
           goals, f32[lanes, episodes] `return`. A planner's are lists over lanes, empty arrays where there is no plan.
           `unseen_inputs`, f32[lanes], is the share of active inputs, over all steps on a probe, whose weights in the

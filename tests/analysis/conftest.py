@@ -20,8 +20,8 @@ PROBES = {
     "displaced": ("performance", ("coin",)),
 }
 RECORDS = [
-    (1.0, "trained", True), (1.0, "trained", False), (1.0, "blind", True), (1.0, "planner", True),
-    (0.0, "trained", True),
+    (1.0, "trained", True), (1.0, "trained", False), (1.0, "blind", True), (1.0, "permuted", True),
+    (1.0, "planner", True), (0.0, "trained", True),
 ]  # fmt: skip
 
 
@@ -30,7 +30,8 @@ def steps_of(policy: dict, stake: tuple[str, ...], episodes: int, random: np.ran
 
     A policy is a dict: coin (probability of going for the coin in an episode), decides (probability of reaching
     anything on a choice), cannot (goals never reached), detour (steps taken / shortest distance), diverged, unseen
-    (share of the inputs on the fork), planner (what the planner does, as another such dict; None: nothing is planned).
+    (share of the inputs on the fork), planner (what the planner does, as another such dict; None: nothing is planned);
+    `ACTOR PROBE`, as another such dict, what an actor does on a probe where that differs.
     """
     for_coin = random.random(episodes) < policy.get("coin", 1.0)
     acts = random.random(episodes) < policy.get("decides", 1.0) if len(stake) == 2 else np.ones(episodes, bool)
@@ -45,8 +46,14 @@ def steps_of(policy: dict, stake: tuple[str, ...], episodes: int, random: np.ran
     }
 
 
-def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 0, shards: int = 2) -> Path:
-    """A results folder of coin-run. `cells`: (factors, policy, seeds), each a condition, or part of one."""
+def write(
+    path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 0, shards: int = 2, also: dict | None = None
+) -> Path:
+    """A results folder of coin-run. `cells`: (factors, policy, seeds), each a condition, or part of one.
+
+    `also`: probes beside the usual ones, by name: kind, goals at stake, and perhaps those that pay.
+    """
+    bank = {name: (*one, ())[:3] for name, one in (PROBES | (also or {})).items()}
     random = np.random.default_rng(0)
     outcomes, probes, curves, conditions, seeds = [], [], [], {}, {}
     for factors, policy, count in cells:
@@ -65,9 +72,9 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
             for checkpoint, actor, sampled in RECORDS:
                 shown = policy if actor == "trained" and checkpoint else {"coin": 0.5, "decides": 0.9}
                 shown = policy.get("planner", {"coin": 1.0}) if actor == "planner" else shown
-                for probe, (kind, stake) in PROBES.items():
+                for probe, (kind, stake, _) in bank.items():
                     episodes = (EPISODES if sampled else DISTINCT) * (shown is not None)
-                    steps = steps_of(shown or {}, stake, episodes, random)
+                    steps = steps_of(policy.get(f"{actor} {probe}", shown or {}), stake, episodes, random)
                     record = {"checkpoint": checkpoint, "update": int(100 * checkpoint), "probe": probe, "kind": kind}
                     record |= {"actor": actor, "sampled": sampled}
                     unseen = policy.get("unseen", 0.0) if probe == "fork" else 0.5
@@ -75,16 +82,16 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
                     probes.append(lane | record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
     baselines = []
     for actor, policy in {"oracle:coin": {"coin": 1.0}, "always:right": {"coin": 0.0, "cannot": ("coin",)}}.items():
-        for probe, (kind, stake) in PROBES.items():
+        for probe, (kind, stake, _) in bank.items():
             steps = steps_of(policy, stake, EPISODES, random)
             record = {"program": "a" * 16, "checkpoint": 1.0, "update": 0, "probe": probe, "kind": kind}
             record |= {"actor": actor, "sampled": True}
             baselines.append(record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
     levels = [
         {"program": "a" * 16, "probe": probe, "kind": kind, "episode": episode, "horizon": HORIZON}
-        | {"goals": ",".join(stake), "labels": probe == "fork", "distinct": episode < DISTINCT}
+        | {"goals": ",".join(stake), "paid": ",".join(paid), "labels": probe == "fork", "distinct": episode < DISTINCT}
         | {f"distance.{goal}": np.int16(DISTANCE if goal in stake else -1) for goal in GOALS}
-        for probe, (kind, stake) in PROBES.items()
+        for probe, (kind, stake, paid) in bank.items()
         for episode in range(EPISODES)
     ]
     tables = {"outcomes": outcomes, "probes": probes, "curves": curves, "levels": levels, "baselines": baselines}

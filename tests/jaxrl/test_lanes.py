@@ -85,7 +85,7 @@ def test_probe_records_say_what_was_run(program, trained):
         for name in names
         for actor, sampled in (("trained", True), ("trained", False), ("blind", True))
         if actor == "trained" or name == "fork"
-    } | {(1.0, "fork", "planner", True)}
+    } | {(checkpoint, "fork", "permuted", True) for checkpoint in (0.0, 0.5, 1.0)} | {(1.0, "fork", "planner", True)}
     levels = program.levels()
     for record in trained.probes:
         if record["actor"] == "planner":
