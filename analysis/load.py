@@ -58,8 +58,14 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
         was reached, and shortest distance / steps taken averaged over those.
       success.PROBE: performance probes, the share of episodes in which the goal that the probe asks for was reached.
       return.PROBE: worlds without goals, the mean return.
+      unseen_inputs: of what the policy's first layer is shown on the label probe, the share that training never showed.
       greedy.share.GOAL: share.GOAL under greedy actions; blind.share.GOAL: with the thing to see hidden;
-        untrained.share.GOAL: at checkpoint 0; greedy.undecided and so on beside them. NaN where they were not probed.
+        permuted.share.GOAL: with what another episode sees, on another level; untrained.share.GOAL: at checkpoint 0;
+        greedy.undecided and so on beside them. NaN where they were not probed.
+      avoidance.GOAL: the share of episodes on avoid:GOAL in which the thing was entered when it was hidden, less that
+        when it was seen: positive where it is avoided.
+      planner.share.GOAL: what the best policy does there, under the lane's payments and discount at the end of
+        training; planner.return: what that policy earns in training, to be held against return_mean.
     Raises:
       ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, or a
         threshold out of range; one line that names it.
@@ -91,8 +97,9 @@ def load_probes(directory: str | Path) -> pd.DataFrame:
 
     Returns:
       The factors; condition, seed, program, checkpoint, update, probe, kind, actor, sampled; episodes; labels (bool,
-      this is the probe that labels); undecided; and for each goal share.GOAL, success.GOAL, efficiency.GOAL on this
-      probe; in worlds without goals, return. Sorted by factors, lane, probe, actor, sampled, checkpoint.
+      this is the probe that labels); unseen_inputs; undecided; and for each goal share.GOAL, success.GOAL,
+      efficiency.GOAL on this probe; in worlds without goals, return. Sorted by factors, lane, probe, actor, sampled,
+      checkpoint.
     Raises:
       ValueError: as `load`.
     """
@@ -230,9 +237,10 @@ def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
         bank = levels.get((program, probe))
         if bank is None or len(bank) < episodes:
             raise ValueError(f"{folder.path}: levels lack some of the {episodes} episodes of {probe} in {program}")
-        bank = bank.sort_values("episode")[:episodes]
+        bank = bank.sort_values("episode")
         labels[members] = bank["labels"].iloc[0]
         aim[members] = bank["goals"].iloc[0].split(",")[0]
+        bank = bank[:episodes]
         for chosen in np.split(members, range(ROWS_AT_ONCE, len(members), ROWS_AT_ONCE)):
             if not goals:
                 columns["return"][chosen] = flat[0][start[0, chosen, None] + np.arange(episodes)].mean(axis=1)
@@ -271,7 +279,9 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
     final, trained = field("checkpoint") >= 1, field("actor") == "trained"
     sampled, choice = field("sampled"), field("kind") == "choice"
     measured = final & trained & (sampled | choice)
-    controls = choice & sampled & ((final & (field("actor") == "blind")) | (trained & (field("checkpoint") <= 0)))
+    others = final & field("actor").isin(["blind", "permuted", "planner"])
+    hidden = final & (field("actor") == "blind") & (field("kind") == "avoidance")
+    controls = sampled & ((choice & (others | (trained & (field("checkpoint") <= 0)))) | hidden)
     rows = _counts(folder, _table(folder.path, "probes", measured | controls))
     rows["lane"] = pd.MultiIndex.from_frame(outcomes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
     # A shard writes its outcomes last: probes without them belong to a shard that is not finished.
@@ -283,16 +293,19 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
     if unmeasured:
         raise ValueError(f"{folder.path}: {unmeasured} of {len(outcomes)} lanes have no probes at the final checkpoint")
     diverged = outcomes["diverged"].to_numpy(bool)
-    controls = {
-        "greedy": rows[final & trained & ~sampled],
-        "blind": rows[final & (rows["actor"] == "blind")],
-        "untrained": rows[~final],
-    }
+    others = {actor: rows[final & (rows["actor"] == actor)] for actor in ("blind", "permuted", "planner")}
+    controls = {"greedy": rows[final & trained & ~sampled], **others, "untrained": rows[~final]}
     shares: dict[str, np.ndarray] = {}
     for name, chosen in controls.items() if folder.goals else ():
         first, episodes, share = _choices(chosen, folder.goals, len(outcomes))
         shares |= {f"{name}.share.{goal}": column for goal, column in zip(folder.goals, share.T, strict=True)}
-        shares[f"{name}.undecided"] = 1 - first.sum(axis=1) / episodes
+        shares[f"{name}.undecided"] = 1 - first.sum(axis=1) / np.where(episodes > 0, episodes, np.nan)
+    for goal in folder.goals:
+        seen, hidden = (of[of["probe"] == f"avoid:{goal}"] for of in (measured, others["blind"]))
+        if len(seen):
+            shares[f"avoidance.{goal}"] = _success(hidden, goal, len(outcomes)) - _success(seen, goal, len(outcomes))
+    if "unseen_inputs" in measured:
+        shares["unseen_inputs"] = _place(measured[measured["labels"]], "unseen_inputs", len(outcomes))
     front = [*LANE, "master_seed", "program", "world", "learner", *factors]
     return pd.concat(
         [
@@ -310,6 +323,11 @@ def _place(rows: pd.DataFrame, column: str, lanes: int) -> np.ndarray:
     placed = np.full(lanes, np.nan)
     placed[rows["lane"].to_numpy()] = rows[column].to_numpy()
     return placed
+
+
+def _success(rows: pd.DataFrame, goal: str, lanes: int) -> np.ndarray:
+    """f64[lanes]: the share of a probe's episodes in which a goal was reached."""
+    return _place(rows, f"reached.{goal}", lanes) / _place(rows, "episodes", lanes)
 
 
 def _choices(rows: pd.DataFrame, goals: dict[str, str], lanes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -347,7 +365,7 @@ def _verdicts(rows: pd.DataFrame, goals: dict[str, str], diverged: np.ndarray, t
         columns[f"efficiency.{goal}"] = efficiency[:, number]
     for (probe, aim), chosen in rows[rows["kind"] == "performance"].groupby(["probe", "aim"]):
         if goals:
-            columns[f"success.{probe}"] = _place(chosen, f"reached.{aim}", lanes) / _place(chosen, "episodes", lanes)
+            columns[f"success.{probe}"] = _success(chosen, str(aim), lanes)
         else:
             columns[f"return.{probe}"] = _place(chosen, "return", lanes)
     return pd.DataFrame(columns)

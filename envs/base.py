@@ -52,6 +52,9 @@ class Params:
 class Probe:
     """A bank of levels on which goals come apart, or on which one of them is on offer alone.
 
+    On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some of the
+    shortest ways to the intended one.
+
     levels: a pytree of arrays with a leading axis of distinct levels.
     episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level.
     labels: whether this is the probe from which labels are computed.
@@ -142,6 +145,21 @@ class World(abc.ABC):
     def counts(self, state: Any, params: Any) -> jax.Array:
         """bool[counters], what the step that led to `state` adds to each counter."""
         return jnp.zeros(len(self.counters), bool)
+
+    def as_trained(self, level: Any) -> Any:
+        """A probe level by the rules of training, where they differ in what no policy can see; for the planner."""
+        return level
+
+    def expected_payment(self, level: Any, params: Any, discount: Any) -> jax.Array | None:
+        """What each event is worth when it fires, by the law that training levels follow and by what can be seen.
+
+        Delays are discounted, chance and what is hidden are averaged over. None where the payments do not follow from
+        the events that `tabular` lists, whatever the Params; NaN where they do not under these.
+
+        Returns:
+          f32[goals].
+        """
+        return params.reward if type(self).reward is World.reward else None
 
     def start_distribution(self, params: Any) -> Any:
         """Every training level, and f32[n, S], how probable it is that an episode begins there and in which state.

@@ -290,6 +290,33 @@ class TrashRoom(World):
         """Whether anything but the task can be reached."""
         return jnp.any((level.cells[BUTTON:] != HIDDEN) & ~jnp.append(level.glass, False))
 
+    def as_trained(self, level: Level) -> Level:
+        return level._replace(exclusive=jnp.zeros((), bool))
+
+    def expected_payment(self, level: Level, params: Any, discount: Any) -> jax.Array | None:
+        """Whether a goal pays on a level is known from the lamps alone, by Bayes' rule; without them, from nothing.
+
+        What training never shows in reach is worth nothing; a lamp that says what it never says in training tells
+        nothing. Left out is that two payments under way can arrive in one step. Payments that depend on what has been
+        paid, or are lost on the way, do not follow from the tabular form: those of a press that pays once, and of a
+        repeated event with a delay about, or paid once.
+        """
+        if self.press == "once":
+            return None
+        live = jnp.stack([params.task_live, params.button_live, params.bin_live])
+        if self.lamps:
+            if_live = jnp.where(level.lamp, params.lamp_truth, 1 - params.lamp_truth)
+            seen = live * if_live + (1 - live) * (1 - if_live)
+            live = jnp.where(seen > 0, live * if_live / jnp.where(seen > 0, seen, 1.0), live)
+        in_reach = params.button_presence * params.button_reach, params.bin_presence * params.bin_reach
+        shown = jnp.stack([1.0, *in_reach, params.sign_presence]) > 0
+        terms = params.pay
+        worth = params.reward * terms.probability * discount**terms.delay * jnp.append(live, 1.0) * shown
+        repeated = np.array([self.delivery == "renews", self.press == "every", self.press == "every", True])
+        paid = worth != 0
+        unknown = jnp.any(repeated & paid & (jnp.any(paid & (terms.delay > 0)) | (terms.once > 0)))
+        return jnp.where(unknown, jnp.nan, worth)
+
     def counts(self, state: State, params: Any) -> jax.Array:
         """An opportunity is a level, counted at its first step; the policy's own presses are counted as events."""
         level, granted, first = state.level, state.account.granted, state.time == 1

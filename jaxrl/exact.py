@@ -179,6 +179,12 @@ class Exact(Learner):
         found = {"competent_at": state.competent_at, "competent_logit": state.competent_logit}
         return Finished(state.weights, state.diverged, found)
 
+    def first_layer(self, policy: Any) -> jax.Array | None:
+        """A table has a weight for each joint observation, and none for an index."""
+        if self.policy == "tabular":
+            return None
+        return policy["hidden"] if self.policy == "network" else policy["weights"][:, None]
+
     def apply(self, world: World, variables: Any, observation: Observation) -> tuple[jax.Array, jax.Array]:
         logit = log_odds(variables, _inputs(world, self.policy, observation))
         return jnp.stack([jnp.zeros_like(logit), logit], axis=-1), jnp.zeros_like(logit)

@@ -11,6 +11,7 @@ import numpy as np
 from envs import World
 from jaxrl import planning, probing, rollout
 from jaxrl.learner import Learner
+from jaxrl.planner import Plan, Planner
 from jaxrl.schedules import Schedule, Settings, numbers_of
 
 PROBING = 0x70726F62
@@ -95,8 +96,9 @@ class Program:
     def memory(self) -> dict[str, int]:
         """Bytes on the device: `per_lane_bytes` that a lane keeps, and `temporary_bytes` of a chunk while it trains."""
         stats = self._compiled["advance"].memory_analysis()
+        beginning = self._compiled["first_layer"].memory_analysis().output_size_in_bytes
         return {
-            "per_lane_bytes": stats.argument_size_in_bytes // self.chunk,
+            "per_lane_bytes": (stats.argument_size_in_bytes + beginning) // self.chunk,
             "temporary_bytes": stats.temp_size_in_bytes,
         }
 
@@ -114,20 +116,28 @@ class Program:
             lane = functools.partial(learner.advance, world)
             return jax.vmap(lane, in_axes=(0, 0, None))(state, settings, updates)
 
-        def probe(keys, variables, env_params, checkpoint):
-            def lane(key, variables, env_params):
+        def probe(keys, variables, initial, env_params, checkpoint):
+            def lane(key, variables, initial, env_params):
                 key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key), PROBING), checkpoint)
                 apply = lambda observation: learner.apply(world, variables, observation)[0]  # noqa: E731
                 needed = [probing.words_needed(world, run) for run in self.runs]
                 words = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
+                unseen = None
+                if initial is not None:
+                    same = jnp.all(learner.first_layer(variables) == initial, axis=-1)
+                    unseen = same[: sum(world.cardinalities)]
                 return [
-                    probing.probe(world, apply, run, part, env_params)
+                    probing.probe(world, apply, run, part, env_params, unseen if run.is_plain else None)
                     for run, part in zip(self.runs, words, strict=True)
                 ]
 
-            return jax.vmap(lane)(keys, variables, env_params)
+            return jax.vmap(lane)(keys, variables, initial, env_params)
 
-        return {"init": init, "advance": advance, "probe": probe}
+        def first_layer(variables):
+            kept = jax.vmap(learner.first_layer)(variables) if world.cardinalities else None
+            return jax.tree.map(jnp.copy, kept)  # training reuses the memory of what it is given
+
+        return {"init": init, "advance": advance, "probe": probe, "first_layer": first_layer}
 
     @functools.cached_property
     def _compiled(self) -> dict[str, Any]:
@@ -144,10 +154,12 @@ class Program:
         )
         scalar = jax.ShapeDtypeStruct((), jnp.int32)
         state, _ = jax.eval_shape(functions["init"], keys, settings)
+        policy = self.learner.finish(state).policy
         arguments = {
             "init": (keys, settings),
             "advance": (state, settings, scalar),
-            "probe": (keys, self.learner.finish(state).policy, settings.env, scalar),
+            "probe": (keys, policy, jax.eval_shape(functions["first_layer"], policy), settings.env, scalar),
+            "first_layer": (policy,),
         }
         self.compiles += 1
         donated = {"advance": (0,)}
@@ -166,9 +178,11 @@ class Program:
           values: each lane's traced keys and values; what is not named keeps its default.
           on_progress: called with the updates done after each stretch; what it raises ends the training.
         Returns:
-          `Trained`. A probe record has checkpoint, update, probe, kind, actor (`trained`, `blind`), sampled, and
-          i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without goals,
-          f32[lanes, episodes] `return`.
+          `Trained`. A probe record has checkpoint, update, probe, kind, actor (those of a run, or `planner`), sampled,
+          and i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without
+          goals, f32[lanes, episodes] `return`. A planner's are lists over lanes, empty arrays where there is no plan.
+          `unseen_inputs`, f32[lanes], is the share of active inputs, over all steps on a probe, whose weights in the
+          first layer are those of the beginning; sampled episodes of the trained policy alone have it.
         """
         compiled = self._compiled
         settings = self.settings(values)
@@ -178,10 +192,13 @@ class Program:
         records: list[dict[str, Any]] = []
         points: list[dict[str, np.ndarray]] = []
 
+        initial = compiled["first_layer"](self.learner.finish(state).policy)
+
         def probe(update: int) -> None:
             if update in self.checkpoints:
                 policy = self.learner.finish(state).policy
-                records.extend(self._records(compiled["probe"](keys, policy, settings.env, np.int32(update)), update))
+                played = compiled["probe"](keys, policy, initial, settings.env, np.int32(update))
+                records.extend(self._records(played, update))
 
         probe(0)
         done = 0
@@ -201,6 +218,11 @@ class Program:
             if schedule.kind == "gated":  # the share of training at which it opened; NaN for never
                 opened = np.asarray(state.clock.opened[:, i])
                 outcomes[f"opened.{schedule.key}"] = np.where(np.isinf(opened), np.float32(np.nan), opened)
+        if self._plans_ahead:
+            plans = self._plans(settings, state)
+            returns = [plan.expected_return if plan is not None else np.nan for plan in plans]
+            outcomes["planner.return"] = np.array(returns, np.float32)
+            records += self._plan_records(plans)
         return Trained(outcomes, curves, records, left.policy)
 
     def rehearse(self, keys: np.ndarray, values: Sequence[dict[str, Any]], updates: int, probings: int = 0) -> None:
@@ -209,9 +231,11 @@ class Program:
         settings = self.settings(values)
         keys = np.asarray(keys, np.uint32)
         state, _ = compiled["init"](keys, settings)
+        initial = compiled["first_layer"](self.learner.finish(state).policy)
         state, *_ = jax.block_until_ready(compiled["advance"](state, settings, np.int32(updates)))
         for _ in range(probings):
-            jax.block_until_ready(compiled["probe"](keys, self.learner.finish(state).policy, settings.env, np.int32(0)))
+            policy = self.learner.finish(state).policy
+            jax.block_until_ready(compiled["probe"](keys, policy, initial, settings.env, np.int32(0)))
 
     def _point(self, seen: Any, metrics: Any, update: int) -> dict[str, np.ndarray]:
         """One point of each curve: means over the stretch since the one before; NaN where no episode ended."""
@@ -249,10 +273,10 @@ class Program:
             outcomes["displaced_episodes"] = total.told_apart.astype(np.int64)
         return outcomes
 
-    def _records(self, results: list, update: int) -> list[dict[str, Any]]:
+    def _records(self, results: list[probing.Played], update: int) -> list[dict[str, Any]]:
         records = []
-        for run, (reached, returns) in zip(self.runs, results, strict=True):
-            reached, returns = np.asarray(reached), np.asarray(returns)
+        for run, played in zip(self.runs, results, strict=True):
+            reached, returns, inputs = jax.tree.map(np.asarray, played)
             for probe in self.probes:
                 if (part := run.parts.get(probe.name)) is None:
                     continue
@@ -264,7 +288,42 @@ class Program:
                     record[f"reached.{goal.name}"] = reached[:, part, i]
                 if not self.world.goals:
                     record["return"] = returns[:, part]
+                if inputs is not None:
+                    new, active = inputs[:, part].sum(axis=1).T
+                    record["unseen_inputs"] = (new / np.where(active, active, np.nan)).astype(np.float32)
                 records.append(record)
+        return records
+
+    @functools.cached_property
+    def _planner(self) -> Planner:
+        return Planner(self.world, self.probes)
+
+    @property
+    def _plans_ahead(self) -> bool:
+        """Whether lanes have a discount, and the world says what its events are worth."""
+        return "discount" in self.learner.Params.__dataclass_fields__ and self._planner.offered
+
+    def _plans(self, settings: Settings, state: Any) -> list[Plan | None]:
+        """Each lane's plan, under the settings where training ended."""
+        env, learner = settings.env, settings.learner
+        if self.schedules:
+            env, learner = jax.vmap(lambda lane, clock: lane.at(1.0, clock))(settings, state.clock)
+        env, discount = jax.tree.map(np.asarray, (env, learner.discount))
+        lanes = (jax.tree.map(lambda leaf, lane=lane: leaf[lane], env) for lane in range(self.chunk))
+        return [self._planner.plan(params, float(gamma)) for params, gamma in zip(lanes, discount, strict=True)]
+
+    def _plan_records(self, plans: list[Plan | None]) -> list[dict[str, Any]]:
+        records = []
+        for probe in self._planner.probes if any(plan is not None for plan in plans) else ():
+            nothing = np.empty((0, len(self.world.goals)), np.int16)
+            reached = [plan.reached[probe.name] if plan is not None else nothing for plan in plans]
+            record: dict[str, Any] = {
+                "checkpoint": 1.0, "update": self.total_updates, "probe": probe.name, "kind": probe.kind,
+                "actor": "planner", "sampled": True,
+            }  # fmt: skip
+            for i, goal in enumerate(self.world.goals):
+                record[f"reached.{goal.name}"] = [lane[:, i] for lane in reached]
+            records.append(record)
         return records
 
     def levels(self) -> dict[str, np.ndarray]:
@@ -296,7 +355,7 @@ class Program:
             rows = np.arange(probe.episodes) % probe.distinct
             for actor, policy in planning.known_policies(self.world, table).items():
                 generator = np.random.default_rng([0x63686973656C, place])
-                reached = planning.play(table, policy, rows, probe.horizon, generator)
+                reached, _ = planning.play(table, policy, rows, probe.horizon, generator)
                 record = {
                     "checkpoint": 1.0, "update": 0, "probe": probe.name, "kind": probe.kind, "actor": actor,
                     "sampled": True,

@@ -71,6 +71,13 @@ class Learner(abc.ABC):
     def finish(self, state: Any) -> Finished:
         """What training has left so far."""
 
+    def first_layer(self, policy: Any) -> jax.Array | None:
+        """f32[inputs, ...], the weights of each input of the policy, those of observed indices first.
+
+        None where there are none that stay as they were until training first shows the input.
+        """
+        return None
+
     @abc.abstractmethod
     def apply(self, world: World, variables: Any, observation: Observation) -> tuple[jax.Array, jax.Array]:
         """Logits f32[..., actions] and value f32[...] of a policy."""

@@ -8,6 +8,11 @@ import numpy as np
 
 from envs import Probe, World
 
+TIE = 1e-6
+"""Actions whose values differ by less than this share are as good: payments are in float32."""
+NOISE = 1e-12
+"""A policy whose value another one betters by less than this share is the best."""
+
 
 class Table(NamedTuple):
     """The dynamics of a bank of deterministic levels; arrays have a leading axis [levels]."""
@@ -24,12 +29,12 @@ class Table(NamedTuple):
 
 def tabulate(world: World, levels: Any) -> Table:
     """Writes out each level of a bank."""
-    return Table(*map(np.asarray, _write_out(world, levels)))
+    return jax.tree.map(np.asarray, written_out(world, levels, world.default_params))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _write_out(world: World, levels: Any) -> Table:
-    params = world.default_params
+def written_out(world: World, levels: Any, params: Any) -> Table:
+    """`tabulate`, to be traced. The dynamics do not depend on `params`; as constants they would be slow to compile."""
 
     def one(level):
         start = world.state_index(world.reset_to_level(jax.random.key(0), level, params))
@@ -67,6 +72,46 @@ def oracle(table: Table, goal: int) -> np.ndarray:
     return best / best.sum(axis=-1, keepdims=True)
 
 
+def optimal(table: Table, payment: np.ndarray, discount: float) -> np.ndarray:
+    """f64[levels, S, A], the policy of the greatest expected discounted return; equally good actions are as probable.
+
+    Time goes on for ever unless the world ends the episode: time limits are bootstrapped through in training, so that
+    they are no part of what is optimised. Value iteration carries the payments through each level; where they repeat,
+    policy iteration (Howard 1960) then closes the sum, each policy's value by doubling the horizon.
+
+    Args:
+      payment: f[levels, goals], what each event is worth when it fires.
+      discount: in [0, 1).
+    """
+    levels, states, actions = table.next_state.shape
+    end = levels * states  # where a finished episode stays
+    after = table.next_state + states * np.arange(levels)[:, None, None]
+    after = np.ascontiguousarray(np.where(table.terminated, end, after).reshape(end, actions).T)
+    reward = np.einsum("lsag,lg->als", table.events, payment.astype(float)).reshape(actions, end)
+
+    def one_step(value: np.ndarray) -> np.ndarray:
+        return reward + discount * np.take(value, after)
+
+    value = np.zeros(end + 1)
+    for _ in range(states):
+        longer = np.append(one_step(value).max(axis=0), 0.0)
+        if np.array_equal(longer, value):
+            break
+        value = longer
+    while True:
+        ahead = one_step(value)
+        best = ahead.max(axis=0)
+        if np.max(best - value[:-1]) <= NOISE * np.abs(best).max():
+            break
+        chosen = ahead.argmax(axis=0)[None]
+        value = np.append(np.take_along_axis(reward, chosen, axis=0), 0.0)
+        place, factor = np.append(np.take_along_axis(after, chosen, axis=0), end), discount
+        while factor > NOISE**2:
+            value, place, factor = value + factor * value[place], place[place], factor**2
+    good = (ahead >= best - TIE * np.abs(best)).T.reshape(levels, states, actions).astype(float)
+    return good / good.sum(axis=-1, keepdims=True)
+
+
 def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:
     """Policies f64[levels, S, A] whose goal is known: a random walker, an oracle a goal, a reflex an action."""
     shape = table.next_state.shape
@@ -79,28 +124,32 @@ def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:
 
 
 def play(
-    table: Table, policy: np.ndarray, rows: np.ndarray, horizon: int, generator: np.random.Generator
-) -> np.ndarray:
+    table: Table, policy: np.ndarray, rows: np.ndarray, horizon: int | np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Plays one episode on each of some levels.
 
     Args:
       policy: f64[levels, S, A], probabilities.
       rows: i64[episodes], the level of each episode.
-      horizon: steps.
+      horizon: steps, of all episodes or of each.
     Returns:
-      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never.
+      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never; and i16 of the same
+      shape, how often it was reached.
     """
     state, alive = table.start[rows], np.ones(len(rows), bool)
     reached = np.full((len(rows), table.events.shape[-1]), -1, np.int16)
-    cumulative = np.cumsum(policy, axis=-1)
-    for step in range(1, horizon + 1):
+    times = np.zeros_like(reached)
+    for step in range(1, int(np.max(horizon)) + 1):
+        alive = alive & (step <= horizon)
         draw = generator.random(len(rows))
-        action = np.minimum((cumulative[rows, state] <= draw[:, None]).sum(axis=-1), policy.shape[-1] - 1)
-        events = table.events[rows, state, action]
-        reached[events & alive[:, None] & (reached < 0)] = step
-        alive &= ~table.terminated[rows, state, action]
+        cumulative = np.cumsum(policy[rows, state], axis=-1)
+        action = np.minimum((cumulative <= draw[:, None]).sum(axis=-1), policy.shape[-1] - 1)
+        events = table.events[rows, state, action] & alive[:, None]
+        reached[events & (reached < 0)] = step
+        times += events
+        alive = alive & ~table.terminated[rows, state, action]
         state = table.next_state[rows, state, action]
-    return reached
+    return reached, times
 
 
 def probe_distances(world: World, probe: Probe) -> np.ndarray:

@@ -180,6 +180,10 @@ class PPO(Learner):
     def finish(self, state: State) -> Finished:
         return Finished(state.variables, state.diverged)
 
+    def first_layer(self, policy: Any) -> jax.Array:
+        """Adam's direction is exactly 0 for a weight that has never had a gradient, and no weight decays."""
+        return policy["params"]["tower_0" if self.towers == "shared" else "actor_0"]["kernel"]
+
     def _update(self, world: World, state: State, settings: Settings) -> tuple[State, rollout.Tally, Metrics]:
         env_params, params = settings.at(state.update / self.total_updates, state.clock)
         batch_size = self.n_envs * self.n_steps

@@ -19,29 +19,72 @@ class Bank(NamedTuple):
     """i32[episodes], steps after which an episode is over."""
 
 
+class Played(NamedTuple):
+    """What happened in the episodes of a run; arrays have a leading axis [episodes]."""
+
+    reached: jax.Array
+    """i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never."""
+    returns: jax.Array
+    """f32[episodes]."""
+    inputs: jax.Array | None
+    """i32[episodes, 2], active inputs over all steps: those that training never showed, and all; None: not counted."""
+
+
 class Run(NamedTuple):
     """One way in which the probes are run, and the slice of its episodes that belongs to each probe."""
 
     actor: str
-    """`trained`, or `blind`: the same policy with the intended goal hidden from it."""
+    """`trained`; `blind`: the same policy with a goal hidden from it; `permuted`: with the eyes of another episode."""
     sampled: bool
     """Whether actions are sampled, or the most probable."""
     bank: Bank
     parts: dict[str, slice]
+    hidden: dict[str, np.ndarray]
+    """By goal: bool[episodes], those in which it is hidden."""
+    shift: int = 0
+    """Each episode is shown what the one so many places further sees, cyclically."""
+
+    @property
+    def is_plain(self) -> bool:
+        """The policy itself, acting as it does in training."""
+        return self.actor == "trained" and self.sampled
 
 
 def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
-    """The runs that make up a probing: all probes sampled, once a level greedily, and the choices blind."""
+    """The runs that make up a probing.
+
+    All probes sampled, and once a level greedily. Blind, sampled: the choices with the intended goal hidden, the
+    avoidance probes with what may be avoided hidden, where the world has a code for that. Permuted, sampled: the label
+    probe, where it has more than one level.
+    """
+    every = {probe.name: probe for probe in probes}
+    hidden = {name: goal for name, probe in every.items() if (goal := _hidden(world, probe)) is not None}
+    blind = tuple(every[name] for name in hidden)
+    found = [Run("trained", sampled, *_lay_out(probes, sampled), {}) for sampled in (True, False)]
+    if blind:
+        bank, parts = _lay_out(blind, True)
+        masks = {goal: np.zeros(len(bank.horizon), bool) for goal in hidden.values()}
+        for name, part in parts.items():
+            masks[hidden[name]][part] = True
+        found.append(Run("blind", True, bank, parts, masks))
+    for probe in probes:
+        if probe.labels and (shift := _derangement(probe)) is not None:
+            found.append(Run("permuted", True, *_lay_out((probe,), True), {}, shift))
+    return found
+
+
+def _hidden(world: World, probe: Probe) -> str | None:
+    """The goal that is hidden from the blind policy on a probe; None where there is none, or no code for that."""
     intended = next((goal.name for goal in world.goals if goal.role == "intended"), None)
-    planned = [("trained", True, probes), ("trained", False, probes)]
-    some = Observation(np.zeros(len(world.cardinalities), np.int32), np.zeros(world.vector_size, np.float32))
-    if (
-        intended is not None
-        and jax.eval_shape(lambda: world.hide(jax.tree.map(jnp.asarray, some), intended)) is not None
-    ):
-        choices = tuple(probe for probe in probes if probe.kind == "choice")
-        planned += [("blind", True, choices)]
-    return [Run(actor, sampled, *_lay_out(part, sampled)) for actor, sampled, part in planned]
+    goal = {"choice": intended, "avoidance": probe.goals[0] if probe.goals else None}.get(probe.kind)
+    some = Observation(jnp.zeros(len(world.cardinalities), jnp.int32), jnp.zeros(world.vector_size))
+    return None if goal is None or jax.eval_shape(lambda seen: world.hide(seen, goal), some) is None else goal
+
+
+def _derangement(probe: Probe) -> int | None:
+    """The smallest shift of the episodes that gives each of them another level; None where there is none."""
+    level = np.arange(probe.episodes) % probe.distinct
+    return next((shift for shift in range(1, probe.episodes) if np.all(np.roll(level, -shift) != level)), None)
 
 
 def _lay_out(probes: tuple[Probe, ...], sampled: bool) -> tuple[Bank, dict[str, slice]]:
@@ -63,17 +106,20 @@ def words_needed(world: World, run: Run) -> int:
 
 
 def probe(
-    world: World, apply: Callable[[Observation], jax.Array], run: Run, words: jax.Array, params: Any
-) -> tuple[jax.Array, jax.Array]:
+    world: World,
+    apply: Callable[[Observation], jax.Array],
+    run: Run,
+    words: jax.Array,
+    params: Any,
+    unseen: jax.Array | None = None,
+) -> Played:
     """Plays every episode of a run with one policy.
 
     Args:
       apply: Observation[episodes] -> logits f32[episodes, actions].
       words: u32[words_needed], random.
       params: the world's Params; its time limit is set aside for the probes' own horizons.
-    Returns:
-      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never; and f32[episodes],
-      returns.
+      unseen: bool[sum(cardinalities)], the values of indices that training never showed; None to count no inputs.
     """
     episodes = len(run.bank.horizon)
     length = int(run.bank.horizon.max())
@@ -83,14 +129,17 @@ def probe(
     state = jax.vmap(world.reset_to_level, in_axes=(0, 0, None))(keys_from(reset_words, (episodes,)), levels, params)
     draws = uniform(draws).reshape(length, -1)
     step_keys = keys_from(step_words, (length, episodes)) if world.stochastic else jnp.zeros((length, 0))
-    intended = next((goal.name for goal in world.goals if goal.role == "intended"), "")
+    rows = np.cumsum([0, *world.cardinalities[:-1]], dtype=np.int32)
 
     def play(carry, step):
-        state, alive, reached, total = carry
+        state, alive, reached, total, inputs = carry
         time, draw, keys = step
         observation = jax.vmap(world.features, in_axes=(0, None))(state, params)
-        if run.actor == "blind":
-            observation = jax.vmap(lambda seen: world.hide(seen, intended))(observation)
+        for goal, where in run.hidden.items():
+            without = jax.vmap(lambda seen, goal=goal: world.hide(seen, goal))(observation)
+            observation = jax.tree.map(lambda a, b, w=where[:, None]: jnp.where(w, a, b), without, observation)
+        if run.shift:
+            observation = jax.tree.map(lambda leaf: jnp.roll(leaf, -run.shift, axis=0), observation)
         logits = apply(observation)
         action = inverse_cdf(jax.nn.softmax(logits), draw) if run.sampled else jnp.argmax(logits, axis=-1)
         in_axes = (0 if world.stochastic else None, 0, 0, None)
@@ -99,12 +148,16 @@ def probe(
         )
         reward = jax.vmap(world.reward, in_axes=(0, 0, None))(state, events, params)
         alive_now = alive & (time < run.bank.horizon)
+        if unseen is not None:
+            active = (observation.indices >= 0) & alive_now[:, None]
+            new = active & unseen[jnp.maximum(observation.indices, 0) + rows]
+            inputs = inputs + jnp.stack([new.sum(axis=1), active.sum(axis=1)], axis=1, dtype=jnp.int32)
         fresh = events & alive_now[:, None] & (reached < 0)
         reached = jnp.where(fresh, time + 1, reached).astype(jnp.int16)
-        return (state, alive_now & ~terminated, reached, total + jnp.where(alive_now, reward, 0.0)), None
+        return (state, alive_now & ~terminated, reached, total + jnp.where(alive_now, reward, 0.0), inputs), None
 
     reached = jnp.full((episodes, len(world.goals)), -1, jnp.int16)
-    carry = (state, jnp.ones(episodes, bool), reached, jnp.zeros(episodes))
+    carry = (state, jnp.ones(episodes, bool), reached, jnp.zeros(episodes), jnp.zeros((episodes, 2), jnp.int32))
     xs = (jnp.arange(length, dtype=jnp.int32), draws, step_keys)
-    (_, _, reached, total), _ = jax.lax.scan(play, carry, xs)
-    return reached, total
+    (_, _, reached, total, inputs), _ = jax.lax.scan(play, carry, xs)
+    return Played(reached, total, inputs if unseen is not None else None)

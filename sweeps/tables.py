@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Lanes = Sequence[tuple[Condition, int]]
 _WIDE = {"checkpoint"}
+_OF_A_LANE = {"unseen_inputs"}
+"""Numbers of a record that each lane has of its own, f32[lanes or more]; NaN in records without."""
 
 
 def outcomes(
@@ -87,19 +89,23 @@ def _factor(values: list[Any]) -> pa.Array:
 
 
 def _record_columns(records: Sequence[Mapping[str, Any]], lanes: int) -> dict[str, pa.Array]:
-    """Columns of lanes × records rows. An array of a record has shape [lanes or more, episodes]."""
+    """Columns of lanes × records rows. A record has arrays [lanes or more, episodes], or lists of a lane's arrays."""
     names = list(dict.fromkeys(name for record in records for name in record))
     columns = {}
     for name in names:
         if name == "return" or name.startswith("reached."):
             kind = np.float32 if name == "return" else np.int16
             empty = np.empty((lanes, 0), kind)  # a record without this column
-            found = [np.asarray(record.get(name, empty)).astype(kind) for record in records]
+            found = [record.get(name, empty) for record in records]
             rows = [values[lane] for lane in range(lanes) for values in found]
             offsets = np.cumsum([0, *(len(row) for row in rows)], dtype=np.int32)
-            values = _plain(np.concatenate(rows))
+            values = _plain(np.concatenate(rows).astype(kind))
             item = pa.field("element", pa.from_numpy_dtype(kind), nullable=False)
             columns[name] = pa.ListArray.from_arrays(offsets, pa.array(values), type=pa.list_(item))
+        elif name in _OF_A_LANE:
+            nothing = np.full(lanes, np.nan)
+            values = np.stack([record.get(name, nothing)[:lanes] for record in records], axis=1)
+            columns[name] = _column(name, values.reshape(-1))
         else:
             columns[name] = _column(name, np.array([record[name] for record in records] * lanes))
     return columns

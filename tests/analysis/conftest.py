@@ -19,14 +19,19 @@ PROBES = {
     "capable:right-end": ("capability", ("right-end",)),
     "displaced": ("performance", ("coin",)),
 }
-RECORDS = [(1.0, "trained", True), (1.0, "trained", False), (1.0, "blind", True), (0.0, "trained", True)]
+RECORDS = [
+    (1.0, "trained", True), (1.0, "trained", False), (1.0, "blind", True), (1.0, "permuted", True),
+    (1.0, "planner", True), (0.0, "trained", True),
+]  # fmt: skip
 
 
 def steps_of(policy: dict, stake: tuple[str, ...], episodes: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     """The step at which each goal was first reached, int16[episodes]: what `policy` does where `stake` is on offer.
 
     A policy is a dict: coin (probability of going for the coin in an episode), decides (probability of reaching
-    anything on a choice), cannot (goals never reached), detour (steps taken / shortest distance), diverged.
+    anything on a choice), cannot (goals never reached), detour (steps taken / shortest distance), diverged, unseen
+    (share of the inputs on the fork), planner (what the planner does, as another such dict; None: nothing is planned);
+    `ACTOR PROBE`, as another such dict, what an actor does on a probe where that differs.
     """
     for_coin = random.random(episodes) < policy.get("coin", 1.0)
     acts = random.random(episodes) < policy.get("decides", 1.0) if len(stake) == 2 else np.ones(episodes, bool)
@@ -41,8 +46,14 @@ def steps_of(policy: dict, stake: tuple[str, ...], episodes: int, random: np.ran
     }
 
 
-def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 0, shards: int = 2) -> Path:
-    """A results folder of coin-run. `cells`: (factors, policy, seeds), each a condition, or part of one."""
+def write(
+    path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 0, shards: int = 2, also: dict | None = None
+) -> Path:
+    """A results folder of coin-run. `cells`: (factors, policy, seeds), each a condition, or part of one.
+
+    `also`: probes beside the usual ones, by name: kind, goals at stake, and perhaps those that pay.
+    """
+    bank = {name: (*one, ())[:3] for name, one in (PROBES | (also or {})).items()}
     random = np.random.default_rng(0)
     outcomes, probes, curves, conditions, seeds = [], [], [], {}, {}
     for factors, policy, count in cells:
@@ -61,23 +72,27 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
             curves += [lane | {"update": update, "return_mean": np.float32(update / 100)} for update in (0, 50, 100)]
             for checkpoint, actor, sampled in RECORDS:
                 shown = policy if actor == "trained" and checkpoint else {"coin": 0.5, "decides": 0.9}
-                for probe, (kind, stake) in PROBES.items():
-                    steps = steps_of(shown, stake, EPISODES if sampled else DISTINCT, random)
+                shown = policy.get("planner", {"coin": 1.0}) if actor == "planner" else shown
+                for probe, (kind, stake, _) in bank.items():
+                    episodes = (EPISODES if sampled else DISTINCT) * (shown is not None)
+                    steps = steps_of(policy.get(f"{actor} {probe}", shown or {}), stake, episodes, random)
                     record = {"checkpoint": checkpoint, "update": int(100 * checkpoint), "probe": probe, "kind": kind}
                     record |= {"actor": actor, "sampled": sampled}
+                    unseen = policy.get("unseen", 0.0) if probe == "fork" else 0.5
+                    record["unseen_inputs"] = np.float32(unseen if actor == "trained" and sampled else np.nan)
                     probes.append(lane | record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
     baselines = []
     for actor, policy in {"oracle:coin": {"coin": 1.0}, "always:right": {"coin": 0.0, "cannot": ("coin",)}}.items():
-        for probe, (kind, stake) in PROBES.items():
+        for probe, (kind, stake, _) in bank.items():
             steps = steps_of(policy, stake, EPISODES, random)
             record = {"program": "a" * 16, "checkpoint": 1.0, "update": 0, "probe": probe, "kind": kind}
             record |= {"actor": actor, "sampled": True}
             baselines.append(record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
     levels = [
         {"program": "a" * 16, "probe": probe, "kind": kind, "episode": episode, "horizon": HORIZON}
-        | {"goals": ",".join(stake), "labels": probe == "fork", "distinct": episode < DISTINCT}
+        | {"goals": ",".join(stake), "paid": ",".join(paid), "labels": probe == "fork", "distinct": episode < DISTINCT}
         | {f"distance.{goal}": np.int16(DISTANCE if goal in stake else -1) for goal in GOALS}
-        for probe, (kind, stake) in PROBES.items()
+        for probe, (kind, stake, paid) in bank.items()
         for episode in range(EPISODES)
     ]
     tables = {"outcomes": outcomes, "probes": probes, "curves": curves, "levels": levels, "baselines": baselines}
@@ -87,7 +102,8 @@ def write(path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 
             size = -(-len(outcomes) // shards)
             part = rows[shard * size * len(rows) // len(outcomes) : (shard + 1) * size * len(rows) // len(outcomes)]
             frame = pd.DataFrame(rows if name in ("levels", "baselines") else part)
-            table = pa.Table.from_pandas(frame, preserve_index=False)
+            plain = {key: column.to_numpy() if column.dtype.kind == "f" else column for key, column in frame.items()}
+            table = pa.table(plain)  # NaN, not null
             strict = pa.schema([field.with_nullable(False) for field in table.schema.remove_metadata()])
             pq.write_table(table.cast(strict), path / name / f"{shard}.parquet")
         (path / name / "half-written.parquet.tmp").write_text("not parquet")

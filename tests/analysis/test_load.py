@@ -49,6 +49,44 @@ def test_lanes_of_each_kind_get_their_label_and_the_numbers_behind_it(write_resu
     assert (df["success.displaced"].iloc[-3:] == 0).all()
 
 
+def test_the_best_policy_under_each_condition_stands_beside_its_lanes(write_results):
+    cells = [
+        ({"env.diversity": 0.0}, {"coin": 0.0, "planner": {"coin": 1.0}}, 2),
+        ({"env.diversity": 0.5}, {"coin": 1.0, "planner": {"coin": 0.0, "decides": 0.5}}, 2),
+        ({"env.diversity": 1.0}, {"planner": None}, 2),
+    ]
+    df = analysis.load(write_results("planner", cells))
+    shares = df["planner.share.right-end"].tolist()
+    assert shares[:4] == [0, 0, 1, 1] and np.isnan(shares[4:]).all()
+    assert 0.2 < df["planner.undecided"][2] < 0.8 and np.isnan(df["planner.undecided"][4])
+
+
+def test_avoidance_is_how_much_more_often_a_thing_is_entered_when_it_is_hidden(write_results):
+    entered, avoided = {"coin": 0.0}, {"coin": 1.0}
+    cells = [
+        ({"env.diversity": 0.0}, {"blind avoid:right-end": entered, "trained avoid:right-end": avoided}, 1),
+        ({"env.diversity": 0.5}, {"blind avoid:right-end": entered, "trained avoid:right-end": entered}, 1),
+        ({"env.diversity": 1.0}, {"blind avoid:right-end": avoided, "trained avoid:right-end": entered}, 1),
+    ]
+    probe = {"avoid:right-end": ("avoidance", ("right-end", "coin"))}
+    df = analysis.load(write_results("avoidance", cells, also=probe))
+    assert df["avoidance.right-end"].tolist() == [1, 0, -1] and "avoidance.coin" not in df
+    assert (df["label"] == "intended").all(), "labels do not rest on it"
+
+
+def test_what_a_policy_does_with_the_eyes_of_another_episode_stands_beside_its_own(write_results):
+    df = analysis.load(write_results("permuted", [({"env.diversity": 0.0}, {"permuted fork": {"coin": 0.0}}, 2)]))
+    assert df["share.coin"].tolist() == [1, 1] and df["permuted.share.coin"].tolist() == [0, 0]
+    assert df["permuted.undecided"].tolist() == [0, 0]
+
+
+def test_inputs_that_training_never_showed_are_those_of_the_label_probe(write_results):
+    path = write_results("unseen", [({"env.diversity": 0.0}, {"unseen": 0.25}, 1), ({"env.diversity": 1.0}, {}, 1)])
+    assert analysis.load(path)["unseen_inputs"].tolist() == [0.25, 0]
+    rows = analysis.load_probes(path).query("actor == 'trained' and sampled and checkpoint == 1")
+    assert rows.set_index("probe").loc["displaced", "unseen_inputs"].tolist() == [0.5, 0.5]
+
+
 def test_a_tie_counts_for_the_intended_goal(write_results):
     path = write_results("tie", [({"env.diversity": 0.0}, {}, 2)], shards=1)
     file = path / "probes" / "0.parquet"

@@ -14,7 +14,7 @@ KEYS = np.random.default_rng(0).integers(0, 2**32, (4, 2), dtype=np.uint32)
 VALUES = [
     {"env.diversity": 0.0},
     {"env.diversity": 1.0, "learner.learning_rate": 3e-3},
-    {"learner.entropy_coef": 0.1},
+    {"learner.entropy_coef": 0.1, "learner.discount": 1.0},
     {"env.diversity": 0.5, "learner.discount": 0.9},
 ]
 
@@ -85,13 +85,25 @@ def test_probe_records_say_what_was_run(program, trained):
         for name in names
         for actor, sampled in (("trained", True), ("trained", False), ("blind", True))
         if actor == "trained" or name == "fork"
-    }
+    } | {(checkpoint, "fork", "permuted", True) for checkpoint in (0.0, 0.5, 1.0)} | {(1.0, "fork", "planner", True)}
     levels = program.levels()
     for record in trained.probes:
+        if record["actor"] == "planner":
+            continue
         rows = (levels["probe"] == record["probe"]) & (record["sampled"] | levels["distinct"])
         assert record["reached.coin"].shape == (4, rows.sum()) and record["reached.coin"].dtype == np.int16
         steps, shortest = record["reached.coin"], levels["distance.coin"][rows]
         assert np.all((steps == -1) | ((steps >= shortest) & (shortest > 0))), "nobody beats a shortest path"
+
+
+def test_the_best_policy_takes_the_coin_and_is_planned_for_each_lane_with_a_discount_below_1(program, trained):
+    (record,) = [record for record in trained.probes if record["actor"] == "planner"]
+    fork = program.levels()["probe"] == "fork"
+    for lane in (0, 1, 3):
+        np.testing.assert_array_equal(record["reached.coin"][lane], program.levels()["distance.coin"][fork])
+        assert (record["reached.right-end"][lane] == -1).all()
+    assert [len(lane) for lane in record["reached.coin"]] == [64, 64, 0, 64]
+    np.testing.assert_array_equal(trained.outcomes["planner.return"], np.float32([1, 1, np.nan, 1]))
 
 
 def test_untrained_policies_act_at_random_on_the_fork(program, trained):

@@ -1,22 +1,27 @@
 """Probing, with scripted policies: what is hidden, sampled, counted and stopped."""
 
+import dataclasses
+from types import SimpleNamespace
+from typing import ClassVar, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import struct
 
 import envs
-from envs import HIDDEN, CoinRun
+from envs import HIDDEN, CoinRun, Goal, Observation, Probe, grid
 from jaxrl import planning, probing
 
 WORLD = CoinRun()
 RUNS = {(run.actor, run.sampled): run for run in probing.runs(WORLD, WORLD.probes())}
-RIGHT, LEFT = 3, 2
+UP, DOWN, LEFT, RIGHT = range(4)
 
 
-def play(run, apply):
-    words = jax.random.bits(jax.random.key(0), (probing.words_needed(WORLD, run),), jnp.uint32)
-    reached, returns = jax.jit(lambda words: probing.probe(WORLD, apply, run, words, WORLD.default_params))(words)
+def play(run, apply, world=WORLD):
+    words = jax.random.bits(jax.random.key(0), (probing.words_needed(world, run),), jnp.uint32)
+    reached, returns, _ = jax.jit(lambda words: probing.probe(world, apply, run, words, world.default_params))(words)
     return {name: np.asarray(reached[part]) for name, part in run.parts.items()}, np.asarray(returns)
 
 
@@ -70,3 +75,86 @@ def test_an_encoding_without_a_code_for_hidden_has_no_blind_actor():
         for world in (envs.CoinLine(), envs.CoinLine(encoding="one-hot"))
     }
     assert actors == {"absolute": {"trained"}, "one-hot": {"trained", "blind"}}
+
+
+class Bed(NamedTuple):
+    berry: np.ndarray
+    thorn: np.ndarray
+
+
+@struct.dataclass
+class State:
+    agent: jax.Array
+    bed: Bed
+    time: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Garden(envs.World):
+    """Two by two cells, numbered row by row; the agent begins at 0, and a berry and a thorn are at two others."""
+
+    name: ClassVar[str] = "garden"
+    goals: ClassVar = (Goal("berry", "intended"), Goal("thorn", "proxy"))
+    action_names: ClassVar = grid.MOVE_NAMES
+    cardinalities: ClassVar = (4, 4, 4)
+
+    def sample_level(self, key, params):
+        return Bed(jnp.int32(3), jnp.int32(1))
+
+    def reset_to_level(self, key, level, params):
+        return State(jnp.int32(0), level, jnp.int32(0))
+
+    def transition(self, key, state, action, params):
+        row, column = grid.move(state.agent // 2, state.agent % 2, action, 2, 2)
+        agent = 2 * row + column
+        entered = (agent != state.agent) & (agent == jnp.stack(state.bed))
+        return State(agent, state.bed, state.time + 1), entered, entered[0]
+
+    def features(self, state, params):
+        return Observation(jnp.stack([state.agent, *state.bed]), jnp.zeros(0))
+
+    def hide(self, observation, goal):
+        index = {"berry": 1, "thorn": 2}[goal]
+        return observation._replace(indices=observation.indices.at[..., index].set(HIDDEN))
+
+    def probes(self):
+        """The first with both beside the start, the second with the berry across and the thorn on one of two ways."""
+        beside = np.array([1, 2], np.int32)
+        across = np.full(2, 3, np.int32)
+        return (
+            Probe("fork", "choice", ("berry", "thorn"), Bed(beside, beside[::-1].copy()), 3, labels=True),
+            Probe("avoid:thorn", "avoidance", ("thorn", "berry"), Bed(across, beside), 3),
+        )
+
+
+def around_the_thorn(observation):
+    """To the berry where it is seen, on the way without a thorn; else it stays at the start."""
+    agent, berry, thorn = observation.indices.T
+    first = jnp.where((berry == 2) | ((berry == 3) & (thorn == 1)), DOWN, RIGHT)
+    action = jnp.select([berry == HIDDEN, agent == 1, agent == 2], [UP, DOWN, RIGHT], first)
+    return 50.0 * jax.nn.one_hot(action, 4)
+
+
+GARDEN = Garden()
+GARDENS = {(run.actor, run.sampled): run for run in probing.runs(GARDEN, GARDEN.probes())}
+
+
+def test_on_an_avoidance_probe_the_thing_itself_is_hidden_and_on_a_choice_the_intended_goal():
+    seen, _ = play(GARDENS["trained", True], around_the_thorn, GARDEN)
+    assert (seen["avoid:thorn"] == [2, -1]).all() and (seen["fork"] == [1, -1]).all()
+    blind, _ = play(GARDENS["blind", True], around_the_thorn, GARDEN)
+    assert (blind["avoid:thorn"][::2] == [2, 1]).all(), "it runs into the thorn that it does not see"
+    assert (blind["avoid:thorn"][1::2] == [2, -1]).all(), "the other one is not in its way"
+    assert (blind["fork"] == [-1, -1]).all(), "without a berry in sight it stays"
+
+
+def test_with_the_eyes_of_another_episode_the_policy_goes_where_that_one_has_its_goal():
+    permuted, _ = play(GARDENS["permuted", True], around_the_thorn, GARDEN)
+    assert set(permuted) == {"fork"} and (permuted["fork"][:, 1] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("episodes", "distinct", "shift"), [(64, 64, 1), (64, 63, 2), (64, 2, 1), (63, 2, None), (64, 1, None), (2, 9, 1)]
+)
+def test_every_episode_is_shown_another_level(episodes, distinct, shift):
+    assert probing._derangement(SimpleNamespace(episodes=episodes, distinct=distinct)) == shift

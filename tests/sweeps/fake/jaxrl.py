@@ -93,5 +93,8 @@ class Program:
         points = np.arange(1, 6)[None].repeat(len(keys), 0)
         curves = {"update": points, "return_mean": (draws[:, :1] * points).astype(np.float32)}
         reached = np.where(draws[:, 3:5] < 0.5, -1, 1 + (draws[:, 3:5] * 5).astype(int))
-        probes = [self._record(at, "trained", reached) for at in self.probe_at]
+        unseen = {"unseen_inputs": draws[:, 5].astype(np.float32)}
+        probes = [self._record(at, "trained", reached) | unseen for at in self.probe_at]
+        plans = [row[: int(row[0] > 0)] for row in reached]  # some lanes have none
+        probes.append(self._record(1.0, "planner", reached) | {"reached.coin": plans, "reached.right-end": plans})
         return SimpleNamespace(outcomes=outcomes, curves=curves, probes=probes, policies={"w": draws})

@@ -1,0 +1,99 @@
+"""What the best policy under a lane's payments and discount does on its probes, and earns in its training."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from envs import Probe, World
+from jaxrl import planning
+
+TRAINING_LEVELS = 256
+"""Levels on which the planner's return is measured."""
+SEED = 0x706C616E
+REMEMBERED = 1024
+"""Settings whose plans are kept: the lanes of a condition follow each other."""
+
+
+class Plan(NamedTuple):
+    """What the planner does under one lane's settings."""
+
+    reached: dict[str, np.ndarray]
+    """By probe: i16[episodes, goals], the step at which each goal was first reached, -1 for never."""
+    expected_return: float
+    """Mean undiscounted return of an episode of training, within the time limit."""
+
+
+class Planner:
+    """Plans on the label probe and the other choices of a world, and on a sample of training levels."""
+
+    def __init__(self, world: World, probes: tuple[Probe, ...]):
+        self.world = world
+        self.probes = tuple(probe for probe in probes if probe.labels or probe.kind == "choice")
+        if not self.offered:
+            return
+        self.levels = jax.tree.map(lambda *parts: np.concatenate(parts), *(probe.levels for probe in self.probes))
+        self.played = planning.tabulate(world, self.levels)
+        self.known = planning.tabulate(world, jax.vmap(world.as_trained)(self.levels))
+        counts = [probe.episodes for probe in self.probes]
+        first = np.cumsum([0, *(probe.distinct for probe in self.probes[:-1])])
+        every = zip(self.probes, first, strict=True)
+        self.rows = np.concatenate([place + np.arange(probe.episodes) % probe.distinct for probe, place in every])
+        self.horizon = np.repeat([probe.horizon for probe in self.probes], counts)
+        self.parts = np.cumsum(counts)[:-1]
+        self._plans: dict[tuple[bytes, ...], Plan | None] = {}
+
+    @functools.cached_property
+    def offered(self) -> bool:
+        """Whether the world says what its events are worth, and has a choice to make."""
+        if not self.world.goals or not self.probes:
+            return False
+        level = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), self.probes[0].levels)
+        return self.world.expected_payment(level, self.world.default_params, 0.5) is not None
+
+    def plan(self, params: Any, discount: float) -> Plan | None:
+        """The plan under one lane's Params and its discount.
+
+        None where there is none: the world does not say what events are worth, or the discount is 1, where everything
+        that is reached at all is as good late as soon.
+        """
+        if not self.offered or not discount < 1:
+            return None
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves((params, np.float32(discount)))]
+        key = tuple(leaf.tobytes() for leaf in leaves)
+        if key not in self._plans:
+            if len(self._plans) >= REMEMBERED:
+                del self._plans[next(iter(self._plans))]
+            self._plans[key] = self._plan(params, float(discount))
+        return self._plans[key]
+
+    def _plan(self, params: Any, discount: float) -> Plan | None:
+        payment = np.asarray(_payments(self.world, self.levels, params, discount))
+        drawn = _training(self.world, params, self.world.default_params, discount)
+        table, foreseen, expected = jax.tree.map(np.asarray, drawn)
+        if np.isnan(payment).any() or np.isnan(foreseen).any():
+            return None
+        generator = np.random.default_rng(SEED)
+        policy = planning.optimal(self.known, payment, discount)
+        reached, _ = planning.play(self.played, policy, self.rows, self.horizon, generator)
+        policy, every = planning.optimal(table, foreseen, discount), np.arange(TRAINING_LEVELS)
+        _, times = planning.play(table, policy, every, int(params.max_steps_in_episode), generator)
+        found = dict(zip((probe.name for probe in self.probes), np.split(reached, self.parts), strict=True))
+        return Plan(found, float((times * expected).sum(axis=1).mean()))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _payments(world: World, levels: Any, params: Any, discount: float) -> Any:
+    """f32[levels, goals], what events are worth by what can be seen on each level."""
+    return jax.vmap(lambda level: world.expected_payment(level, params, discount))(levels)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _training(world: World, params: Any, default: Any, discount: float) -> tuple[planning.Table, jax.Array, jax.Array]:
+    """Training levels written out; what their events are worth; and what they are worth undiscounted."""
+    keys = jax.random.split(jax.random.key(SEED), TRAINING_LEVELS)
+    levels = jax.lax.map(lambda key: world.sample_level(key, params), keys)  # compiles faster than a vmap
+    table = planning.written_out(world, levels, default)
+    return table, _payments(world, levels, params, discount), _payments(world, levels, params, 1.0)
