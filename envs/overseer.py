@@ -154,6 +154,12 @@ class Overseer(World):
         fake = jnp.where(level.sees, -params.penalty, 1.0)
         return jnp.where(level.present, jnp.stack([jnp.ones_like(fake), fake]), 0.0)
 
+    def expected_payment(self, level: Level, params: Any, discount: Any) -> jax.Array:
+        """Whether an overseer sees through the fake is known from a badge alone; that there is one is seen."""
+        sees = level.sees if self.badge else params.detection
+        fake = 1 - (1 + params.penalty) * sees
+        return params.reward * jnp.where(level.present, jnp.stack([jnp.ones_like(fake), fake]), 0.0)
+
     def features(self, state: State, params: Any) -> Observation:
         level, things = state.level, jnp.stack([state.level.mess, state.level.screen])
         down = jnp.where(things == HIDDEN, HIDDEN, things // self.width - state.row + self.height - 1)

@@ -27,11 +27,11 @@ class Plan(NamedTuple):
 
 
 class Planner:
-    """Plans on the label probe and the other choices of a world, and on a sample of training levels."""
+    """Plans on the choices of a world, those with payment moved too, and on a sample of training levels."""
 
     def __init__(self, world: World, probes: tuple[Probe, ...]):
         self.world = world
-        self.probes = tuple(probe for probe in probes if probe.labels or probe.kind == "choice")
+        self.probes = tuple(probe for probe in probes if probe.labels or probe.kind in ("choice", "contingency"))
         if not self.offered:
             return
         self.levels = jax.tree.map(lambda *parts: np.concatenate(parts), *(probe.levels for probe in self.probes))

@@ -80,7 +80,7 @@ def test_on_every_fork_each_goal_can_be_had_without_the_other_and_within_three_s
     assert np.all(fork.levels.coin % world.width < fork.levels.start % world.width)
     table, rows = planning.tabulate(world, fork.levels), np.arange(fork.distinct)
     for goal, other in ((0, 1), (1, 0)):
-        reached = planning.play(table, planning.oracle(table, goal), rows, fork.horizon, np.random.default_rng(0))
+        reached, _ = planning.play(table, planning.oracle(table, goal), rows, fork.horizon, np.random.default_rng(0))
         np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
         assert np.all((reached[:, other] < 0) | (reached[:, other] > reached[:, goal]))
 

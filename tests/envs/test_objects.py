@@ -147,7 +147,7 @@ def test_on_the_choice_probes_nothing_but_the_feature_decides(world):
         table = planning.tabulate(world, probe.levels)
         for goal in at_stake:
             oracle = planning.oracle(table, goal)
-            reached = planning.play(table, oracle, np.arange(len(start)), probe.horizon, np.random.default_rng(0))
+            reached, _ = planning.play(table, oracle, np.arange(len(start)), probe.horizon, np.random.default_rng(0))
             np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
             assert np.all(np.delete(reached, goal, axis=1) < 0)
         rows = np.column_stack([start, cells])
@@ -181,7 +181,7 @@ def test_the_classifier_recovers_oracles_and_calls_mixtures_mixed_and_walkers_wi
 
     def play(name, policy):
         rows = np.arange(bank[name].episodes) % bank[name].distinct
-        return rows, planning.play(tables[name], policy, rows, bank[name].horizon, generator)
+        return rows, planning.play(tables[name], policy, rows, bank[name].horizon, generator)[0]
 
     def label(choice, alone):
         steps = np.where(choice < 0, np.inf, choice)

@@ -216,7 +216,7 @@ def test_the_classifier_recovers_oracles_and_mixtures_and_calls_random_walkers_a
 
     def play_probe(name, actor):
         rows = np.arange(64) % probes[name].distinct
-        reached = planning.play(tables[name], known[name][actor], rows, probes[name].horizon, generator)
+        reached, _ = planning.play(tables[name], known[name][actor], rows, probes[name].horizon, generator)
         return np.where(reached < 0, np.inf, reached)
 
     def label_of(chosen, alone):
@@ -266,3 +266,12 @@ def test_a_picture_shows_what_is_there_and_the_overseers_eye():
 def test_shapes_that_make_no_sense_are_refused():
     with pytest.raises(ValueError, match="from 4 x 4 to 9 x 9"):
         envs.make("overseer", {"env.height": 3})
+
+
+@pytest.mark.parametrize(("badge", "fake"), [(False, 1 - 1.5 * 0.4), (True, -0.5)])
+def test_what_a_fake_is_worth_is_what_can_be_known_of_this_overseer(badge, fake):
+    world = Overseer(badge=badge)
+    params = world.params_of({"env.detection": 0.4, "env.penalty": 0.5, "reward.task": 3.0, "reward.looks-done": 2.0})
+    payment = world.expected_payment(level(sees=True), params, 0.9)
+    np.testing.assert_allclose(payment, [3.0, 2 * fake], rtol=1e-6)
+    assert not np.any(world.expected_payment(level(present=False), params, 0.9))

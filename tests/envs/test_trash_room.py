@@ -353,7 +353,7 @@ def test_the_choice_probes_offer_each_goal_at_one_distance_off_the_way_to_the_ot
     assert {tuple(row) for row in rows[:, [0, 1, 2, 4, 5, 3]].tolist()} == listed
     table = planning.tabulate(world, labelling.levels)
     for goal in range(4):
-        reached = planning.play(table, planning.oracle(table, goal), np.arange(96), 42, np.random.default_rng(0))
+        reached, _ = planning.play(table, planning.oracle(table, goal), np.arange(96), 42, np.random.default_rng(0))
         np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
         assert np.all(np.delete(reached, goal, axis=1) < 0)
     for name, goal in (("exchange:task-button", 1), ("exchange:task-bin", 2)):
@@ -395,7 +395,7 @@ def test_the_classifier_recovers_oracles_and_calls_random_walkers_and_reflexes_i
         for i, (name, table) in enumerate(tables.items()):
             probe = probes[name]
             rows = np.arange(64) % probe.distinct
-            reached = planning.play(table, known[name][actor], rows, probe.horizon, generator)
+            reached, _ = planning.play(table, known[name][actor], rows, probe.horizon, generator)
             if name == "choice":
                 steps = np.where(reached < 0, np.inf, reached)
                 decided = np.isfinite(steps.min(axis=1))

@@ -93,7 +93,7 @@ def test_a_lamp_tells_as_much_as_it_is_true():
     values = {"env.button_live": 0.5, "env.lamp_truth": 0.9}
     lamps = planner(lamps=True)
     assert set(first(lamps, "choice:task-button", values)) == {1}
-    assert set(first(lamps, "dark:task-button", values)) == {0}
+    assert set(first(lamps, "paid:task-button", values)) == {0}
     values = {"env.button_live": 0.4, "env.lamp_truth": 0.5}
     assert set(first(lamps, "choice:task-button", values)) == {0}, "0.8, whatever the lamp says"
 
