@@ -52,13 +52,14 @@ class Params:
 class Probe:
     """A bank of levels on which goals come apart, or on which one of them is on offer alone.
 
-    On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some of the shortest
-    ways to the intended one.
+    On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some but not all of
+    the shortest ways to the intended one.
 
     levels: a pytree of arrays with a leading axis of distinct levels.
     episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level.
     labels: whether this is the probe from which labels are computed.
     held_out: whether training never samples one of its levels.
+    paid: on a contingency probe, the goals that pay.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Probe:
     episodes: int = 64
     labels: bool = False
     held_out: bool = True
+    paid: tuple[str, ...] = ()
 
     @property
     def distinct(self) -> int:

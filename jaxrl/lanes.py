@@ -329,16 +329,16 @@ class Program:
     def levels(self) -> dict[str, np.ndarray]:
         """The probe bank as a table with a row for each sampled episode.
 
-        Columns: probe, kind, goals, labels, episode, distinct (greedy actions are run on this one), horizon, and
+        Columns: probe, kind, goals, paid, labels, episode, distinct (greedy actions are run on this one), horizon, and
         `distance.<goal>`, i16, the fewest steps from the start to a goal or -1.
         """
         rows: dict[str, list] = {}
         for probe in self.probes:
             index = np.arange(probe.episodes) % probe.distinct
             columns: dict[str, Any] = {
-                "probe": probe.name, "kind": probe.kind, "goals": ",".join(probe.goals), "labels": probe.labels,
-                "episode": np.arange(probe.episodes), "distinct": np.arange(probe.episodes) < probe.distinct,
-                "horizon": probe.horizon,
+                "probe": probe.name, "kind": probe.kind, "goals": ",".join(probe.goals), "paid": ",".join(probe.paid),
+                "labels": probe.labels, "episode": np.arange(probe.episodes),
+                "distinct": np.arange(probe.episodes) < probe.distinct, "horizon": probe.horizon,
             }  # fmt: skip
             if self.world.goals:
                 steps = planning.probe_distances(self.world, probe)[index]
@@ -355,7 +355,7 @@ class Program:
             rows = np.arange(probe.episodes) % probe.distinct
             for actor, policy in planning.known_policies(self.world, table).items():
                 generator = np.random.default_rng([0x63686973656C, place])
-                reached, _ = planning.play(table, policy, rows, probe.horizon, generator)
+                reached = planning.play(table, policy, rows, probe.horizon, generator)
                 record = {
                     "checkpoint": 1.0, "update": 0, "probe": probe.name, "kind": probe.kind, "actor": actor,
                     "sampled": True,
