@@ -31,8 +31,7 @@ def confusion(lanes: int = LANES) -> pd.DataFrame:
         bank, policies = probes[probe], known[probe]
         policy = 0.5 * policies[actor[5:]] + 0.5 * policies["random"] if actor[:5] == "weak " else policies[actor]
         rows = np.tile(np.arange(bank.episodes) % bank.distinct, lanes)
-        reached, _ = planning.play(tables[probe], policy, rows, bank.horizon, generator)
-        return reached.reshape(lanes, bank.episodes, -1)
+        return planning.play(tables[probe], policy, rows, bank.horizon, generator).reshape(lanes, bank.episodes, -1)
 
     def label(fork: np.ndarray, alone: list[np.ndarray]) -> "pd.Categorical[str]":
         steps = np.where(fork < 0, np.inf, fork)

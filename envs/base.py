@@ -52,8 +52,8 @@ class Params:
 class Probe:
     """A bank of levels on which goals come apart, or on which one of them is on offer alone.
 
-    On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some of the
-    shortest ways to the intended one.
+    On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some but not all of
+    the shortest ways to the intended one.
 
     levels: a pytree of arrays with a leading axis of distinct levels.
     episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level.

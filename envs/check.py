@@ -226,6 +226,12 @@ def _shapes(trial: Trial, fault: Callable[[str], None]) -> str:
     expect("worth", back["worth"], (jnp.float32, goals))
     expect("is_truncated", back["is_truncated"], (bool,))
     expect("told_apart", back["told_apart"], (bool,))
+    alike(
+        "as_trained's level", jax.eval_shape(world.as_trained, shapes["level"]), shapes["level"], "sample_level gives"
+    )
+    worth = jax.eval_shape(world.expected_payment, shapes["level"], shapes["params"], 0.9) if goals else None
+    if worth is not None:
+        expect("expected_payment", worth, (jnp.float32, goals))
     for goal in world.goals:
         hidden = jax.eval_shape(lambda seen, name=goal.name: world.hide(seen, name), back["features"])
         if hidden is not None:

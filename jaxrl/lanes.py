@@ -116,7 +116,7 @@ class Program:
             lane = functools.partial(learner.advance, world)
             return jax.vmap(lane, in_axes=(0, 0, None))(state, settings, updates)
 
-        def probe(keys, variables, initial, env_params, checkpoint):
+        def probe(plain, keys, variables, initial, env_params, checkpoint):
             def lane(key, variables, initial, env_params):
                 key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key), PROBING), checkpoint)
                 apply = lambda observation: learner.apply(world, variables, observation)[0]  # noqa: E731
@@ -127,8 +127,9 @@ class Program:
                     same = jnp.all(learner.first_layer(variables) == initial, axis=-1)
                     unseen = same[: sum(world.cardinalities)]
                 return [
-                    probing.probe(world, apply, run, part, env_params, unseen if run.is_plain else None)
-                    for run, part in zip(self.runs, words, strict=True)
+                    probing.probe(world, apply, run, words[place], env_params, unseen if run.is_plain else None)
+                    for place, run in enumerate(self.runs)
+                    if run.is_plain == plain
                 ]
 
             return jax.vmap(lane)(keys, variables, initial, env_params)
@@ -137,7 +138,13 @@ class Program:
             kept = jax.vmap(learner.first_layer)(variables) if world.cardinalities else None
             return jax.tree.map(jnp.copy, kept)  # training reuses the memory of what it is given
 
-        return {"init": init, "advance": advance, "probe": probe, "first_layer": first_layer}
+        return {
+            "init": init,
+            "advance": advance,
+            "probe": functools.partial(probe, True),
+            "controls": functools.partial(probe, False),
+            "first_layer": first_layer,
+        }
 
     @functools.cached_property
     def _compiled(self) -> dict[str, Any]:
@@ -155,10 +162,11 @@ class Program:
         scalar = jax.ShapeDtypeStruct((), jnp.int32)
         state, _ = jax.eval_shape(functions["init"], keys, settings)
         policy = self.learner.finish(state).policy
+        initial = jax.eval_shape(functions["first_layer"], policy)
         arguments = {
             "init": (keys, settings),
             "advance": (state, settings, scalar),
-            "probe": (keys, policy, jax.eval_shape(functions["first_layer"], policy), settings.env, scalar),
+            **dict.fromkeys(("probe", "controls"), (keys, policy, initial, settings.env, scalar)),
             "first_layer": (policy,),
         }
         self.compiles += 1
@@ -197,8 +205,10 @@ class Program:
         def probe(update: int) -> None:
             if update in self.checkpoints:
                 policy = self.learner.finish(state).policy
-                played = compiled["probe"](keys, policy, initial, settings.env, np.int32(update))
-                records.extend(self._records(played, update))
+                given = keys, policy, initial, settings.env, np.int32(update)
+                records.extend(self._records(compiled["probe"](*given), update))
+                if update == self.total_updates:
+                    records.extend(self._records(compiled["controls"](*given), update, plain=False))
 
         probe(0)
         done = 0
@@ -226,16 +236,21 @@ class Program:
         return Trained(outcomes, curves, records, left.policy)
 
     def rehearse(self, keys: np.ndarray, values: Sequence[dict[str, Any]], updates: int, probings: int = 0) -> None:
-        """Trains one chunk for some updates, probes it some times and leaves nothing: what a benchmark times."""
+        """Trains one chunk for some updates, probes it some times, once with controls, and leaves nothing.
+
+        It is what a benchmark times.
+        """
         compiled = self._compiled
         settings = self.settings(values)
         keys = np.asarray(keys, np.uint32)
         state, _ = compiled["init"](keys, settings)
         initial = compiled["first_layer"](self.learner.finish(state).policy)
         state, *_ = jax.block_until_ready(compiled["advance"](state, settings, np.int32(updates)))
-        for _ in range(probings):
-            policy = self.learner.finish(state).policy
-            jax.block_until_ready(compiled["probe"](keys, policy, initial, settings.env, np.int32(0)))
+        for i in range(probings):
+            given = keys, self.learner.finish(state).policy, initial, settings.env, np.int32(0)
+            jax.block_until_ready(compiled["probe"](*given))
+            if i == 0:
+                jax.block_until_ready(compiled["controls"](*given))
 
     def _point(self, seen: Any, metrics: Any, update: int) -> dict[str, np.ndarray]:
         """One point of each curve: means over the stretch since the one before; NaN where no episode ended."""
@@ -273,9 +288,9 @@ class Program:
             outcomes["displaced_episodes"] = total.told_apart.astype(np.int64)
         return outcomes
 
-    def _records(self, results: list[probing.Played], update: int) -> list[dict[str, Any]]:
+    def _records(self, results: list[probing.Played], update: int, plain: bool = True) -> list[dict[str, Any]]:
         records = []
-        for run, played in zip(self.runs, results, strict=True):
+        for run, played in zip([run for run in self.runs if run.is_plain == plain], results, strict=True):
             reached, returns, inputs = jax.tree.map(np.asarray, played)
             for probe in self.probes:
                 if (part := run.parts.get(probe.name)) is None:
@@ -329,16 +344,16 @@ class Program:
     def levels(self) -> dict[str, np.ndarray]:
         """The probe bank as a table with a row for each sampled episode.
 
-        Columns: probe, kind, goals, labels, episode, distinct (greedy actions are run on this one), horizon, and
+        Columns: probe, kind, goals, paid, labels, episode, distinct (greedy actions are run on this one), horizon, and
         `distance.<goal>`, i16, the fewest steps from the start to a goal or -1.
         """
         rows: dict[str, list] = {}
         for probe in self.probes:
             index = np.arange(probe.episodes) % probe.distinct
             columns: dict[str, Any] = {
-                "probe": probe.name, "kind": probe.kind, "goals": ",".join(probe.goals), "labels": probe.labels,
-                "episode": np.arange(probe.episodes), "distinct": np.arange(probe.episodes) < probe.distinct,
-                "horizon": probe.horizon,
+                "probe": probe.name, "kind": probe.kind, "goals": ",".join(probe.goals), "paid": ",".join(probe.paid),
+                "labels": probe.labels, "episode": np.arange(probe.episodes),
+                "distinct": np.arange(probe.episodes) < probe.distinct, "horizon": probe.horizon,
             }  # fmt: skip
             if self.world.goals:
                 steps = planning.probe_distances(self.world, probe)[index]
@@ -355,7 +370,7 @@ class Program:
             rows = np.arange(probe.episodes) % probe.distinct
             for actor, policy in planning.known_policies(self.world, table).items():
                 generator = np.random.default_rng([0x63686973656C, place])
-                reached, _ = planning.play(table, policy, rows, probe.horizon, generator)
+                reached = planning.play(table, policy, rows, probe.horizon, generator)
                 record = {
                     "checkpoint": 1.0, "update": 0, "probe": probe.name, "kind": probe.kind, "actor": actor,
                     "sampled": True,

@@ -77,11 +77,11 @@ class Planner:
             return None
         generator = np.random.default_rng(SEED)
         policy = planning.optimal(self.known, payment, discount)
-        reached, _ = planning.play(self.played, policy, self.rows, self.horizon, generator)
-        policy, every = planning.optimal(table, foreseen, discount), np.arange(TRAINING_LEVELS)
-        _, times = planning.play(table, policy, every, int(params.max_steps_in_episode), generator)
+        reached = planning.play(self.played, policy, self.rows, self.horizon, generator)
+        policy, limit = planning.optimal(table, foreseen, discount), int(params.max_steps_in_episode)
+        returns = planning.play_returns(table, policy, expected, limit, generator)
         found = dict(zip((probe.name for probe in self.probes), np.split(reached, self.parts), strict=True))
-        return Plan(found, float((times * expected).sum(axis=1).mean()))
+        return Plan(found, float(returns.mean()))
 
 
 @functools.partial(jax.jit, static_argnums=0)

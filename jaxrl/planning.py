@@ -1,6 +1,7 @@
 """Tabular solutions: shortest ways to a goal, and policies whose goal is known, on written-out levels."""
 
 import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -125,7 +126,7 @@ def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:
 
 def play(
     table: Table, policy: np.ndarray, rows: np.ndarray, horizon: int | np.ndarray, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray:
     """Plays one episode on each of some levels.
 
     Args:
@@ -133,23 +134,37 @@ def play(
       rows: i64[episodes], the level of each episode.
       horizon: steps, of all episodes or of each.
     Returns:
-      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never; and i16 of the same
-      shape, how often it was reached.
+      i16[episodes, goals], the step (from 1) at which each goal was first reached, -1 for never.
     """
-    state, alive = table.start[rows], np.ones(len(rows), bool)
     reached = np.full((len(rows), table.events.shape[-1]), -1, np.int16)
-    times = np.zeros_like(reached)
+    for step, events in _steps(table, policy, rows, horizon, generator):
+        reached[events & (reached < 0)] = step
+    return reached
+
+
+def play_returns(
+    table: Table, policy: np.ndarray, payment: np.ndarray, horizon: int, generator: np.random.Generator
+) -> np.ndarray:
+    """f64[levels], the undiscounted return of an episode on each level; `payment` is that of `optimal`."""
+    total = np.zeros(len(payment))
+    for _, events in _steps(table, policy, np.arange(len(payment)), horizon, generator):
+        total += (events * payment).sum(axis=1)
+    return total
+
+
+def _steps(
+    table: Table, policy: np.ndarray, rows: np.ndarray, horizon: int | np.ndarray, generator: np.random.Generator
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Each step of episodes played side by side, from 1, and bool[episodes, goals], its events before the end."""
+    state, alive = table.start[rows], np.ones(len(rows), bool)
     for step in range(1, int(np.max(horizon)) + 1):
         alive = alive & (step <= horizon)
         draw = generator.random(len(rows))
         cumulative = np.cumsum(policy[rows, state], axis=-1)
         action = np.minimum((cumulative <= draw[:, None]).sum(axis=-1), policy.shape[-1] - 1)
-        events = table.events[rows, state, action] & alive[:, None]
-        reached[events & (reached < 0)] = step
-        times += events
+        yield step, table.events[rows, state, action] & alive[:, None]
         alive = alive & ~table.terminated[rows, state, action]
         state = table.next_state[rows, state, action]
-    return reached, times
 
 
 def probe_distances(world: World, probe: Probe) -> np.ndarray:

@@ -41,8 +41,8 @@ class Run(NamedTuple):
     parts: dict[str, slice]
     hidden: dict[str, np.ndarray]
     """By goal: bool[episodes], those in which it is hidden."""
-    shift: int = 0
-    """Each episode is shown what the one so many places further sees, cyclically."""
+    eyes: np.ndarray | None = None
+    """i64[episodes], the episode whose observations each one is shown; None for its own."""
 
     @property
     def is_plain(self) -> bool:
@@ -68,8 +68,8 @@ def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
             masks[hidden[name]][part] = True
         found.append(Run("blind", True, bank, parts, masks))
     for probe in probes:
-        if probe.labels and (shift := _derangement(probe)) is not None:
-            found.append(Run("permuted", True, *_lay_out((probe,), True), {}, shift))
+        if probe.labels and (eyes := _derangement(probe)) is not None:
+            found.append(Run("permuted", True, *_lay_out((probe,), True), {}, eyes))
     return found
 
 
@@ -81,10 +81,19 @@ def _hidden(world: World, probe: Probe) -> str | None:
     return None if goal is None or jax.eval_shape(lambda seen: world.hide(seen, goal), some) is None else goal
 
 
-def _derangement(probe: Probe) -> int | None:
-    """The smallest shift of the episodes that gives each of them another level; None where there is none."""
-    level = np.arange(probe.episodes) % probe.distinct
-    return next((shift for shift in range(1, probe.episodes) if np.all(np.roll(level, -shift) != level)), None)
+def _derangement(probe: Probe) -> np.ndarray | None:
+    """i64[episodes], a fixed random order of the episodes, in which none has its own level; None where there is none.
+
+    Random, because levels that stand next to each other in a bank are variations of one layout.
+    """
+    if 2 * -(-probe.episodes // probe.distinct) > probe.episodes:
+        return None
+    level, generator = np.arange(probe.episodes) % probe.distinct, np.random.default_rng(0x65796573)
+    order = generator.permutation(probe.episodes)
+    while np.any(same := level[order] == level):
+        one, other = np.flatnonzero(same)[0], generator.integers(probe.episodes)
+        order[[one, other]] = order[[other, one]]
+    return order
 
 
 def _lay_out(probes: tuple[Probe, ...], sampled: bool) -> tuple[Bank, dict[str, slice]]:
@@ -138,8 +147,8 @@ def probe(
         for goal, where in run.hidden.items():
             without = jax.vmap(lambda seen, goal=goal: world.hide(seen, goal))(observation)
             observation = jax.tree.map(lambda a, b, w=where[:, None]: jnp.where(w, a, b), without, observation)
-        if run.shift:
-            observation = jax.tree.map(lambda leaf: jnp.roll(leaf, -run.shift, axis=0), observation)
+        if run.eyes is not None:
+            observation = jax.tree.map(lambda leaf: leaf[run.eyes], observation)
         logits = apply(observation)
         action = inverse_cdf(jax.nn.softmax(logits), draw) if run.sampled else jnp.argmax(logits, axis=-1)
         in_axes = (0 if world.stochastic else None, 0, 0, None)

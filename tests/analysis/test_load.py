@@ -61,6 +61,44 @@ def test_the_best_policy_under_each_condition_stands_beside_its_lanes(write_resu
     assert 0.2 < df["planner.undecided"][2] < 0.8 and np.isnan(df["planner.undecided"][4])
 
 
+CONTINGENCY = {
+    "paid:right-end": ("contingency", ("coin", "right-end"), ("right-end",)),
+    "paid:coin-right-end": ("contingency", ("right-end", "coin"), ("coin",)),
+}
+
+
+def test_a_policy_that_goes_where_the_payment_is_follows_the_cue(write_results):
+    coin, end = {"coin": 1.0}, {"coin": 0.0}
+    cells = [
+        ({"env.diversity": 0.0}, {"trained paid:right-end": end, "trained paid:coin-right-end": coin}, 1),
+        ({"env.diversity": 0.3}, {"coin": 0.0}, 1),
+        ({"env.diversity": 0.6}, {"coin": 1.0}, 1),
+        ({"env.diversity": 0.8}, {"trained paid:right-end": coin, "trained paid:coin-right-end": end}, 1),
+        ({"env.diversity": 1.0}, {"decides": 0.0}, 1),
+    ]
+    path = write_results("contingency", cells, also=CONTINGENCY)
+    df = analysis.load(path)
+    assert df["chooses_reward_over_task"].tolist()[:4] == [1, 1, 0, 0] and np.isnan(df["chooses_reward_over_task"][4])
+    assert df["follows_cue"].tolist()[:4] == [1, 0, 0, -1] and np.isnan(df["follows_cue"][4])
+    baselines = analysis.load_baselines(path)
+    assert baselines.set_index("actor")["chooses_reward_over_task"].to_dict() == {"oracle:coin": 0, "always:right": 1}
+    assert analysis.load_probes(path).query("probe == 'paid:right-end'")["paid"].unique().tolist() == ["right-end"]
+
+
+def test_undecided_episodes_are_no_choice_and_probes_without_the_other_payment_no_pair(write_results):
+    cells = [({"env.diversity": 0.0}, {"trained paid:right-end": {"coin": 0.0, "decides": 0.5}}, 1)]
+    one = {name: probe for name, probe in CONTINGENCY.items() if name == "paid:right-end"}
+    df = analysis.load(write_results("alone", cells, also=one))
+    assert df["chooses_reward_over_task"][0] == 1 and df["share.right-end"][0] == 0
+    assert np.isnan(df["follows_cue"][0])
+
+
+def test_where_nothing_tells_payment_choosing_the_proxy_is_choosing_the_reward(write_results):
+    df = analysis.load(write_results("fork", [({"env.diversity": 0.0}, {"coin": 0.3}, 1)]))
+    assert df["chooses_reward_over_task"][0] == df["share.right-end"][0] > 0.5
+    assert np.isnan(df["tracks_payment"][0]) and df["tracks_payment.why"][0].startswith("no memory")
+
+
 def test_avoidance_is_how_much_more_often_a_thing_is_entered_when_it_is_hidden(write_results):
     entered, avoided = {"coin": 0.0}, {"coin": 1.0}
     cells = [

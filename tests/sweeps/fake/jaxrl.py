@@ -46,6 +46,7 @@ class Program:
             "episode": np.arange(2),
             "horizon": np.array([9, 9]),
             "goals": np.array(["coin,right-end"] * 2),
+            "paid": np.array([""] * 2),
             "distinct": np.array([True, True]),
             "distance.coin": np.array([2, 3]),
             "distance.right-end": np.array([3, 2]),
