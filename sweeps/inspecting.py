@@ -124,9 +124,9 @@ def worlds(only: str | None = None) -> list[dict[str, Any]]:
     """Every world, then every learner.
 
     A world's record has world (its name), doc, goals (name, role), actions, counters, settings (key, default, accepts,
-    static, doc) and, of its default kind, probes (name, kind, goals, labels, held_out, levels, episodes, horizon). A
-    gymnax environment has no goals; what else there is to say is None unless it is asked for: to know that, it has
-    to be built, and some download data for that. A learner's record has learner and settings.
+    static, doc) and, of its default kind, probes (name, kind, goals, paid, labels, held_out, levels, episodes,
+    horizon). A gymnax environment has no goals; what else there is to say is None unless it is asked for: to know that,
+    it has to be built, and some download data for that. A learner's record has learner and settings.
 
     Args:
       only: the name of one world or learner.
@@ -159,6 +159,7 @@ def worlds(only: str | None = None) -> list[dict[str, Any]]:
                 {
                     "name": one.name, "kind": one.kind, "goals": list(one.goals), "labels": one.labels,
                     "held_out": one.held_out, "levels": one.distinct, "episodes": one.episodes, "horizon": one.horizon,
+                    "paid": list(one.paid),
                 }
                 for one in world.probes()
             ],

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps import store
-from sweeps.plan import Condition, Plan, Program, canonical
+from sweeps.plan import Condition, Plan, Program, Shard, canonical
 from sweeps.spec import load_spec
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def write_sheet(folder: Path, image: "Image", name: str = NAME) -> Path:
 
 
 def leave_sheets(folder: Path, plan: Plan) -> None:
-    """Writes the sheets that a run's folder lacks: one a world, under the world's first condition.
+    """Writes the sheets that a run's folder lacks: one a world, with the settings of its first lane.
 
     Where all programs share a world it is `levels.png`, otherwise `levels-PROGRAM.png`, after the first program of
     each. Worlds without pictures leave none.
@@ -58,7 +58,8 @@ def leave_sheets(folder: Path, plan: Plan) -> None:
         name = NAME if len(firsts) == 1 else f"levels-{program.id}.png"
         world = envs.make(program.world, program.static)
         if render.has_picture(world) and not (folder / name).exists():
-            write_sheet(folder, render.sheet(world, condition.settings, _note(condition.factors)), name)
+            lane = Shard("", program, ((condition, 0),), plan.spec.master_seed, plan.spec.keys == "paired")
+            write_sheet(folder, render.sheet(world, lane.values()[0], _note(condition.factors)), name)
 
 
 def _note(values: dict[str, Any]) -> str:

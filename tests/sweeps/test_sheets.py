@@ -77,7 +77,7 @@ def test_a_run_draws_the_first_condition_of_each_world(tmp_path):
         "name": "a", "world": "coin-line", "seeds": 1, "fixed": {"reward.coin": 2.0},
         "factors": {"env.diversity": [1.0, 0.0], "learner.width": [8, 16], "env.length": [5, 6]},
     }  # fmt: skip
-    plan = sweeps.make_plan(sweeps.load_spec(spec))
+    plan = sweeps.make_plan(sweeps.load_spec(spec | {"sampled": {"reward.right-end": {"low": 1.0, "high": 2.0}}}))
     assert len(plan.programs) == 4
     leave_sheets(tmp_path, plan)
     drawn = {Image.open(path).tobytes() for path in tmp_path.iterdir()}
@@ -107,7 +107,8 @@ def test_one_world_is_shown_whole(capsys):
     shown = capsys.readouterr().out
     assert "Episode: ends with the `coin` event when the agent is on the coin." in shown
     assert "      Probability that a training level puts the coin at a uniform cell" in shown
-    assert "  probe fork                   choice: coin, right-end; 1 level, 64 episodes of at most 16 steps  labels\n" in shown
+    said = "choice: coin, right-end; 1 level, 64 episodes of at most 16 steps  labels"
+    assert f"  probe {'fork':<22} {said}\n" in shown
     assert "deployment" in shown and "not held out" in shown
 
 
