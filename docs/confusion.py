@@ -1,9 +1,13 @@
-"""How well labels recover policies whose goal is known: `python docs/confusion.py` prints the table of docs/labels.md.
+"""How well labels recover policies whose goal is known: `python docs/confusion.py` prints the tables of docs/labels.md.
 
-Each policy is run as lanes are: 64 sampled episodes of every probe of `coin-run`, 1,000 times over. A mixture goes for
-the coin in an episode with a known probability, and for the right end otherwise; where only one of the goals is on
-offer it goes for that one. "Weak" policies take a random action instead of their own with probability 0.5.
+Each policy is run as lanes are, on the episodes of the labelling probe and of each `capable:GOAL`, 1,000 times over: a
+random walker, an oracle for each goal, a reflex for each action, and weak oracles, which take a random action instead
+of their own with probability 0.5. A mixture of two goals goes for one of them with a known probability in each episode,
+and for the other otherwise. A policy torn between two goals takes in each step the action of one of their oracles, each
+with probability 0.5. Where only one of the two is on offer, both go for that one.
 """
+
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -13,58 +17,93 @@ import envs
 from jaxrl import planning
 
 LANES = 1000
-MIXTURES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
+WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""Of the mixtures in coin-run's table; the other tables have one half alone."""
 
 
-def confusion(lanes: int = LANES) -> pd.DataFrame:
+def confusion(world: envs.World, lanes: int = LANES, weights: tuple[float, ...] = (0.5,)) -> pd.DataFrame:
     """The share of lanes with each label, a row a policy; rows add to 1."""
-    world = envs.make("coin-run")
-    goals = [goal.name for goal in world.goals]
-    names = [analysis.goal_label(goal.name, goal.role) for goal in world.goals]
-    generator = np.random.default_rng(0)
-    probes = {probe.name: probe for probe in world.probes()}
-    tables = {name: planning.tabulate(world, probe.levels) for name, probe in probes.items()}
-    known = {name: planning.known_policies(world, table) for name, table in tables.items()}
-
-    def play(probe: str, actor: str) -> np.ndarray:
-        """i16[lanes, episodes, goals]."""
-        bank, policies = probes[probe], known[probe]
-        policy = 0.5 * policies[actor[5:]] + 0.5 * policies["random"] if actor[:5] == "weak " else policies[actor]
-        rows = np.tile(np.arange(bank.episodes) % bank.distinct, lanes)
-        return planning.play(tables[probe], policy, rows, bank.horizon, generator).reshape(lanes, bank.episodes, -1)
-
-    def label(fork: np.ndarray, alone: list[np.ndarray]) -> "pd.Categorical[str]":
-        steps = np.where(fork < 0, np.inf, fork)
-        first = np.where(np.isfinite(steps.min(axis=-1)), steps.argmin(axis=-1), -1)
-        counts = np.stack([(first == goal).sum(axis=1) for goal in range(len(goals))], axis=1)
-        success = np.stack([(reached >= 0).sum(axis=1) for reached in alone], axis=1)
-        tries = np.broadcast_to([reached.shape[1] for reached in alone], success.shape)
-        ratios = []
-        for goal, reached in zip(goals, alone, strict=True):
-            bank = probes[f"capable:{goal}"]
-            shortest = planning.probe_distances(world, bank)[
-                np.arange(bank.episodes) % bank.distinct, goals.index(goal)
-            ]
-            hit = reached >= 0
-            ratio = np.where(hit, shortest / np.maximum(reached, 1), 0).sum(axis=1)
-            ratios.append(np.where(hit.any(axis=1), ratio / np.maximum(hit.sum(axis=1), 1), np.nan))
-        efficiency = np.stack(ratios, axis=1)
-        episodes, diverged = np.full(lanes, fork.shape[1]), np.zeros(lanes, bool)
-        return analysis.label(counts, episodes, success, tries, efficiency, diverged, names)
-
-    def alone(actor: str) -> list[np.ndarray]:
-        return [play(f"capable:{goal}", actor)[..., i] for i, goal in enumerate(goals)]
-
-    rows = {actor: label(play("fork", actor), alone(actor)) for actor in known["fork"]}
-    for goal in goals:
-        rows[f"weak oracle:{goal}"] = label(play("fork", f"weak oracle:{goal}"), alone(f"weak oracle:{goal}"))
-    coin, end = (play("fork", f"oracle:{goal}") for goal in goals)
-    able = [play(f"capable:{goal}", f"oracle:{goal}")[..., i] for i, goal in enumerate(goals)]
-    for weight in MIXTURES + tuple(1 - weight for weight in MIXTURES[-2::-1]):
-        chosen = generator.random(coin.shape[:2]) < weight
-        rows[f"coin with probability {weight:.2f}"] = label(np.where(chosen[..., None], coin, end), able)
+    runs = _Runs(world, lanes)
+    rows = {actor: runs.label(actor) for actor in planning.known_policies(world, runs.tables[runs.labelling])}
+    rows |= {f"weak oracle:{goal}": runs.label(f"weak oracle:{goal}") for goal in runs.at_stake}
+    for one, other in itertools.combinations(runs.at_stake, 2):
+        rows |= {f"{one} {weight:.2f}, else {other}": runs.label_of_mixture(one, other, weight) for weight in weights}
+        rows[f"torn:{one},{other}"] = runs.label(f"torn:{one},{other}")
     return pd.DataFrame({name: pd.Series(labels).value_counts(sort=False) / lanes for name, labels in rows.items()}).T
 
 
+class _Runs:
+    """Known policies on the probes on which labels rest."""
+
+    def __init__(self, world: envs.World, lanes: int):
+        self.lanes, self.generator = lanes, np.random.default_rng(0)
+        self.played: dict[tuple[str, str], np.ndarray] = {}
+        self.goals = [goal.name for goal in world.goals]
+        self.names = [analysis.goal_label(goal.name, goal.role) for goal in world.goals]
+        every = {probe.name: probe for probe in world.probes()}
+        (self.labelling,) = [probe.name for probe in every.values() if probe.labels]
+        self.at_stake = every[self.labelling].goals
+        self.gates = [f"capable:{goal}" for goal in self.goals if f"capable:{goal}" in every]
+        self.probes = {name: every[name] for name in (self.labelling, *self.gates)}
+        self.rows = {name: np.arange(probe.episodes) % probe.distinct for name, probe in self.probes.items()}
+        self.tables = {name: planning.tabulate(world, probe.levels) for name, probe in self.probes.items()}
+        self.known = {name: planning.known_policies(world, table) for name, table in self.tables.items()}
+        self.shortest = {
+            name: planning.probe_distances(world, probe)[self.rows[name]] for name, probe in self.probes.items()
+        }
+
+    def policy(self, probe: str, actor: str) -> np.ndarray:
+        known = self.known[probe]
+        if actor.startswith("weak "):
+            return 0.5 * known[actor.removeprefix("weak ")] + 0.5 * known["random"]
+        if actor.startswith("torn:"):
+            pair = actor.removeprefix("torn:").split(",")
+            wanted = [goal for goal in pair if probe == f"capable:{goal}"] or pair
+            return sum(known[f"oracle:{goal}"] for goal in wanted) / len(wanted)
+        return known[actor]
+
+    def play(self, probe: str, actor: str) -> np.ndarray:
+        """i16[lanes, episodes, goals], the step at which each goal was first reached or -1; played once."""
+        if (probe, actor) in self.played:
+            return self.played[probe, actor]
+        rows = np.tile(self.rows[probe], self.lanes)
+        table, horizon = self.tables[probe], self.probes[probe].horizon
+        reached = planning.play(table, self.policy(probe, actor), rows, horizon, self.generator)
+        self.played[probe, actor] = reached.reshape(self.lanes, -1, len(self.goals))
+        return self.played[probe, actor]
+
+    def label(self, actor: str) -> "pd.Categorical[str]":
+        return self._labels({name: self.play(name, actor) for name in self.probes})
+
+    def label_of_mixture(self, one: str, other: str, weight: float) -> "pd.Categorical[str]":
+        """The labels of policies that go for `one` with probability `weight` in each episode."""
+
+        def play(probe: str) -> np.ndarray:
+            if probe in (f"capable:{one}", f"capable:{other}"):
+                return self.play(probe, f"oracle:{probe.removeprefix('capable:')}")
+            ways = [self.play(probe, f"oracle:{goal}") for goal in (one, other)]
+            return np.where((self.generator.random(ways[0].shape[:2]) < weight)[..., None], *ways)
+
+        return self._labels({name: play(name) for name in self.probes})
+
+    def _labels(self, reached: dict[str, np.ndarray]) -> "pd.Categorical[str]":
+        steps = np.where(reached[self.labelling] < 0, np.inf, reached[self.labelling])
+        first = np.where(np.isfinite(steps.min(axis=-1)), steps.argmin(axis=-1), -1)
+        counts = np.stack([(first == goal).sum(axis=1) for goal in range(len(self.goals))], axis=1)
+        success, tries = np.zeros_like(counts), np.zeros_like(counts)
+        efficiency = np.full(counts.shape, np.nan)
+        for probe in self.gates:
+            goal = self.goals.index(probe.removeprefix("capable:"))
+            own, shortest = reached[probe][..., goal], self.shortest[probe][:, goal]
+            hits = (own >= 0).sum(axis=1)
+            tries[:, goal], success[:, goal] = own.shape[1], hits
+            ratio = np.where(own >= 0, shortest / np.maximum(own, 1), 0).sum(axis=1)
+            efficiency[:, goal] = ratio / np.where(hits, hits, np.nan)
+        episodes, diverged = np.full(self.lanes, first.shape[1]), np.zeros(self.lanes, bool)
+        return analysis.label(counts, episodes, success, tries, efficiency, diverged, self.names)
+
+
 if __name__ == "__main__":
-    print(confusion().to_string(float_format="{:.3f}".format))
+    for name in envs.WORLDS:
+        table = confusion(envs.make(name), weights=WEIGHTS if name == "coin-run" else (0.5,))
+        print(name, table.to_string(float_format="{:.3f}".format), sep="\n", end="\n\n")

@@ -78,10 +78,16 @@ class CoinRun(World):
             raise ValueError(
                 f"env.height: a room of {self.height} x {self.width} has too few cells to hold levels out; at least 20"
             )
-
-        if self.wall != "open" and self.width % 2 == 0:
+        if self.wall != "open" and (self.width % 2 == 0 or self.width < 7):
             raise ValueError(
-                f"env.width: {self.width} leaves no middle column for a wall; an odd width, or an open room"
+                f"env.width: {self.width} leaves no middle column for a wall, or no room beside it; an odd width of at "
+                "least 7, or an open room"
+            )
+        limit, farthest = self.Params().max_steps_in_episode, 2 * (self.height - 1) + self.width - 1
+        if self.wall == "random" and farthest > limit:
+            raise ValueError(
+                f"env.height: with a gap at random, levels of a room of {self.height} x {self.width} take up to "
+                f"{farthest} steps, and the time limit is {limit}; at most {(limit - self.width + 1) // 2 + 1} rows"
             )
 
     @property

@@ -1,14 +1,17 @@
 """Pictures of worlds: from cells to RGB, and sheets of training and probe levels."""
 
+import functools
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from envs.base import Probe, World
+from envs.trial import batch
 
-    from envs.base import World
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 FLOOR, WALL, LINE = (245, 243, 238), (70, 74, 82), (214, 210, 202)
 AGENT, COIN, RIGHT_END = (0, 114, 178), (230, 159, 0), (222, 236, 228)
@@ -31,6 +34,12 @@ MARKS = (
     == "#"
 )
 """Ring, cross, triangle and two bars; bool[4, 7, 7]."""
+COLUMNS, TRAINING = 6, 12
+"""Of a sheet: levels side by side, and training levels in all."""
+NARROWEST, WIDEST = 120, 480
+"""Pixels of a level on a sheet; a smaller picture is enlarged, a larger one thinned, by whole numbers."""
+GAP, TITLE, LETTER = 8, 20, 8
+"""Pixels on a sheet between levels, of a title's line, and of a letter, about."""
 
 
 def room(height: int, width: int) -> np.ndarray:
@@ -74,35 +83,73 @@ def frame(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int]
     cell[:3] = cell[-3:] = cell[:, :3] = cell[:, -3:] = colour
 
 
-def sheet(world: "World", values: dict[str, Any] | None = None, columns: int = 6) -> "Figure":
-    """Levels of a world, a row for training and one for each probe, titled.
+def has_picture(world: World) -> bool:
+    return type(world).render is not World.render
+
+
+def sheet(world: World, values: dict[str, Any] | None = None, note: str = "") -> "Image":
+    """Levels of a world as one picture: training levels first, and then a titled row for each probe.
 
     Args:
-      values: traced `env.*` keys of the training levels.
-      columns: levels in each row.
+      values: traced `env.*` keys of the training levels; what is not named keeps its default.
+      note: what to add to the title of the training levels.
+    Returns:
+      an RGB image; equal arguments give equal pixels.
     Raises:
-      ValueError: the world has no picture.
+      ValueError: the world has no picture, or a value does not fit.
     """
-    from matplotlib.figure import Figure
+    from PIL import Image
 
+    if not has_picture(world):
+        raise ValueError(f"{world.name} has no picture")
     params = world.params_of(values or {})
-    sampled = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(jax.random.key(0), columns), params)
-    rows = [("training", sampled, columns)] + [(f"probe {p.name}", p.levels, p.distinct) for p in world.probes()]
+    titles, counts, shown = [f"training ({note})" if note else "training"], [TRAINING], []
+    for probe in world.probes():
+        titles.append(_title(probe))
+        counts.append(min(COLUMNS, probe.distinct))
+        places = np.arange(counts[-1]) * probe.distinct // counts[-1]
+        shown.append(jax.tree.map(lambda leaf, places=places: np.asarray(leaf)[places], probe.levels))
+    sampled = batch(world.sample_level, jax.random.split(jax.random.key(0), TRAINING), _repeated(params, TRAINING))
+    levels = jax.tree.map(lambda *leaves: np.concatenate(leaves), sampled, *shown)
+    begin = functools.partial(world.reset_to_level, jax.random.key(0))
+    states = batch(begin, levels, _repeated(params, sum(counts)))
+    pictures = [_fitted(world.render(jax.tree.map(lambda leaf, i=i: leaf[i], states))) for i in range(sum(counts))]
+    ends = np.cumsum(counts)
+    rows = [_row(title, pictures[end - n : end]) for title, end, n in zip(titles, ends, counts, strict=True)]
+    return Image.fromarray(np.concatenate(rows))
 
-    def image(levels: Any, place: int) -> np.ndarray:
-        level = jax.tree.map(lambda leaf: np.asarray(leaf)[place], levels)
-        return world.render(world.reset_to_level(jax.random.key(0), level, params))
 
-    height, width = image(sampled, 0).shape[:2]
-    scale = 2 / width
-    figure = Figure(figsize=(2.15 * columns, len(rows) * (height * scale + 0.4)), dpi=100, layout="constrained")
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for row, (title, levels, count) in zip(axes, rows, strict=True):
-        row[0].set_title(title, loc="left", fontsize=10)
-        for place, ax in enumerate(row):
-            ax.set_axis_off()
-            if place < count:
-                ax.imshow(
-                    image(levels, place * count // columns if count > columns else place), interpolation="nearest"
-                )
-    return figure
+def _repeated(params: Any, n: int) -> Any:
+    return jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], n, axis=0), params)
+
+
+def _title(probe: Probe) -> str:
+    levels = f"{probe.distinct} level{'s' if probe.distinct > 1 else ''}"
+    said = [probe.kind, ", ".join(probe.goals), levels, "labels" if probe.labels else ""]
+    return f"probe {probe.name} ({'; '.join(filter(None, said))})"
+
+
+def _fitted(image: np.ndarray) -> np.ndarray:
+    """u8[height, width, 3], enlarged or thinned to a width that suits a sheet."""
+    width = image.shape[1]
+    if width < NARROWEST:
+        times = -(-NARROWEST // width)
+        return image.repeat(times, axis=0).repeat(times, axis=1)
+    every = -(-width // WIDEST)
+    return image[::every, ::every]
+
+
+def _row(title: str, pictures: list[np.ndarray]) -> np.ndarray:
+    """u8[height, width, 3], pictures of one size side by side, on several lines if need be, below a title."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    height, width = pictures[0].shape[:2]
+    whole = GAP + COLUMNS * (width + GAP)
+    lines = textwrap.wrap(title, whole // LETTER)
+    top = GAP + TITLE * len(lines)
+    image = Image.new("RGB", (whole, top + -(-len(pictures) // COLUMNS) * (height + GAP)), "white")
+    ImageDraw.Draw(image).text((GAP, GAP // 2), "\n".join(lines), "black", ImageFont.load_default(TITLE - 4))
+    for i, picture in enumerate(pictures):
+        row, column = divmod(i, COLUMNS)
+        image.paste(Image.fromarray(picture), (GAP + column * (width + GAP), top + row * (height + GAP)))
+    return np.asarray(image)

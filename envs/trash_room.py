@@ -167,6 +167,10 @@ class TrashRoom(World):
             raise ValueError(
                 f"env.width: {self.width} leaves no room beside a wall in the middle; 7, 9 or an open room"
             )
+        if self.height * self.width < 30:
+            raise ValueError(
+                f"env.height: a room of {self.height} x {self.width} has too few layouts for the probes; at least 5 x 6"
+            )
 
     @property
     def cardinalities(self) -> tuple[int, ...]:

@@ -58,6 +58,9 @@ class Program:
                 )
         self.world, self.learner, self.chunk, self.schedules = world, learner, chunk, schedules
         self.probes = world.probes()
+        level = jax.tree.map(lambda leaf: leaf[0], self.probes[0].levels)
+        if world.goals and jax.eval_shape(world.states, level, world.default_params) is None:
+            raise ValueError(f"world: {world.name} has goals, and so needs World.states, for distances and oracles")
         self.runs = probing.runs(world, self.probes)
         self.compiles = 0
         total = learner.total_updates

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sweeps.doctor import diagnose as diagnose
     from sweeps.inspecting import describe_plan as describe_plan
-    from sweeps.inspecting import sheet as sheet
     from sweeps.inspecting import status as status
     from sweeps.inspecting import worlds as worlds
     from sweeps.plan import make_plan as make_plan
     from sweeps.policies import load_policy as load_policy
     from sweeps.running import run as run
+    from sweeps.sheets import sheet as sheet
     from sweeps.spec import SpecError as SpecError
     from sweeps.spec import load_spec as load_spec
 
@@ -24,7 +24,7 @@ _HOMES = {
     "make_plan": "plan",
     "describe_plan": "inspecting",
     "diagnose": "doctor",
-    "sheet": "inspecting",
+    "sheet": "sheets",
     "status": "inspecting",
     "worlds": "inspecting",
     "run": "running",

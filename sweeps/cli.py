@@ -12,6 +12,7 @@ import math
 import os
 import shlex
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -264,32 +265,54 @@ def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str
 
 
 def _worlds(arguments: argparse.Namespace) -> int:
-    from sweeps.inspecting import sheet, worlds
+    from sweeps.inspecting import worlds
 
-    if arguments.out is not None:
-        if arguments.name is None:
-            raise SpecError("--out", "needs the name of a world; for example chisel worlds coin-run --out levels.png.")
-        try:
-            sheet(arguments.name, arguments.set).savefig(arguments.out)
-        except (OSError, ValueError) as error:
-            raise error if isinstance(error, SpecError) else SpecError(arguments.out, f"{error}.") from None
-        print(arguments.out)
-        return 0
+    if arguments.out is not None or arguments.set:
+        return _sheet(arguments)
     records = _reading(lambda: worlds(arguments.name))
     if arguments.json:
         _print_json(records)
         return 0
+    whole = arguments.name is not None
     for record in records:
         if "learner" in record:
             print(f"learner {record['learner']}")
         else:
             goals = ", ".join(f"{goal['name']} ({goal['role']})" for goal in record["goals"])
             print(f"{record['world']}  {f'goals: {goals}' if goals else 'no goals: its outcome is its return'}")
+            if whole:
+                print(f"\n{textwrap.indent(record['doc'], '  ')}\n")
         for setting in record["settings"] or ():
             static = "  compiles anew" if setting["static"] else ""
             print(f"  {setting['key']:<28} {setting['default']!s:<10} {setting['accepts']}{static}")
-            if arguments.name is not None and setting["doc"]:
+            if whole and setting["doc"]:
                 print(f"      {setting['doc']}")
+        probes = record.get("probes") or ()
+        if not whole and probes:
+            print(f"  probes: {', '.join(one['name'] + ' (labels)' * one['labels'] for one in probes)}")
+        for one in probes if whole else ():
+            levels, episodes = _count(one["levels"], "level"), _count(one["episodes"], "episode")
+            steps = f"{levels}, {episodes} of at most {_count(one['horizon'], 'step')}"
+            marks = "  labels" * one["labels"] + "  not held out" * (not one["held_out"])
+            kind = ": ".join(filter(None, [one["kind"], ", ".join(one["goals"])]))
+            print(f"  probe {one['name']:<22} {kind}; {steps}{marks}")
+        if whole and record.get("counters"):
+            print(f"  counted in training: {', '.join(record['counters'])}")
+    return 0
+
+
+def _sheet(arguments: argparse.Namespace) -> int:
+    from sweeps.sheets import sheet, write_sheet
+
+    if arguments.name is None or arguments.out is None:
+        lacks = "needs the name of a world" if arguments.name is None else "is for a picture, and needs --out DIR"
+        option = "--out" if arguments.out is not None else "--set"
+        raise SpecError(option, f"{lacks}; for example chisel worlds coin-run --set env.diversity=0.3 --out DIR.")
+    image = _reading(lambda: sheet(arguments.name, arguments.set))
+    try:
+        print(write_sheet(Path(arguments.out), image))
+    except OSError as error:
+        raise SpecError(arguments.out, f"cannot be written ({error.strerror or error}); give another --out.") from None
     return 0
 
 
@@ -387,9 +410,9 @@ def _parser() -> argparse.ArgumentParser:
         "--value", metavar="GOAL", nargs="+", help="goals, or columns of shares (default: not the intended)"
     )
     figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/KIND.png)")
-    worlds = verb("worlds", _worlds, "List worlds and learners with their settings, or draw levels of a world.")
-    worlds.add_argument("name", metavar="NAME", nargs="?", help="only this world or learner, with what settings mean")
-    worlds.add_argument("--out", metavar="FILE", help="draw training and probe levels of the world into a picture")
+    worlds = verb("worlds", _worlds, "List worlds and learners with settings and probes, or draw a world.")
+    worlds.add_argument("name", metavar="NAME", nargs="?", help="only this world or learner, with all there is to say")
+    worlds.add_argument("--out", metavar="DIR", help="draw training and probe levels of the world as DIR/levels.png")
     worlds.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of the levels drawn")
     json_too(plan, status, rates, worlds)
     bench = verb("bench", _bench, "Time training on this machine, beside a plain vmap and beside rejax.")

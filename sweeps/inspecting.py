@@ -1,17 +1,15 @@
 """What a sweep would train, what a folder holds, and what there is to choose from."""
 
+import inspect
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeps import store
 from sweeps.devices import default_chunk, platform
 from sweeps.plan import make_plan
 from sweeps.spec import SpecError, load_spec, nearest
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 OPERATIONS_PER_SECOND = {"cpu": 40e9, "gpu": 1e12, "tpu": 1e12}
 """Of one worker, for estimates. Assumed: on CPU cores of 90 GFLOP/s (large products) learners reach 30 to 140, by the
@@ -122,27 +120,13 @@ def status(folder: str | Path) -> dict[str, Any]:
     }
 
 
-def sheet(world: str, overrides: Iterable[str] = ()) -> "Figure":
-    """A picture of training and probe levels of a world.
-
-    Args:
-      overrides: `KEY=VALUE` strings that set `env.*` keys.
-    Raises:
-      SpecError: an unknown world or key, or a value out of range.
-      ValueError: the world has no picture.
-    """
-    import envs
-    from envs import render
-
-    spec = load_spec({"name": "levels", "world": world, "seeds": 1}, [f"fixed.{change}" for change in overrides])
-    return render.sheet(envs.make(world, spec.fixed), spec.fixed)
-
-
 def worlds(only: str | None = None) -> list[dict[str, Any]]:
-    """Every world: name, goals (name, role) and settings (key, default, accepts, static, doc); the learners likewise.
+    """Every world, then every learner.
 
-    A learner's record has `learner` in place of `world`, and no goals. A gymnax environment has no goals, and its
-    settings are None unless it is asked for: to know them it has to be built, and some download data for that.
+    A world's record has world (its name), doc, goals (name, role), actions, counters, settings (key, default, accepts,
+    static, doc) and, of its default kind, probes (name, kind, goals, paid, labels, held_out, levels, episodes,
+    horizon). A gymnax environment has no goals; what else there is to say is None unless it is asked for: to know that,
+    it has to be built, and some download data for that. A learner's record has learner and settings.
 
     Args:
       only: the name of one world or learner.
@@ -158,14 +142,31 @@ def worlds(only: str | None = None) -> list[dict[str, Any]]:
             for s in found.values()
         ]
 
+    def described(name: str) -> dict[str, Any]:
+        if name not in envs.WORLDS and only is None:
+            return {"world": name, "goals": [], "counters": []} | dict.fromkeys(
+                ("doc", "actions", "settings", "probes")
+            )
+        world = envs.make(name)
+        return {
+            "world": name,
+            "doc": inspect.getdoc(type(world)),
+            "goals": [{"name": goal.name, "role": goal.role} for goal in world.goals],
+            "actions": list(world.action_names),
+            "counters": list(world.counters),
+            "settings": settings(envs.settings(name)),
+            "probes": [
+                {
+                    "name": one.name, "kind": one.kind, "goals": list(one.goals), "labels": one.labels,
+                    "held_out": one.held_out, "levels": one.distinct, "episodes": one.episodes, "horizon": one.horizon,
+                    "paid": list(one.paid),
+                }
+                for one in world.probes()
+            ],
+        }  # fmt: skip
+
     if only is not None and only not in (known := [*envs.names(), *jaxrl.learners()]):
         raise SpecError(only, f"no world or learner has this name; nearest: {nearest(only, known)}.")
-    records: list[dict[str, Any]] = []
-    for name in envs.names() if only is None else {only} & set(envs.names()):
-        goals = envs.WORLDS[name].goals if name in envs.WORLDS else ()
-        named = [{"name": goal.name, "role": goal.role} for goal in goals]
-        found = settings(envs.settings(name)) if goals or only is not None else None
-        records.append({"world": name, "goals": named, "settings": found})
-    for name in jaxrl.learners() if only is None else {only} & set(jaxrl.learners()):
-        records.append({"learner": name, "settings": settings(jaxrl.settings(name))})
-    return records
+    records = [described(name) for name in envs.names() if only in (None, name)]
+    learners = [name for name in jaxrl.learners() if only in (None, name)]
+    return records + [{"learner": name, "settings": settings(jaxrl.settings(name))} for name in learners]

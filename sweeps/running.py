@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 from sweeps import store
 from sweeps.devices import default_chunk, platform
-from sweeps.executors import Execute, Failed, Job, crew
+from sweeps.executors import Execute, Failed, Job, crew, reason
 from sweeps.plan import Plan, make_plan
 from sweeps.progress import Meter
+from sweeps.sheets import leave_sheets
 from sweeps.spec import Spec, SpecError, load_spec
 from sweeps.worker import Receipt
 
@@ -47,7 +49,7 @@ def run(
     executor_name: str = "processes",
     quiet: bool = False,
 ) -> Finished:
-    """Trains the lanes of a sweep that are not in its folder yet, and writes their tables.
+    """Trains the lanes of a sweep that are not in its folder yet, and writes their tables and a sheet of levels.
 
     Args:
       spec, overrides: as for `load_spec`.
@@ -79,6 +81,8 @@ def _run(spec: Spec, out: str | Path | None, execute: Execute, quiet: bool) -> F
     missing = _missing(folder, plan, finished, meter)
     job = Job(folder.resolve(), spec.policies, kind, devices)
     shards = (shard for shard in plan.shards() if shard.id in missing)
+    drawing = threading.Thread(target=_draw, args=(folder, plan, meter))
+    drawing.start()  # while workers compile, and the driver has nothing else to do
     try:
         with meter, contextlib.closing(execute(job, meter.handing_out(shards))) as events:
             for event in events:
@@ -91,9 +95,19 @@ def _run(spec: Spec, out: str | Path | None, execute: Execute, quiet: bool) -> F
     except KeyboardInterrupt:
         there = _on_disk(folder, plan)
         raise Interrupted(f"{there} of {plan.lanes} lanes are on disk in {folder}; run again to go on.") from None
+    finally:
+        drawing.join()
     # Counted anew: a worker may have died between writing a shard and saying so.
     finished.ready = _on_disk(folder, plan) - finished.trained
     return finished
+
+
+def _draw(folder: Path, plan: Plan, meter: Meter) -> None:
+    """Leaves sheets of levels. No result depends on a picture, so nothing that goes wrong here ends a run."""
+    try:
+        leave_sheets(folder, plan)
+    except Exception as error:
+        meter.say(f"no picture of the levels: {reason(error)}")
 
 
 def _on_disk(folder: Path, plan: Plan) -> int:

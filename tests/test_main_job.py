@@ -1,15 +1,10 @@
-"""The main job, from a spec to labels: what the classifier says of policies whose goal is known, or is predicted."""
-
-import importlib.util
-import pathlib
+"""The main job, from a spec to labels of policies whose goal is predicted."""
 
 import numpy as np
 import pytest
 
 import analysis
 import sweeps
-
-ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -47,31 +42,6 @@ def test_baselines_on_disk_are_labelled_as_what_they_are(line):
     assert labels["oracle:coin"] == "intended"
     assert labels["oracle:right-end"] == labels["always:right"] == "proxy:right-end"
     assert labels["always:left"] == labels["random"] == "incapable"
-
-
-def test_the_classifier_recovers_oracles_reflexes_and_mixtures_with_known_weights():
-    """The table of docs/labels.md, from fewer lanes."""
-    spec = importlib.util.spec_from_file_location("confusion", ROOT / "docs" / "confusion.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    shares = module.confusion(lanes=200)
-    known = {
-        "oracle:coin": "intended",
-        "oracle:right-end": "proxy:right-end",
-        "always:right": "proxy:right-end",
-        **dict.fromkeys(["random", "always:up", "always:down", "always:left", "weak oracle:coin"], "incapable"),
-    }
-    for actor, label in known.items():
-        assert shares.loc[actor, label] == 1, actor
-    mixture = shares.loc[[name for name in shares.index if name.startswith("coin with")]]
-    weight = np.array([float(name.split()[-1]) for name in mixture.index])
-    assert (mixture["incapable"] == 0).all()
-    assert (mixture.loc[weight <= 0.6, "intended"] == 0).all()
-    assert (mixture.loc[weight >= 0.4, "proxy:right-end"] == 0).all()
-    assert (mixture.loc[(weight < 0.2) | (weight > 0.8), "mixed"] == 0).all()
-    assert mixture.loc[weight >= 0.9, "intended"].min() > 0.8
-    assert mixture.loc[weight <= 0.1, "proxy:right-end"].min() > 0.8
-    assert mixture.loc[weight == 0.5, "mixed"].item() > 0.9
 
 
 @pytest.mark.slow

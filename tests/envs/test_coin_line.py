@@ -62,7 +62,7 @@ def test_always_right_collects_the_deployment_coin_with_the_exact_probability_an
     policies = planning.known_policies(world, table)
     rows, generator = np.arange(probe.episodes), np.random.default_rng(0)
     found = {
-        name: np.mean(planning.play(table, policies[name], rows, probe.horizon, generator)[0][:, 0] > 0)
+        name: np.mean(planning.play(table, policies[name], rows, probe.horizon, generator)[:, 0] > 0)
         for name in ("always:right", "oracle:coin")
     }
     assert found["always:right"] == (length + 2) / (2 * (length + 1))

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import analysis
 import envs
 from envs import HIDDEN, Overseer, grid, render
 from envs.overseer import SCRUB, Level, _room
@@ -203,49 +202,6 @@ def test_the_tabular_form_agrees_with_the_dynamics():
         fired_at_all |= np.asarray(fired)
         state = world.reset_to_level(None, on, params) if ended else state
     assert fired_at_all.all()
-
-
-def test_the_classifier_recovers_oracles_and_mixtures_and_calls_random_walkers_and_reflexes_incapable():
-    world, generator = Overseer(), np.random.default_rng(0)
-    goals = [goal.name for goal in world.goals]
-    names = [analysis.goal_label(goal.name, goal.role) for goal in world.goals]
-    probes = {probe.name: probe for probe in world.probes()}
-    used = ["choice", *(f"capable:{goal}" for goal in goals)]
-    tables = {name: planning.tabulate(world, probes[name].levels) for name in used}
-    known = {name: planning.known_policies(world, table) for name, table in tables.items()}
-
-    def play_probe(name, actor):
-        rows = np.arange(64) % probes[name].distinct
-        reached, _ = planning.play(tables[name], known[name][actor], rows, probes[name].horizon, generator)
-        return np.where(reached < 0, np.inf, reached)
-
-    def label_of(chosen, alone):
-        decided = np.isfinite(chosen.min(axis=1))
-        first = np.bincount(chosen.argmin(axis=1)[decided], minlength=2)
-        success, efficiency = [], []
-        for i, (goal, steps) in enumerate(zip(goals, alone, strict=True)):
-            probe = probes[f"capable:{goal}"]
-            ratio = planning.probe_distances(world, probe)[np.arange(64) % probe.distinct, i] / steps[:, i]
-            success.append((ratio > 0).sum())
-            efficiency.append(ratio[ratio > 0].mean() if (ratio > 0).any() else np.nan)
-        shape = (1, 2)
-        (found,) = analysis.label(
-            first.reshape(shape), np.array([64]), np.reshape(success, shape), np.full(shape, 64),
-            np.reshape(efficiency, shape), np.zeros(1, bool), names,
-        )  # fmt: skip
-        return found
-
-    found = {
-        actor: label_of(play_probe("choice", actor), [play_probe(f"capable:{goal}", actor) for goal in goals])
-        for actor in known["choice"]
-    }
-    assert found.pop("oracle:task") == "intended" and found.pop("oracle:looks-done") == "proxy:looks-done"
-    assert set(found) == {"random", *(f"always:{name}" for name in world.action_names)}
-    assert set(found.values()) == {"incapable"}
-    task, fake = play_probe("choice", "oracle:task"), play_probe("choice", "oracle:looks-done")
-    able = [play_probe(f"capable:{goal}", f"oracle:{goal}") for goal in goals]
-    half = (np.arange(64) % 2 == 0)[:, None]
-    assert label_of(np.where(half, task, fake), able) == "mixed"
 
 
 def test_a_picture_shows_what_is_there_and_the_overseers_eye():

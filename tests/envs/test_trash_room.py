@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.sparse import csgraph
 
-import analysis
 import envs
 from envs import HIDDEN, TrashRoom, render
 from envs.trash_room import BIN, BUTTON, BY_BUTTON, BY_SIGN, CAN, SIGN, TRASH, UNSEEN, Level, _mirrored, _room
@@ -219,17 +218,12 @@ def test_an_exclusive_level_ends_with_any_goal():
 
 
 @pytest.mark.parametrize("world", [TrashRoom(), TrashRoom(wall="fixed"), TrashRoom(height=5, width=9)], ids=str)
-def test_ten_thousand_training_levels_are_solvable_and_kept_apart_from_the_probes(world):
-    """By value iteration with button and bin blocked for a thousand; for all of them by what the next test holds."""
+def test_ten_thousand_training_levels_have_their_things_apart_and_are_kept_from_the_probes(world):
     levels = sample(world, {"env.button_presence": 1.0, "env.bin_presence": 1.0, "env.sign_presence": 1.0})
     cells = np.asarray(levels.cells)
     everything = np.concatenate([np.asarray(levels.start)[:, None], cells], axis=1)
     assert all(len(set(row)) == 6 for row in everything.tolist()), "no two things share a cell"
     assert _room(world).free[everything].all() and _room(world).clear[cells[:, BUTTON:]].all()
-    few = jax.tree.map(lambda leaf: np.asarray(leaf)[:1000], levels)._replace(glass=np.ones((1000, 2), bool))
-    table = planning.tabulate(world, few)
-    steps = planning.distances(table, 0)[np.arange(1000), table.start]
-    assert np.all((steps >= 2) & (steps <= 40))
     trained = {tuple(row) for row in everything[:, :3].tolist()}
     for probe in world.probes():
         start, cells = np.asarray(probe.levels.start), np.asarray(probe.levels.cells)
@@ -353,7 +347,7 @@ def test_the_choice_probes_offer_each_goal_at_one_distance_off_the_way_to_the_ot
     assert {tuple(row) for row in rows[:, [0, 1, 2, 4, 5, 3]].tolist()} == listed
     table = planning.tabulate(world, labelling.levels)
     for goal in range(4):
-        reached, _ = planning.play(table, planning.oracle(table, goal), np.arange(96), 42, np.random.default_rng(0))
+        reached = planning.play(table, planning.oracle(table, goal), np.arange(96), 42, np.random.default_rng(0))
         np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
         assert np.all(np.delete(reached, goal, axis=1) < 0)
     for name, goal in (("exchange:task-button", 1), ("exchange:task-bin", 2)):
@@ -379,40 +373,6 @@ def test_the_tabular_form_agrees_with_the_dynamics(world):
         assert world.state_index(state) == next_state[place, action]
         assert jnp.array_equal(fired, events[place, action]) and ended == terminated[place, action]
         state = world.reset_to_level(None, on, params) if ended else state
-
-
-def test_the_classifier_recovers_oracles_and_calls_random_walkers_and_reflexes_incapable():
-    world = TrashRoom()
-    goals = [goal.name for goal in world.goals]
-    names = [analysis.goal_label(goal.name, goal.role) for goal in world.goals]
-    probes = {probe.name: probe for probe in world.probes()}
-    generator, found = np.random.default_rng(0), {}
-    used = ["choice", *(f"capable:{goal}" for goal in goals)]
-    tables = {name: planning.tabulate(world, probes[name].levels) for name in used}
-    known = {name: planning.known_policies(world, table) for name, table in tables.items()}
-    for actor in known["choice"]:
-        first, success, efficiency = None, [], []
-        for i, (name, table) in enumerate(tables.items()):
-            probe = probes[name]
-            rows = np.arange(64) % probe.distinct
-            reached, _ = planning.play(table, known[name][actor], rows, probe.horizon, generator)
-            if name == "choice":
-                steps = np.where(reached < 0, np.inf, reached)
-                decided = np.isfinite(steps.min(axis=1))
-                first = np.bincount(steps.argmin(axis=1)[decided], minlength=4)
-                continue
-            own = reached[:, i - 1]
-            shortest = planning.probe_distances(world, probe)[rows, i - 1]
-            success.append((own > 0).sum())
-            efficiency.append(np.mean((shortest / own)[own > 0]) if (own > 0).any() else np.nan)
-        shape = (1, 4)
-        (found[actor],) = analysis.label(
-            first.reshape(shape), np.array([64]), np.reshape(success, shape), np.full(shape, 64),
-            np.reshape(efficiency, shape), np.zeros(1, bool), names,
-        )  # fmt: skip
-    assert found["oracle:task"] == "intended" and found["oracle:button"] == "channel:button"
-    assert found["oracle:bin"] == "proxy:bin" and found["oracle:sign"] == "proxy:sign"
-    assert {found[actor] for actor in found if not actor.startswith("oracle")} == {"incapable"}
 
 
 def test_a_picture_shows_what_is_there():

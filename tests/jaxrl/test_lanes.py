@@ -135,3 +135,12 @@ assert program.train(np.arange(128, dtype=np.uint32).reshape(64, 2), [{}] * 64).
 def test_in_a_very_short_training_the_first_and_the_last_checkpoint_stay_what_they_are(updates, found):
     learner = jaxrl.make("ppo", SMALL | {"learner.total_steps": 256 * updates})
     assert jaxrl.Program(envs.make("coin-line"), learner, 1, (0, 0.25, 0.5, 1)).checkpoints == found
+
+
+def test_a_world_with_goals_and_no_states_is_refused():
+    class Unlisted(envs.CoinLine):
+        def states(self, level, params):
+            return None
+
+    with pytest.raises(ValueError, match=r"^world: coin-line has goals, and so needs World\.states, for distances"):
+        jaxrl.Program(Unlisted(), jaxrl.make("ppo", SMALL), 1)

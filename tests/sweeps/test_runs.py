@@ -185,6 +185,45 @@ def test_a_place_that_cannot_hold_results_exits_2(toy, place):
     assert (toy.folder / "file").read_text() == "mine"
 
 
+def sheets(folder):
+    return sorted(path.name for path in folder.glob("*.png"))
+
+
+def test_a_run_leaves_a_sheet_of_levels_a_world_and_draws_none_twice(toy):
+    assert toy("run", "toy.toml", "--out", "out").returncode == 0
+    assert sheets(toy.folder / "out") == ["levels.png"]
+    (toy.folder / "out" / "levels.png").write_bytes(b"mine")
+    assert toy("run", "toy.toml", "--out", "out").stdout.startswith("Complete already")
+    assert (toy.folder / "out" / "levels.png").read_bytes() == b"mine"
+    sizes = ["--set", "factors.env.size=[4, 5, 6, 7, 8]", "--set", "seeds=1"]
+    assert toy("run", "toy.toml", "--out", "sizes", *sizes).returncode == 0
+    programs = {path.stem for path in (toy.folder / "sizes" / "levels").iterdir()}
+    drawn = {name.removeprefix("levels-").removesuffix(".png") for name in sheets(toy.folder / "sizes")}
+    assert len(programs) == 5 and len(drawn) == 4 and drawn < programs
+    assert toy("run", "toy.toml", "--out", "blank", "--set", "world=blank", "--quiet").stderr == ""
+    assert sheets(toy.folder / "blank") == []
+
+
+def test_a_sheet_that_cannot_be_drawn_is_one_line_and_loses_nothing(toy):
+    done = toy("run", "toy.toml", "--out", "out", "--quiet", fake={"draw_fails": "no ink"})
+    assert (done.returncode, len(outcomes(toy.folder / "out"))) == (0, 15)
+    assert done.stderr.startswith("chisel: no picture of the levels: RuntimeError: no ink (render.py:")
+    assert len(done.stderr.splitlines()) == 1
+    assert sheets(toy.folder / "out") == []
+    assert toy("run", "toy.toml", "--out", "out").returncode == 0
+    assert sheets(toy.folder / "out") == ["levels.png"]
+
+
+def test_lanes_train_while_a_sheet_is_drawn(toy):
+    process = toy.start("run", "toy.toml", "--out", "out", fake={"draw_for": 4})
+    while len(list((toy.folder / "out").glob("outcomes/*.parquet"))) < 8:
+        assert process.poll() is None
+        time.sleep(0.05)
+    assert sheets(toy.folder / "out") == []
+    process.communicate(timeout=60)
+    assert (process.returncode, sheets(toy.folder / "out")) == (0, ["levels.png"])
+
+
 def test_verbs_that_read_print_json_alone_and_a_figure(toy):
     toy("run", "toy.toml", "--out", "out")
     status = json.loads(toy("status", "out", "--json").stdout, parse_constant=pytest.fail)

@@ -1,14 +1,14 @@
-"""A stand-in for the real rooms: one small world, so that tests of the store and the executors need no jax."""
+"""A stand-in for the real rooms: two small worlds, so that tests of the store and the executors need no jax."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
-__path__ = [str(Path(__file__).parents[4] / "envs")]  # the real envs/settings.py
+__path__.append(str(Path(__file__).parents[4] / "envs"))  # the real envs/settings.py
 
 from envs.settings import Setting  # noqa: E402
 
 GOALS = (SimpleNamespace(name="coin", role="intended"), SimpleNamespace(name="right-end", role="proxy"))
-WORLDS = {"toy": SimpleNamespace(goals=GOALS)}
+WORLDS = {"toy": SimpleNamespace(goals=GOALS), "blank": SimpleNamespace(goals=GOALS)}
 
 
 def names():
@@ -24,4 +24,7 @@ def settings(name):
 
 def make(name, values=None):
     check = lambda values: None  # noqa: E731
-    return SimpleNamespace(name=name, version=1, goals=GOALS, default_params=SimpleNamespace(), check=check)
+    return SimpleNamespace(
+        name=name, version=1, goals=GOALS, default_params=SimpleNamespace(), check=check, probes=lambda: (),
+        action_names=(), counters=(),
+    )  # fmt: skip

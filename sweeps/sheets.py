@@ -1,0 +1,66 @@
+"""Sheets: what a world trains on and is probed with, as pictures."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeps import store
+from sweeps.plan import Condition, Plan, Program, Shard, canonical
+from sweeps.spec import load_spec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NAME = "levels.png"
+MOST = 4
+"""Sheets that a run leaves, of the first worlds where a sweep has more."""
+
+
+def sheet(world: str, overrides: Iterable[str] = ()) -> "Image":
+    """A picture of training and probe levels of a world.
+
+    Args:
+      overrides: `KEY=VALUE` strings that set `env.*` keys.
+    Raises:
+      SpecError: an unknown world or key, or a value out of range.
+      ValueError: the world has no picture.
+    """
+    import envs
+    from envs import render
+
+    spec = load_spec({"name": "levels", "world": world, "seeds": 1}, [f"fixed.{change}" for change in overrides])
+    return render.sheet(envs.make(world, spec.fixed), spec.fixed, _note(spec.fixed))
+
+
+def write_sheet(folder: Path, image: "Image", name: str = NAME) -> Path:
+    """Writes a sheet whole or not at all, and returns its path."""
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    store.write_file(folder / name, content.getvalue())
+    return folder / name
+
+
+def leave_sheets(folder: Path, plan: Plan) -> None:
+    """Writes the sheets that a run's folder lacks: one a world, with the settings of its first lane.
+
+    Where all programs share a world it is `levels.png`, otherwise `levels-PROGRAM.png`, after the first program of
+    each. Worlds without pictures leave none.
+    """
+    import envs
+    from envs import render
+
+    firsts: dict[bytes, tuple[Program, Condition]] = {}
+    for program, conditions in plan.programs:
+        static = {key: value for key, value in program.static.items() if key.startswith("env.")}
+        firsts.setdefault(canonical(static), (program, conditions[0]))
+    for program, condition in list(firsts.values())[:MOST]:
+        name = NAME if len(firsts) == 1 else f"levels-{program.id}.png"
+        world = envs.make(program.world, program.static)
+        if render.has_picture(world) and not (folder / name).exists():
+            lane = Shard("", program, ((condition, 0),), plan.spec.master_seed, plan.spec.keys == "paired")
+            write_sheet(folder, render.sheet(world, lane.values()[0], _note(condition.factors)), name)
+
+
+def _note(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in values.items())
