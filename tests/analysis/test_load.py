@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import analysis
+from tests.analysis.conftest import DISTANCE
 
 LABELS = ["intended", "proxy:right-end", "mixed", "incapable", "undetermined"]
 
@@ -271,3 +272,15 @@ analysis.rates(df, "env.diversity")
 analysis.figures.overview(df, "env.diversity")
 """
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(analysis.__file__).parents[1])
+
+
+def test_the_exchange_rate_is_read_off_choices_at_unequal_distances(write_results):
+    name = "exchange:coin-right-end"
+    cells = [({"env.diversity": at}, {f"trained {name}": {"coin": coin}}, 1) for at, coin in ((0.0, 0.0), (0.8, 1.0))]
+    path = write_results("exchange", cells, also={name: ("choice", ("coin", "right-end"))})
+    file = path / "levels" / "0.parquet"
+    levels = pd.read_parquet(file)
+    further = np.where(levels["episode"] % 4 == 0, -3, 2)
+    levels["distance.right-end"] = np.where(levels["probe"] == name, DISTANCE + further, levels["distance.right-end"])
+    levels.to_parquet(file, index=False)
+    assert analysis.load(path)["exchange.right-end"].tolist() == [2, -3], "bounds: it always went for the same one"
