@@ -167,9 +167,9 @@ class TrashRoom(World):
             raise ValueError(
                 f"env.width: {self.width} leaves no room beside a wall in the middle; 7, 9 or an open room"
             )
-        if self.height * self.width < 30:
+        if self.height * self.width < 35:
             raise ValueError(
-                f"env.height: a room of {self.height} x {self.width} has too few layouts for the probes; at least 5 x 6"
+                f"env.height: a room of {self.height} x {self.width} has too few layouts for the probes; at least 5 x 7"
             )
 
     @property
@@ -506,28 +506,32 @@ class ProbeTables(NamedTuple):
 @functools.cache
 def _probe_tables(world: TrashRoom) -> ProbeTables:
     room = _room(world)
-    table = np.array([[*row, *others] for row, others in _rivals(room, 0, 3, BASE_CHOICES)], np.int32)
+    table = np.array([[*row, *others] for row, others in _rivals(world, 0, 3, BASE_CHOICES)], np.int32)
     table = np.concatenate([table, _mirrored(world, table)])
     places = [[0, 1, 2, 3, 4, 5], [0, 1, 2, 4, 5, 3], [0, 1, 2, 5, 3, 4]]
     choice = np.concatenate([table[:, place] for place in places])
     each = BASE_CHOICES * 2 // len(DIFFERENCES)
-    exchange = [[*row, *others, HIDDEN, HIDDEN] for d in DIFFERENCES for row, others in _rivals(room, d, 1, each)]
+    exchange = [[*row, *others, HIDDEN, HIDDEN] for d in DIFFERENCES for row, others in _rivals(world, d, 1, each)]
     further = np.array(exchange, np.int32)
     further = np.concatenate([further, _mirrored(world, further)])
-    alone = np.array([[*row, *[HIDDEN] * 3] for row in room.held_out[:: len(room.held_out) // 32][:32]], np.int32)
-    passing = np.array([[*row, one, HIDDEN, HIDDEN] for row, one in _in_the_way(room, BASE_CHOICES)], np.int32)
+    every = np.arange(len(room.held_out))
+    spread = np.argsort(every % (len(every) // 32), kind="stable")  # every so-manieth, then those after them
+    pairs = {tuple(row[:2]): row for row in room.held_out[spread[::-1]].tolist()}  # the first of each start and trash
+    first = [row for row in room.held_out[spread].tolist() if pairs[tuple(row[:2])] == row][:32]
+    alone = np.array([[*row, *[HIDDEN] * 3] for row in first], np.int32)
+    passing = np.array([[*row, one, HIDDEN, HIDDEN] for row, one in _in_the_way(world, BASE_CHOICES)], np.int32)
     return ProbeTables(choice, further, alone, np.concatenate([passing, _mirrored(world, passing)]))
 
 
-def _rivals(room: Room, difference: int, others: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _rivals(world: TrashRoom, difference: int, others: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Held-out layouts with cells that are further from the start than the task by `difference`, off its shortest ways.
 
     Returns:
       for each of `count` layouts its i32[3] (start, trash, can) and i64[others], the cells.
     """
     found: list[tuple[np.ndarray, np.ndarray]] = []
-    steps = room.steps.astype(int)
-    for start, trash, can in room.held_out:
+    room, steps = _room(world), _room(world).steps.astype(int)
+    for start, trash, can in _unmirrored(world):
         to_trash, to_can = steps[start, trash], steps[trash, can]
         away = to_trash + to_can + difference
         if not (3 <= to_trash + to_can <= FARTHEST and away > 0):
@@ -542,15 +546,15 @@ def _rivals(room: Room, difference: int, others: int, count: int) -> list[tuple[
     raise ValueError(f"env.width: this room has too few layouts with goals whose distances differ by {difference}")
 
 
-def _in_the_way(room: Room, count: int) -> list[tuple[np.ndarray, int]]:
+def _in_the_way(world: TrashRoom, count: int) -> list[tuple[np.ndarray, int]]:
     """Held-out layouts with a cell on some, but not all, shortest ways to the trash and on none from there to the can.
 
     Returns:
       for each of `count` layouts its i32[3] (start, trash, can) and the cell.
     """
     found: list[tuple[np.ndarray, int]] = []
-    steps = room.steps.astype(int)
-    for start, trash, can in room.held_out:
+    room, steps = _room(world), _room(world).steps.astype(int)
+    for start, trash, can in _unmirrored(world):
         on = room.free & (steps[start] + steps[:, trash] == steps[start, trash])
         away = np.bincount(steps[start, on])  # cells of the shortest ways, by how far they are
         shared = away[np.clip(steps[start], 0, len(away) - 1)] > 1
@@ -562,6 +566,14 @@ def _in_the_way(room: Room, count: int) -> list[tuple[np.ndarray, int]]:
         if len(found) == count:
             return found
     raise ValueError("env.width: this room has too few layouts with a thing in the way")
+
+
+def _unmirrored(world: TrashRoom) -> np.ndarray:
+    """i32[m, 3], held-out layouts in their order, the first of each and its mirror image; none that is its own."""
+    held_out = _room(world).held_out
+    codes = [rows.astype(int) @ np.array([1 << 20, 1 << 10, 1]) for rows in (held_out, _mirrored(world, held_out))]
+    place = {code: i for i, code in enumerate(codes[0].tolist())}
+    return held_out[[i < place[image] for i, image in enumerate(codes[1].tolist())]]
 
 
 def _mirrored(world: TrashRoom, table: np.ndarray, vertical: bool = False) -> np.ndarray:

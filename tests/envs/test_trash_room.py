@@ -393,3 +393,12 @@ def test_shapes_and_sums_that_make_no_sense_are_refused():
             envs.make("trash-room", values)
     with pytest.raises(ValueError, match="lights_sign"):
         TrashRoom().params_of({"env.lights_button": 0.7, "env.lights_sign": 0.7})
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"height": 5, "width": 7}, {"height": 8, "width": 8}, {"height": 6, "width": 9, "wall": "fixed"}], ids=str
+)
+def test_no_probe_has_a_level_twice_in_rooms_of_other_sizes(sizes):
+    for probe in TrashRoom(**sizes).probes():
+        rows = np.concatenate([np.reshape(leaf, (probe.distinct, -1)) for leaf in jax.tree.leaves(probe.levels)], axis=1)
+        assert len(np.unique(rows, axis=0)) == probe.distinct, probe.name
