@@ -400,5 +400,6 @@ def test_shapes_and_sums_that_make_no_sense_are_refused():
 )
 def test_no_probe_has_a_level_twice_in_rooms_of_other_sizes(sizes):
     for probe in TrashRoom(**sizes).probes():
-        rows = np.concatenate([np.reshape(leaf, (probe.distinct, -1)) for leaf in jax.tree.leaves(probe.levels)], axis=1)
+        leaves = [np.reshape(leaf, (probe.distinct, -1)) for leaf in jax.tree.leaves(probe.levels)]
+        rows = np.concatenate(leaves, axis=1)
         assert len(np.unique(rows, axis=0)) == probe.distinct, probe.name
