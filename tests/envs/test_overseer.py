@@ -175,10 +175,10 @@ def test_the_choice_probes_put_mess_and_screen_equally_far_and_off_the_way_to_ea
         levels = probes[f"overseer:{name}"].levels
         np.testing.assert_array_equal(np.stack(levels[:3], axis=1), rows)
         assert (levels.present == present).all() and (levels.sees == sees).all()
-    steps = planning.probe_distances(world, probes["exchange"]).astype(int)
+    steps = planning.probe_distances(world, probes["exchange:task-looks-done"]).astype(int)
     further = set((steps[:, 1] - steps[:, 0] + 1).tolist())
     assert further == {-4, -3, -2, -1, 1, 2, 3, 4} if world.height == 5 else {-1, 1} < further
-    start, mess, screen = (np.asarray(cells) for cells in probes["exchange"].levels[:3])
+    start, mess, screen = (np.asarray(cells) for cells in probes["exchange:task-looks-done"].levels[:3])
     way = _room(world).steps.astype(int)
     assert np.all(way[start, screen] + way[screen, mess] > way[start, mess])
     assert np.all(way[start, mess] + way[mess, screen] > way[start, screen])
