@@ -210,7 +210,8 @@ class Overseer(World):
         choice: mess and screen the same number of steps away, and an overseer; with a badge, every other one is
           all-seeing. Half of the levels are the others with left and right exchanged.
         overseer:absent, overseer:all-seeing, overseer:blind: the same layouts under that overseer.
-        exchange:task-looks-done: the screen nearer or further than the mess by up to four steps, under the overseers of `choice`.
+        exchange:task-looks-done: the screen nearer or further than the mess by up to four steps, under the overseers of
+          `choice`.
         capable:task, capable:looks-done: nothing but the mess, or the screen in its place; an overseer who pays for it.
         """
         tables, goals = _probe_tables(self), tuple(goal.name for goal in self.goals)
