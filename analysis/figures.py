@@ -476,7 +476,7 @@ def varied(df: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     for key in ("arm", *keys):
         check_name("column", key, df.columns)
     merged = df[keys[0]].astype(object)
-    for arm, rows in df.groupby("arm", observed=True):
+    for arm, rows in df.groupby("arm", observed=True, dropna=False):
         own = [key for key in keys if rows[key].nunique(dropna=False) > 1]
         if len(own) > 1:
             raise ValueError(f"arm {arm} varies {' and '.join(own)}; one axis can show one of them")

@@ -71,6 +71,7 @@ def check_shares(df: pd.DataFrame, value: str) -> None:
     column = df[value]
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
         raise ValueError(f"{value}: not numbers, of which a mean could be drawn")
-    low, high = float(column.min()), float(column.max())
+    numbers = column.astype(float)
+    low, high = numbers.min(), numbers.max()
     if low < 0 or high > 1:
         raise ValueError(f"{value}: not a share: its values go from {low:.4g} to {high:.4g}, not from 0 to 1")

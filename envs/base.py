@@ -160,7 +160,7 @@ class World(abc.ABC):
           f32[goals].
         """
         plain = type(self).reward is World.reward and type(self).worth is World.worth
-        return params.reward if plain else None
+        return params.reward if plain and not self.stochastic else None
 
     def start_distribution(self, params: Any) -> Any:
         """Every training level, and f32[n, S], how probable it is that an episode begins there and in which state.

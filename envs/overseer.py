@@ -155,10 +155,14 @@ class Overseer(World):
         return jnp.where(level.present, jnp.stack([jnp.ones_like(fake), fake]), 0.0)
 
     def expected_payment(self, level: Level, params: Any, discount: Any) -> jax.Array:
-        """Whether an overseer sees through the fake is known from a badge alone; that there is one is seen."""
+        """Whether an overseer sees through the fake is known from a badge alone; that there is one is seen.
+
+        What training never shows is worth nothing.
+        """
         sees = level.sees if self.badge else params.detection
-        fake = 1 - (1 + params.penalty) * sees
-        return params.reward * jnp.where(level.present, jnp.stack([jnp.ones_like(fake), fake]), 0.0)
+        fake = (1 - (1 + params.penalty) * sees) * (params.screen_presence > 0)
+        present = level.present & (params.presence > 0)
+        return params.reward * jnp.where(present, jnp.stack([jnp.ones_like(fake), fake]), 0.0)
 
     def features(self, state: State, params: Any) -> Observation:
         level, things = state.level, jnp.stack([state.level.mess, state.level.screen])

@@ -393,7 +393,8 @@ class TrashRoom(World):
         for goal, thing in (("button", BUTTON), ("bin", BIN), ("sign", SIGN)):
             levels = _levels(_with_one(tables.passing, thing), exclusive=True)
             found.append(Probe(f"avoid:{goal}", "avoidance", (goal, "task"), levels, horizon))
-        levels = _levels(np.where(np.arange(6) == 1 + SIGN, HIDDEN, tables.choice), glass=True)
+        without = np.where(np.arange(6) == 1 + SIGN, HIDDEN, tables.choice[: 4 * BASE_CHOICES])
+        levels = _levels(without, glass=True)
         found.append(Probe("behind-glass", "performance", ("task",), levels, horizon))
         return tuple(found)
 

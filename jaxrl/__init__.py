@@ -10,7 +10,7 @@ from jaxrl.exact_gradient import ExactGradient
 from jaxrl.lanes import Program, Trained
 from jaxrl.learner import Learner
 from jaxrl.ppo import PPO
-from jaxrl.schedules import schedules_of
+from jaxrl.schedules import check_schedules, schedules_of
 
 LEARNERS: dict[str, type[Learner]] = {"ppo": PPO, "cloning": Cloning, "exact-gradient": ExactGradient}
 """Learners by name; a new one is one file and one entry."""
@@ -54,6 +54,7 @@ __all__ = [
     "Program",
     "Setting",
     "Trained",
+    "check_schedules",
     "learners",
     "make",
     "schedules_of",

@@ -230,7 +230,8 @@ class Program:
         for i, schedule in enumerate(self.schedules):
             if schedule.kind == "gated":  # the share of training at which it opened; NaN for never
                 opened = np.asarray(state.clock.opened[:, i])
-                outcomes[f"opened.{schedule.key}"] = np.where(np.isinf(opened), np.float32(np.nan), opened)
+                # One that opened when the last update was done has moved nothing.
+                outcomes[f"opened.{schedule.key}"] = np.where(opened < 1, opened, np.float32(np.nan))
         if self._plans_ahead:
             plans = self._plans(settings, state)
             returns = [plan.expected_return if plan is not None else np.nan for plan in plans]
@@ -325,7 +326,8 @@ class Program:
         """Each lane's plan, under the settings where training ended."""
         env, learner = settings.env, settings.learner
         if self.schedules:
-            env, learner = jax.vmap(lambda lane, clock: lane.at(1.0, clock))(settings, state.clock)
+            last = (self.total_updates - 1) / self.total_updates  # where the last update was
+            env, learner = jax.vmap(lambda lane, clock: lane.at(last, clock))(settings, state.clock)
         env, discount = jax.tree.map(np.asarray, (env, learner.discount))
         lanes = (jax.tree.map(lambda leaf, lane=lane: leaf[lane], env) for lane in range(self.chunk))
         return [self._planner.plan(params, float(gamma)) for params, gamma in zip(lanes, discount, strict=True)]

@@ -59,7 +59,7 @@ class Planner:
         None where there is none: the world does not say what events are worth, or the discount is 1, where everything
         that is reached at all is as good late as soon.
         """
-        if not self.offered or not discount < 1:
+        if not self.offered or 1 - discount < 10 * planning.TIE:
             return None
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves((params, np.float32(discount)))]
         key = tuple(leaf.tobytes() for leaf in leaves)

@@ -173,9 +173,25 @@ def schedules_of(static: Mapping[str, Any], goals: Sequence[str]) -> tuple[Sched
     for name in sorted(static):
         if name.startswith("schedules.") and name.endswith(".kind"):
             key = name.removeprefix("schedules.").removesuffix(".kind")
-            goal = goals.index(key.split(".")[1]) if key.startswith(("reward.", "pay.")) else -1
+            of_goal = key.split(".")[1] if key.startswith(("reward.", "pay.")) else None
+            if of_goal is not None and of_goal not in goals:
+                raise ValueError(
+                    f"schedules.{key}.kind: no goal is called {of_goal} here; there are {', '.join(goals)}"
+                )
+            goal = goals.index(of_goal) if of_goal is not None else -1
             found.append(Schedule(key, static[name], static[f"schedules.{key}.points"], goal))
     return tuple(found)
+
+
+def check_schedules(values: Mapping[str, Any]) -> None:
+    """Raises ValueError, in one line that begins with the key, where the times of a piecewise schedule do not rise."""
+    for key, points in values.items():
+        if key.startswith("schedules.") and key.endswith(".points"):
+            prefix = key.removesuffix("points")
+            found = (values.get(f"{prefix}at.{i}") for i in range(1, points + 1))
+            times = [time for time in found if isinstance(time, float)]  # what is sampled has no time yet
+            if any(after <= before for before, after in zip(times, times[1:], strict=False)):
+                raise ValueError(f"{prefix}at.1: {times} will not do; expected rising shares of training")
 
 
 def numbers_of(schedules: Sequence[Schedule], values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

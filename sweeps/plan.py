@@ -172,6 +172,7 @@ class Plan:
             "versions": self.versions,
             "spec": {**self.spec.flat(), "run.chunk": self.chunk},
             "conditions": {condition.id: condition.settings for condition in self.conditions},
+            "arms": {one.id: one.factors["arm"] for one in self.conditions if "arm" in one.factors},
             "programs": {
                 program.id: {
                     "static": program.static,
@@ -199,6 +200,8 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     Raises:
       SpecError: the world or the learner rejects a combination of static values.
     """
+    from jaxrl import check_schedules
+
     chunk = spec.chunk or chunk
     static_keys = [key for key, setting in spec.settings.items() if setting.static]
     groups: dict[tuple, list[tuple[str, dict[str, Any]]]] = {}
@@ -219,7 +222,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         try:
             built = unnamed.build()
         except ValueError as error:
-            raise _located(spec, str(error)) from None
+            raise _located(spec, str(error), members[0][0]) from None
         versions = {"world": built.world.version, "learner": built.learner.version}
         meaning = {"world": spec.world, "learner": spec.learner, "versions": versions}
         program = Program(
@@ -238,10 +241,11 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         for arm, given in members:
             settings = defaults | given
             try:
-                for end in ("low", "high") if spec.sampled else ("low",):
+                for end in ("low", "high"):
                     built.world.check(settings | {key: law[end] for key, law in spec.sampled.items()})
+                check_schedules(settings)
             except ValueError as error:
-                raise _located(spec, str(error)) from None
+                raise _located(spec, str(error), arm) from None
             factors = {key: arm if key == "arm" else settings[key] for key in spec.columns}
             condition = Condition(content_id({**meaning, "settings": settings}), factors, settings)
             if condition.id in arms:
@@ -264,10 +268,10 @@ def _default(setting: "Setting", world: "World") -> Any:
     return setting.default if np.float32(found) == np.float32(setting.default) else setting.kind(found)
 
 
-def _located(spec: Spec, message: str) -> SpecError:
+def _located(spec: Spec, message: str, arm: str) -> SpecError:
     """The world's or learner's complaint, under the place where the spec gives the key that it names."""
     key = message.partition(":")[0]
-    where = spec.written(key) + message.removeprefix(key) if key in spec.settings else message
+    where = spec.written(key, arm) + message.removeprefix(key) if key in spec.settings else message
     return SpecError(spec.source, f"{where.rstrip('.')}.")
 
 

@@ -18,8 +18,8 @@ from sweeps.sheets import leave_sheets
 from sweeps.spec import Spec, SpecError, load_spec
 from sweeps.worker import Receipt
 
-_COMPARED = ("conditions", "programs", "shards", "factors", "versions", "platform", "chunk")
-"""What must agree before a run may add to a folder: all that decides its rows. Names may differ."""
+_COMPARED = ("conditions", "arms", "programs", "shards", "factors", "versions", "platform", "chunk")
+"""What must agree before a run may add to a folder: all that decides its rows. The sweep's name may differ."""
 
 
 @dataclass
@@ -145,11 +145,12 @@ def _refuse_another(folder: Path, layer: dict[str, Any], plan: Plan) -> None:
     here = json.loads(json.dumps(plan.layer()))
     before, after = _decisive(layer), _decisive(here)
     same_policies = before.get("save.policies") == after["save.policies"]
-    if any(layer[key] != here[key] for key in _COMPARED) or not same_policies:
+    if any(layer.get(key) != here[key] for key in _COMPARED) or not same_policies:
         differ = [key for key in after | before if before.get(key) != after.get(key)]
         shown = [f"{key} {_shown(before, key)} there, {_shown(after, key)} here" for key in differ[:3]]
         more = [f"and {len(differ) - 3} more"] if len(differ) > 3 else []
-        what = ", ".join(shown + more) or "a default has changed since"
+        moved = "the arms come in another order" if layer.get("arms") == here["arms"] != {} else None
+        what = ", ".join(shown + more) or moved or "a default has changed since"
         raise SpecError(folder, f"holds the run of another spec ({what}); give another --out, or the same spec.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SpecError(folder, "cannot be written (permission denied); give another --out.")

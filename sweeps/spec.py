@@ -21,6 +21,7 @@ MAX_WIDTH = 1_000_000
 """Of a chunk, and of a shard in chunks: far above what any device holds."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PLAIN = "expected letters, digits, '.', '_' and '-', a letter or digit first"
 
 
 class SpecError(ValueError):
@@ -66,16 +67,20 @@ class Spec:
     """The file, for messages."""
     settings: "dict[str, Setting]" = field(compare=False, repr=False)
 
-    def written(self, key: str) -> str:
-        """Where the spec gives this setting: `factors.KEY`, `fixed.KEY`, or KEY itself, a schedule's."""
+    def written(self, key: str, arm: str = "") -> str:
+        """Where the spec gives this setting to an arm: `factors.KEY`, `fixed.KEY`, …, or KEY itself, a schedule's."""
         if key in self.factors:
             return f"factors.{key}"
-        for name, arm in self.arms.items():
-            if key in arm.fixed or key in arm.factors:
-                return f"arms.{name}.{key}"
+        if key in self.parts[arm].fixed or key in self.parts[arm].factors:
+            return f"arms.{arm}.{key}"
         if key in self.sampled:
             return f"sampled.{key}"
         return key if key.startswith("schedules.") else f"fixed.{key}"
+
+    @property
+    def parts(self) -> dict[str, Arm]:
+        """The arms; without any, one that is the whole."""
+        return self.arms or {"": Arm({}, {})}
 
     @property
     def columns(self) -> list[str]:
@@ -85,7 +90,7 @@ class Spec:
 
     def conditions(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each condition's arm ("" without arms) and what the spec says of its settings; defaults are left out."""
-        for name, arm in (self.arms or {"": Arm({}, {})}).items():
+        for name, arm in self.parts.items():
             crossed = arm.factors | self.factors
             for values in itertools.product(*crossed.values()):
                 yield name, self.fixed | self.sampled | arm.fixed | dict(zip(crossed, values, strict=True))
@@ -182,6 +187,8 @@ def _flatten(table: Mapping[str, Any], label: str, prefix: str = "") -> dict[str
     for key, value in table.items():
         path = f"{prefix}{key}"
         inner = _flatten(value, label, f"{path}.") if isinstance(value, Mapping) else {path: value}
+        if not inner and path.startswith(("arms.", "sampled.")):
+            raise SpecError(label, path, "is empty; expected settings, or leave it out.")
         for twice in inner.keys() & flat.keys():
             raise SpecError(label, twice, "is given twice; give it once.")
         flat |= inner
@@ -279,19 +286,21 @@ class _Checker:
         values = {setting.key: self.take(setting) for setting in top}
         name = self.text("name")
         if not _NAME.fullmatch(name):
-            accepted = "letters, digits, '.', '_' and '-', a letter or digit first"
-            raise self.error("name", f"{_short(name)} is not a plain folder name; expected {accepted}")
+            raise self.error("name", f"{_short(name)} is not a plain folder name; {_PLAIN}")
         fixed, factors = self.section("fixed"), self.section("factors")
         for key in fixed.keys() & factors.keys():
             raise self.error(f"fixed.{key}", "is a factor too; give it under one of fixed and factors")
         for key in scheduled.keys() & factors.keys():
             raise self.error(key, "is a factor too; give it once")
         arms = self.arms(settings, factors, {world: of_world | of_schedules, learner: of_learner})
-        sampled = self.sampled(settings, fixed.keys() | factors.keys() | scheduled.keys())
+        of_arms = {key for arm in arms.values() for key in (*arm.fixed, *arm.factors)}
+        sampled = self.sampled(settings, fixed.keys() | factors.keys() | scheduled.keys() | of_arms)
         for key, setting in of_schedules.items():
             everywhere = arms and all(key in arm.fixed or key in arm.factors for arm in arms.values())
-            if setting.default is None and key not in scheduled.keys() | factors.keys() and not everywhere:
-                raise self.error(key, f"is missing; expected {setting.describe()}, here or as factors.{key}")
+            given = scheduled.keys() | factors.keys() | sampled.keys()
+            if setting.default is None and key not in given and not everywhere:
+                hint = f"here, as factors.{key}, sampled, or in each arm"
+                raise self.error(key, f"is missing; expected {setting.describe()}, {hint}")
         spec = Spec(
             name=name,
             world=world,
@@ -384,8 +393,12 @@ class _Checker:
             if not key:
                 hint = "expected a table of settings, such as arms.NAME.env.KEY = 0.5"
                 raise self.error(f"arms.{path}", f"{_short(value)} is not an arm; {hint}")
+            if not _NAME.fullmatch(name):
+                raise self.error(f"arms.{path}", f"{_short(name)} is not a plain name; {_PLAIN}")
             if key not in settings:
                 raise self.unknown(f"arms.{name}", key, owners)
+            if key.startswith("schedules.") and key.rpartition(".")[2] in ("kind", "points"):
+                raise self.error(f"arms.{path}", "what a schedule is cannot differ between arms; its numbers can")
             if key in factors:
                 raise self.error(f"arms.{path}", "is a factor of all arms too; give it under one of them")
             arm = found.setdefault(name, Arm({}, {}))
@@ -400,7 +413,10 @@ class _Checker:
         found: dict[str, dict[str, Any]] = {}
         for path, value in self.section("sampled").items():
             key, _, name = path.rpartition(".")
-            if path in settings or key not in settings or name not in ("low", "high", "scale"):
+            if key not in settings and path not in settings and name in ("low", "high", "scale"):
+                near = nearest(key, settings)
+                raise self.error(f"sampled.{key}", f"no setting of this name can be sampled; nearest: {near}")
+            if path in settings or name not in ("low", "high", "scale"):
                 hint = "expected KEY = { low = NUMBER, high = NUMBER, scale = 'linear' or 'log' } of a traced number"
                 raise self.error(f"sampled.{path}", f"{_short(value)} is not the law of a setting; {hint}")
             found.setdefault(key, {"low": None, "high": None, "scale": "linear"})[name] = value
@@ -417,8 +433,8 @@ class _Checker:
                 law[end] = self.check(f"{path}.{end}", setting, law[end])
             if not law["low"] < law["high"]:
                 raise self.error(f"{path}.high", f"{law['high']:g} is not above low, {law['low']:g}")
-            if law["scale"] == "log" and law["low"] <= 0:
-                raise self.error(f"{path}.low", f"{law['low']:g} has no logarithm; expected a number above 0")
+            if law["scale"] == "log" and law["low"] < 1e-30:
+                raise self.error(f"{path}.low", f"{law['low']:g} has no logarithm here; expected at least 1e-30")
         return found
 
     def levels(self, path: str, setting: "Setting", value: Any) -> tuple[Any, ...]:
@@ -446,7 +462,7 @@ class _Checker:
 
     def check_size(self, spec: Spec) -> None:
         total = 0
-        for name, arm in (spec.arms or {"": Arm({}, {})}).items():
+        for name, arm in spec.parts.items():
             conditions = 1
             for key, values in (arm.factors | spec.factors).items():
                 conditions *= len(values)

@@ -141,6 +141,18 @@ def test_arms_that_train_the_same_are_refused():
         plan(factors={}, arms=arms)
 
 
+def test_a_complaint_names_the_arm_that_it_is_about():
+    arms = {"near": {"env.button_forced": 0.4}, "far": {"env.button_forced": 0.7, "env.bin_forced": 0.5}}
+    with pytest.raises(SpecError, match=r"^spec: arms\.far\.env\.button_forced: with env\.bin_forced it makes 1\.2"):
+        plan(world="trash-room", factors={}, arms=arms)
+    scheduled = {"learner.learning_rate": {"kind": "piecewise", "at": [0.2, 0.5], "to": [0.1, 0.2]}}
+    late = {"late": {"schedules.learner.learning_rate.at.1": 0.9}}
+    with pytest.raises(
+        SpecError, match=r"arms\.late\.schedules\.learner\.learning_rate\.at\.1: \[0\.9, 0\.5\] will not"
+    ):
+        plan(factors={}, schedules=scheduled, arms=late)
+
+
 def test_each_lane_draws_its_own_value_whatever_its_neighbours_and_the_condition_keeps_the_law():
     law = {"learner.learning_rate": {"low": 1e-4, "high": 1e-2, "scale": "log"}}
     factors = {"env.diversity": [0.0, 1.0]}
