@@ -70,8 +70,8 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
         without such probes, the share of decided label-probe episodes in which any other goal than the intended was:
         where nothing that is seen tells payment, that is the same choice.
       follows_cue: how much more often a goal is reached first where it pays than where the intended goal does instead,
-        with what is seen telling which: the mean over pairs of contingency probes with the same goals of the difference
-        in the share of decided episodes. NaN where there is no such pair.
+        with what is seen telling which: the mean over pairs of contingency probes with the same goals (those of the
+        channel, if the world has one) of the difference in the share of decided episodes. NaN where there is none.
       tracks_payment: whether behaviour follows where payment went. NaN wherever the policy's inputs cannot say, for the
         reason in tracks_payment.why.
       exchange.GOAL: how many steps further than the intended goal GOAL may be for both to be taken as often, from the
@@ -417,10 +417,10 @@ def _contingency(rows: pd.DataFrame, goals: dict[str, str], share: np.ndarray) -
 
     differences = [
         there[:, names.index(goal)] - here[:, names.index(goal)]
-        for goal in names
+        for goal in sources
         for stake, paid, _, there in probes
         for others, instead, _, here in probes
-        if goal != intended and stake == others and (paid, instead) == ([goal], [intended])
+        if stake == others and (paid, instead) == ([goal], [intended])
     ]
     found = np.array(differences).reshape(-1, lanes)
     follows = _ratio(np.nan_to_num(found).sum(axis=0), (~np.isnan(found)).sum(axis=0))

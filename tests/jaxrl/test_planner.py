@@ -121,10 +121,10 @@ def test_payments_that_move_are_those_at_the_end_of_training():
     key = "schedules.reward.right-end"
     schedules = jaxrl.schedules_of({f"{key}.kind": "linear", f"{key}.points": 1}, ["coin", "right-end"])
     program = jaxrl.Program(envs.make("coin-run"), jaxrl.make("ppo"), 2, (1,), schedules)
-    settings = program.settings([{f"{key}.to": 0.0}, {f"{key}.to": 5.0}])
+    settings = program.settings([{f"{key}.to": 5.0, f"{key}.begin": 1.0}, {f"{key}.to": 5.0}])
     state = SimpleNamespace(clock=jax.vmap(lambda lane: lane.clock())(settings))
     still, moved = (plan.reached["fork"] for plan in program._plans(settings, state))
-    assert (still[:, 0] > 0).all() and (still[:, 1] < 0).all()
+    assert (still[:, 0] > 0).all() and (still[:, 1] < 0).all(), "what begins at the end has moved no update"
     assert (moved[:, 1] > 0).all(), "the right end, which ends nothing, pays most"
 
 

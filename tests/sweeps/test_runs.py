@@ -160,6 +160,21 @@ def test_a_folder_of_another_spec_is_refused_and_untouched(toy, contents):
     assert toy("run", "toy.toml", "--out", "out", "--set", "name='other'").returncode == 0
 
 
+def test_a_folder_whose_arms_had_other_names_or_another_order_is_refused(toy, contents):
+    arms = ["arms.one={learner.learning_rate=0.1}", "arms.two={learner.learning_rate=0.2}"]
+    swapped = ["arms.two={learner.learning_rate=0.1}", "arms.one={learner.learning_rate=0.2}"]
+
+    def run(*given):
+        return toy("run", "toy.toml", "--out", "out", *(part for one in given for part in ("--set", one)))
+
+    assert run(*arms).returncode == 0
+    before = contents(toy.folder / "out")
+    shown = "arms.two.learner.learning_rate 0.2 there, 0.1 here, arms.one.learner.learning_rate 0.1 there, 0.2 here"
+    assert run(*swapped).stderr.startswith(f"out: holds the run of another spec ({shown})")
+    assert run(*arms[::-1]).stderr.startswith("out: holds the run of another spec (the arms come in another order)")
+    assert contents(toy.folder / "out") == before
+
+
 def test_a_folder_with_tables_of_unknown_origin_or_a_broken_manifest_is_refused(toy):
     toy("run", "toy.toml", "--out", "out")
     manifest = toy.folder / "out" / "manifest.json"
