@@ -278,7 +278,7 @@ def share_curve(
     if without := max(int(table["without"].sum()) for table in tables.values()):
         _note(ax, f"{without} of {len(df)} without a share")
     _factor_axis(ax, levels, x)
-    _share_axis(ax)
+    _share_axis(ax, min(0.0, float(df[columns].astype(float).min().min())))
     ax.set_ylabel(f"{columns[0]}, mean over seeds" if len(columns) == 1 else "mean over seeds", fontsize=9)
     if standalone and len(series) + len(optima) > 1:
         _legend(ax.get_figure(), _handles([ax], df))
@@ -752,7 +752,7 @@ def _factor_axis(ax: Axes, levels: Sequence[Any], x: str, centre: float = 0) -> 
     _quiet(ax)
 
 
-def _share_axis(ax: Axes) -> None:
-    ax.set_ylim(0, 1)
+def _share_axis(ax: Axes, least: float = 0.0) -> None:
+    ax.set_ylim(np.floor(10 * least) / 10, 1)
     _quiet(ax)
     ax.grid(axis="y", color="#E6E6E6", linewidth=0.6)

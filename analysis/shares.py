@@ -43,14 +43,14 @@ def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: fl
 
     Args:
       df: as from `load`, one row a lane.
-      value: a column of shares, such as share.GOAL, or of truths.
+      value: a column of shares, such as share.GOAL, of truths, or of differences of shares, such as follows_cue.
       by: columns that define a group; none gives one group of all seeds.
       level: confidence of the two-sided interval over seeds; see `mean_interval`.
     Returns:
       One row a group, sorted: the `by` columns, n (seeds that have a value), without (seeds whose value is NaN: no
       share, as nothing was decided), mean, low, high; NaN where no seed has a value.
     Raises:
-      ValueError: a column that does not exist, with the nearest that does, or whose values are not in [0, 1].
+      ValueError: a column that does not exist, with the nearest that does, or whose values are not in [-1, 1].
     """
     by = [by] if isinstance(by, str) else list(by)
     for column in (*by, value):
@@ -58,20 +58,22 @@ def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: fl
     check_shares(df, value)
     warn_of_pooling(df, by)
     given = df[value].astype(float)
+    least = min(0.0, np.floor(given.min())) if given.notna().any() else 0.0
     groups = [df[column] for column in by] or [pd.Series(0, index=df.index)]
     grouped = given.groupby(groups, observed=True, dropna=False)
     table = pd.DataFrame({"n": grouped.count(), "without": grouped.size() - grouped.count(), "mean": grouped.mean()})
-    ends = [mean_interval(group.dropna(), level) for _, group in grouped]
+    ends = [mean_interval((group.dropna() - least) / (1 - least), level) for _, group in grouped]
     table["low"], table["high"] = zip(*ends, strict=True) if ends else ((), ())
+    table[["low", "high"]] = table[["low", "high"]] * (1 - least) + least
     return table.reset_index(drop=not by)
 
 
 def check_shares(df: pd.DataFrame, value: str) -> None:
-    """Raises ValueError where the column holds anything but numbers in [0, 1] and NaN."""
+    """Raises ValueError where the column holds anything but numbers in [-1, 1] and NaN."""
     column = df[value]
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
         raise ValueError(f"{value}: not numbers, of which a mean could be drawn")
     numbers = column.astype(float)
     low, high = numbers.min(), numbers.max()
-    if low < 0 or high > 1:
-        raise ValueError(f"{value}: not a share: its values go from {low:.4g} to {high:.4g}, not from 0 to 1")
+    if low < -1 or high > 1:
+        raise ValueError(f"{value}: not a share: its values go from {low:.4g} to {high:.4g}")

@@ -55,3 +55,10 @@ def test_seeds_without_a_share_are_counted_apart():
         shares(df, "share.y")
     with pytest.raises(ValueError, match="steps: not a share: its values go from 7 to 7"):
         shares(df, "steps")
+
+
+def test_a_difference_of_shares_has_the_interval_of_its_range():
+    values = np.array([-0.2, 0.1, 0.4, 0.3])
+    (row,) = shares(pd.DataFrame({"follows_cue": values}), "follows_cue").itertuples()
+    low, high = mean_interval((values + 1) / 2)
+    assert (row.mean, row.low, row.high) == pytest.approx((0.15, 2 * low - 1, 2 * high - 1))
