@@ -214,19 +214,23 @@ class Program:
                     records.extend(self._records(compiled["controls"](*given), update, plain=False))
 
         probe(0)
-        done = 0
+        done, met = 0, np.full((self.chunk, len(self.world.goals)), -1, np.int64)
         for stop in self.stops:
             state, tally, metrics = compiled["advance"](state, settings, np.int32(stop - done))
             done = stop
             probe(stop)
             seen = _to_host(tally)
             total = jax.tree.map(np.add, total, seen)
+            if seen is not None:
+                met = np.where((met < 0) & (seen.events > 0), done * self.learner.steps_per_update, met)
             points.append(self._point(seen, metrics, done))
             if on_progress is not None:
                 on_progress(done)
         curves = {name: np.stack([point[name] for point in points], axis=1) for name in points[0]}
         left = jax.tree.map(np.asarray, self.learner.finish(state))
         outcomes = self._outcomes(total, left, curves)
+        if total is not None:
+            outcomes |= {f"met.{goal.name}": met[:, i] for i, goal in enumerate(self.world.goals)}
         for i, schedule in enumerate(self.schedules):
             if schedule.kind == "gated":  # the share of training at which it opened; NaN for never
                 opened = np.asarray(state.clock.opened[:, i])
@@ -281,6 +285,7 @@ class Program:
         outcomes |= {
             "env_steps": np.full(self.chunk, self.env_steps, np.int64),
             "episodes": total.episodes.astype(np.int64),
+            "return_total": total.returns.astype(np.float32),
             "return_mean": curves["return_mean"][:, -1],
             "length_mean": curves["length_mean"][:, -1],
         }

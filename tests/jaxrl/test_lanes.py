@@ -68,6 +68,13 @@ def test_outcomes_and_curves_count_what_happened(program, trained):
     assert outcomes["updates"].tolist() == [8] * 4 and outcomes["env_steps"].tolist() == [2048] * 4
     np.testing.assert_array_equal(outcomes["episodes"], curves["episodes"].sum(axis=1))
     assert np.all(outcomes["events.coin"] <= outcomes["episodes"])
+    np.testing.assert_allclose(
+        outcomes["return_total"], np.nansum(curves["return_mean"] * curves["episodes"], axis=1), rtol=1e-5
+    )
+    met, steps = outcomes["met.coin"], curves["env_step"]
+    paid = np.nan_to_num(curves["return_mean"]) > 0
+    first = np.where(paid.any(axis=1), np.take_along_axis(steps, paid.argmax(axis=1)[:, None], axis=1)[:, 0], -1)
+    np.testing.assert_array_equal(met, first)
     assert outcomes["displaced_episodes"][0] == 0 and outcomes["displaced_episodes"][2] == 0
     begun = outcomes["episodes"][1] + 8
     error = np.sqrt(8 / 9 * 1 / 9 / begun)
