@@ -544,7 +544,8 @@ def overview(df: pd.DataFrame, x: str) -> Figure:
     others = pooled_factors(df, [x])
     rows = [part for _, part in df.groupby(others, dropna=False)] if others else [df]
     if len(rows) > MOST_ROWS:
-        raise ValueError(f"{len(rows)} combinations of {', '.join(others)} to draw; select at most {MOST_ROWS} of them")
+        many = f"{len(rows)} combinations of {', '.join(others)} are too many rows"
+        raise ValueError(f"{many}; select at most {MOST_ROWS} of them (--where), or draw shares (--kind share)")
     figure = plt.figure(figsize=(11, 3.9 * len(rows) + 0.3), layout=ConstrainedLayoutEngine(w_pad=0.12))
     titles = ("Rate of each label, 95% intervals", "Every seed, by label", "Spread over seeds")
     for part, place in zip(rows, figure.subfigures(len(rows), 1, squeeze=False)[:, 0], strict=True):

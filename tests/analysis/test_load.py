@@ -284,3 +284,17 @@ def test_the_exchange_rate_is_read_off_choices_at_unequal_distances(write_result
     levels["distance.right-end"] = np.where(levels["probe"] == name, DISTANCE + further, levels["distance.right-end"])
     levels.to_parquet(file, index=False)
     assert analysis.load(path)["exchange.right-end"].tolist() == [2, -3], "bounds: it always went for the same one"
+
+
+def test_a_setting_that_one_folder_samples_is_known_in_the_others(write_results):
+    law = {"low": 0.1, "high": 0.2, "scale": "linear"}
+    sampled = write_results("sampled", [({"env.diversity": 0.0, "learner.discount": 0.15}, {}, 2)])
+    manifest = json.loads((sampled / "manifest.json").read_text())
+    (layer,) = manifest["layers"]
+    layer["factors"] = ["env.diversity"]
+    for values in layer["conditions"].values():
+        values["learner.discount"] = law
+    (sampled / "manifest.json").write_text(json.dumps(manifest))
+    fixed = write_results("fixed", [({"env.diversity": 0.0}, {}, 1)], first_seed=10)
+    df = analysis.load([sampled, fixed])
+    assert df["learner.discount"].tolist() == [0.15, 0.15, 0.97] and df.attrs["factors"] == ["env.diversity"]
