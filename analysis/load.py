@@ -92,10 +92,9 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
         raise ValueError("no folder to load; expected at least one results folder")
     folders = [_open(Path(path)) for path in paths]
     factors = list(dict.fromkeys(factor for folder in folders for factor in folder.factors))
-    drawn = {
-        key for folder in folders for values in folder.conditions.values() for key in values if _is_law(values[key])
-    }
-    # A setting that one folder samples is known in the others too.
+    # A setting that one folder samples, where a condition has the law in its place, is known in the others too.
+    every = [values for folder in folders for values in folder.conditions.values()]
+    drawn = {key for values in every for key, value in values.items() if isinstance(value, dict)}
     frames = [_lanes(folder, [*factors, *sorted(drawn - set(factors))], limits) for folder in folders]
     df = frames[0] if len(frames) == 1 else _union(frames)
     twice = df[df.duplicated(["master_seed", *LANE])]
@@ -212,11 +211,6 @@ def _outcomes(folder: _Results, factors: list[str]) -> pd.DataFrame:
         elif df[factor].isna().any():
             df[factor] = df[factor].where(df[factor].notna(), constant).infer_objects()
     return df
-
-
-def _is_law(value: Any) -> bool:
-    """Whether a condition's value is the law from which each lane drew its own."""
-    return isinstance(value, dict)
 
 
 def _beside_factors(folder: _Results, rows: pd.DataFrame, order: list[str]) -> pd.DataFrame:
