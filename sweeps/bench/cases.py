@@ -55,6 +55,14 @@ class Room(World):
     def features(self, state: State, params: Any) -> Observation:
         return Observation(state.cells, jnp.zeros((0,)))
 
+    def states(self, level: jax.Array, params: Any) -> State:
+        agent = jnp.arange(SIDE**2)
+        things = jnp.broadcast_to(level[1:], (SIDE**2, 2))
+        return State(jnp.concatenate([agent[:, None], things], axis=1), jnp.zeros_like(agent))
+
+    def state_index(self, state: State) -> jax.Array:
+        return state.cells[0]
+
     def probes(self) -> tuple[Probe, ...]:
         return (Probe("one", "performance", ("thing",), np.zeros((1, 3), np.int32), 1, episodes=1),)
 

@@ -2,7 +2,9 @@
 
 import jax
 import numpy as np
+import pytest
 
+import jaxrl
 from sweeps.bench import as_markdown, cases, plain
 from sweeps.cli import main
 
@@ -47,3 +49,9 @@ def test_the_table_names_the_machine_and_every_row():
         "Machine: a machine." in text and "| cartpole 128 | 463k (460k, 501k) | 107 | 58% | 13 s | 2.0 MB |  |" in text
     )
     assert "| a over b | 2.64 |" in text
+
+
+@pytest.mark.parametrize("name", cases.CASES)
+def test_every_case_that_is_timed_is_a_program(name):
+    case = cases.CASES[name]
+    assert jaxrl.Program(case.world(), case.make(), 8, (1,)).env_steps == 102_400
