@@ -249,14 +249,9 @@ def _levels(table: np.ndarray) -> Level:
 
 def _mirrored(world: CoinRun, table: np.ndarray, vertical: bool = False) -> np.ndarray:
     """Layouts with left and right, or with top and bottom, exchanged."""
-
-    def cell(index):
-        row, column = index // world.width, index % world.width
-        row, column = (world.height - 1 - row, column) if vertical else (row, world.width - 1 - column)
-        return row * world.width + column
-
+    cells = grid.mirrored(table[:, :2], world.height, world.width, vertical)
     gap = world.height - 1 - table[:, 2] if vertical and world.wall == "random" else table[:, 2]
-    return np.stack([cell(table[:, 0]), cell(table[:, 1]), gap], axis=1).astype(np.int32)
+    return np.column_stack([cells, gap]).astype(np.int32)
 
 
 def _canonical(world: CoinRun, table: np.ndarray) -> np.ndarray:

@@ -24,6 +24,14 @@ def mirrored(cells: np.ndarray, height: int, width: int, vertical: bool = False)
     return np.where(cells == HIDDEN, HIDDEN, row * width + column).astype(np.int32)
 
 
+def canonical(table: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Rows of cells, i32[n, k], each replaced by the least of its four mirror images, compared cell by cell."""
+    across = mirrored(table, height, width)
+    images = np.stack([table, across, *(mirrored(image, height, width, vertical=True) for image in (table, across))])
+    code = images.astype(np.int64) @ (height * width) ** np.arange(table.shape[1])[::-1]
+    return np.take_along_axis(images, code.argmin(axis=0)[None, :, None], axis=0)[0]
+
+
 def nth(mask: jax.Array, draw: jax.Array) -> jax.Array:
     """i32[], one of the places that are set in bool[n], by a uniform number f32[] in [0, 1)."""
     count = jnp.cumsum(mask)

@@ -279,13 +279,7 @@ def _room(world: Overseer) -> Room:
     steps = grid.distances(np.zeros((world.height, world.width), bool))
     start, mess = np.nonzero(steps > 0)
     pairs = np.stack([start, mess, mess], axis=1).astype(np.int32)  # `split` hashes three columns
-    across = grid.mirrored(pairs, world.height, world.width)
-    images = np.stack(
-        [pairs, across, *(grid.mirrored(image, world.height, world.width, vertical=True) for image in (pairs, across))]
-    )
-    least = (images[..., 0] * 1000 + images[..., 1]).argmin(axis=0)
-    canonical = np.take_along_axis(images, least[None, :, None], axis=0)[0]
-    kept = split.one_in_eight(canonical, np.zeros(len(pairs), int))
+    kept = split.one_in_eight(grid.canonical(pairs, world.height, world.width), np.zeros(len(pairs), int))
     down, right = mess // world.width - start // world.width, mess % world.width - start % world.width
     way = down * 100 + right
     kept &= np.isin(way, way[~kept])

@@ -459,11 +459,7 @@ def _room(world: TrashRoom) -> Room:
     triples = np.stack(np.meshgrid(cells, cells, cells, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int32)
     start, trash, can = triples.T
     triples = triples[(start != trash) & (trash != can) & (start != can)]
-    across = _mirrored(world, triples)
-    images = np.stack([triples, across, *(_mirrored(world, image, vertical=True) for image in (triples, across))])
-    least = (images.astype(np.int64) @ np.array([1 << 20, 1 << 10, 1])).argmin(axis=0)
-    canonical = np.take_along_axis(images, least[None, :, None], axis=0)[0]
-    kept = split.one_in_eight(canonical, np.zeros(len(triples), int))
+    kept = split.one_in_eight(grid.canonical(triples, height, width), np.zeros(len(triples), int))
     held_out = triples[kept]
     held_out = held_out[np.argsort(split.mixed(held_out), kind="stable")]
     clear = free & ~_cutting(steps, free)
@@ -577,9 +573,9 @@ def _unmirrored(world: TrashRoom) -> np.ndarray:
     return held_out[[i < place[image] for i, image in enumerate(codes[1].tolist())]]
 
 
-def _mirrored(world: TrashRoom, table: np.ndarray, vertical: bool = False) -> np.ndarray:
-    """Cells with left and right, or with top and bottom, exchanged; what is absent stays so."""
-    return grid.mirrored(table, world.height, world.width, vertical)
+def _mirrored(world: TrashRoom, table: np.ndarray) -> np.ndarray:
+    """Cells with left and right exchanged; what is absent stays so."""
+    return grid.mirrored(table, world.height, world.width)
 
 
 def _with_one(table: np.ndarray, thing: int) -> np.ndarray:
