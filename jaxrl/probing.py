@@ -55,7 +55,7 @@ def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
 
     All probes sampled, and once a level greedily. Blind, sampled: the choices with the intended goal hidden, the
     avoidance probes with what may be avoided hidden, where the world has a code for that. Permuted, sampled: the label
-    probe, where it has more than one level.
+    probe, where no level has more than half of its episodes.
     """
     every = {probe.name: probe for probe in probes}
     hidden = {name: goal for name, probe in every.items() if (goal := _hidden(world, probe)) is not None}

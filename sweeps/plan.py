@@ -33,8 +33,7 @@ def content_id(value: object) -> str:
 
 def lane_value(law: dict[str, Any], master_seed: int, condition: str | None, seed: int, key: str) -> float:
     """The value that a lane draws for a setting: from the first 64 bits of a hash, as for `lane_key`."""
-    digest = hashlib.blake2b(canonical([master_seed, condition, seed, key])).digest()
-    share = int.from_bytes(digest[:8], "big") / 2**64
+    share = _word(master_seed, condition, seed, key) / 2**64
     low, high = law["low"], law["high"]
     return float(low * (high / low) ** share if law["scale"] == "log" else low + (high - low) * share)
 
@@ -44,8 +43,12 @@ def lane_key(master_seed: int, condition: str | None, seed: int) -> tuple[int, i
 
     `condition` is None where conditions are paired. A lane's place in a batch has no part in it.
     """
-    digest = hashlib.blake2b(canonical([master_seed, condition, seed])).digest()
-    return int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:8], "big")
+    return divmod(_word(master_seed, condition, seed), 2**32)
+
+
+def _word(*named: object) -> int:
+    """The first 64 bits of BLAKE2b over the canonical JSON of a list."""
+    return int.from_bytes(hashlib.blake2b(canonical(list(named))).digest()[:8], "big")
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,6 @@ def run_shard(
     before = program.compiles
     chunk, lanes = shard.program.chunk, len(shard.lanes)
     keys, values = shard.keys(), shard.values()
-    drawn = {key: shard.drawn(key) for key in shard.lanes[0][0].sampled}
     parts: dict[str, list[pa.Table]] = {kind: [] for kind in store.SHARD_TABLES}
     parameters = []
     for start in range(0, lanes, chunk):
@@ -70,7 +69,7 @@ def run_shard(
                 found = f"a chunk of {chunk} lanes does not fit into the device's memory"
                 raise MemoryError(f"{found}; {smaller(chunk)}") from error
             raise
-        sampled = {key: found[start : start + n] for key, found in drawn.items()}
+        sampled = {key: [lane[key] for lane in values[start : start + n]] for key in inside[0][0].sampled}
         parts["outcomes"].append(tables.outcomes(shard.program, inside, shard.master_seed, sampled, trained))
         parts["probes"].append(tables.probes(shard.program, inside, trained))
         parts["curves"].append(tables.curves(inside, trained))
