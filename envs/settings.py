@@ -17,6 +17,13 @@ class Range:
     low_open: bool = False
 
 
+LATER = object()
+"""Marks, in an annotation, a setting that a version brought in: at its default all is as it was before.
+
+Such a setting is part of a condition's id only where it is given another value, so that bringing it in changes the
+numbers of no condition.
+"""
+
 Probability = Annotated[float, Range(0, 1)]
 NonNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, low_open=True)]
@@ -40,6 +47,8 @@ class Setting:
     choices: tuple[str, ...] = ()
     doc: str = ""
     low_open: bool = False
+    later: bool = False
+    """Whether it is marked `LATER`."""
 
     def describe(self) -> str:
         """What would be accepted, in words: `a probability in [0, 1]`."""
@@ -90,13 +99,16 @@ def settings_of(cls: type, prefix: str, static: bool) -> dict[str, Setting]:
     docs = _field_docs(cls)
     found = {}
     for field in dataclasses.fields(cls):
-        hint, bounds, choices = hints[field.name], Range(), ()
+        hint, choices = hints[field.name], ()
+        marks: list[Any] = []
         if get_origin(hint) is Annotated:
-            hint, bounds = get_args(hint)[:2]
-        elif get_origin(hint) is Literal:
+            hint, *marks = get_args(hint)
+        bounds = next((mark for mark in marks if isinstance(mark, Range)), None)
+        if get_origin(hint) is Literal:
             hint, choices = str, get_args(hint)
-        elif hint is not bool:
+        elif hint is not bool and bounds is None:
             continue
+        bounds = bounds or Range()
         key = f"{prefix}.{field.name}"
         found[key] = Setting(
             key,
@@ -108,6 +120,7 @@ def settings_of(cls: type, prefix: str, static: bool) -> dict[str, Setting]:
             choices,
             docs.get(field.name, ""),
             bounds.low_open,
+            LATER in marks,
         )
     return found
 

@@ -229,7 +229,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         versions = {"world": built.world.version, "learner": built.learner.version}
         meaning = {"world": spec.world, "learner": spec.learner, "versions": versions}
         program = Program(
-            content_id(["program", meaning, static, chunk, spec.probe_at]),
+            content_id(["program", meaning, _meant(static, spec.settings), chunk, spec.probe_at]),
             spec.world,
             spec.learner,
             static,
@@ -250,7 +250,9 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
             except ValueError as error:
                 raise _located(spec, str(error), arm) from None
             factors = {key: arm if key == "arm" else settings[key] for key in spec.columns}
-            condition = Condition(content_id({**meaning, "settings": settings}), factors, settings)
+            condition = Condition(
+                content_id({**meaning, "settings": _meant(settings, spec.settings)}), factors, settings
+            )
             if condition.id in arms:
                 both = f"has a condition that arms.{arms[condition.id]} has too; give it in one of them"
                 raise SpecError(spec.source, f"arms.{arm}", f"{both}.")
@@ -269,6 +271,11 @@ def _default(setting: "Setting", world: "World") -> Any:
         return setting.default
     found = getattr(world.default_params, name, setting.default)
     return setting.default if np.float32(found) == np.float32(setting.default) else setting.kind(found)
+
+
+def _meant(values: dict[str, Any], settings: "dict[str, Setting]") -> dict[str, Any]:
+    """What an id is made of: a setting that came later is absent at its default, as it was before it came."""
+    return {key: value for key, value in values.items() if not (settings[key].later and value == settings[key].default)}
 
 
 def _located(spec: Spec, message: str, arm: str) -> SpecError:

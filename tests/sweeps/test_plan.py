@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -49,6 +50,15 @@ def test_ids_do_not_drift():
     """A change here makes every folder of earlier versions another spec's: raise a version instead, knowingly."""
     assert lane_key(0, "0123456789abcdef", 3) == (0x96598E2F, 0x5EEA30D0)
     assert content_id({"b": [1e-3, True], "a": "x"}) == "d5e6dffe28c6e3ae"
+
+
+def test_a_setting_that_came_later_is_part_of_an_id_only_where_it_is_not_at_its_default():
+    spec = load_spec(SPEC)
+    later = {key: dataclasses.replace(one, later=key == "learner.discount") for key, one in spec.settings.items()}
+    marked = dataclasses.replace(spec, settings=later)
+    without = make_plan(dataclasses.replace(spec, settings={k: v for k, v in later.items() if k != "learner.discount"}))
+    assert ids(make_plan(marked)) == ids(without) != ids(make_plan(spec))
+    assert ids(make_plan(dataclasses.replace(marked, fixed={"learner.discount": 0.9}))) != ids(without)
 
 
 def test_a_lanes_key_is_a_hash_of_master_seed_condition_and_seed():
