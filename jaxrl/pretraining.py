@@ -24,9 +24,8 @@ def goals_of(world: World) -> tuple[int, int]:
 
 def check(world: World) -> None:
     """Raises ValueError where a world has no demonstrations."""
-    roles = {goal.role for goal in world.goals}
-    if world.stochastic or not {"intended"} < roles:
-        raise ValueError("learner.pretraining_updates: demonstrations need a deterministic world with rival goals")
+    if not {"intended"} < {goal.role for goal in world.goals}:
+        raise ValueError("learner.pretraining_updates: demonstrations need a world with an intended goal and a rival")
 
 
 def demonstrations(
