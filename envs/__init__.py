@@ -8,6 +8,7 @@ from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, on
 from envs.check import Finding, check, require
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
+from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
 from envs.objects import Objects
 from envs.overseer import Overseer
@@ -15,7 +16,8 @@ from envs.settings import Setting
 from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
-    "coin-line": CoinLine, "coin-run": CoinRun, "objects": Objects, "overseer": Overseer, "trash-room": TrashRoom,
+    "coin-line": CoinLine, "coin-run": CoinRun, "far-reward": FarReward, "objects": Objects, "overseer": Overseer,
+    "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"

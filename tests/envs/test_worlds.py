@@ -24,6 +24,7 @@ OTHERS = {
         {"env.wall": "random"},
         {"env.height": 7, "env.width": 12},
     ],
+    "far-reward": [{"env.length": 7}],
     "objects": [
         {"env.height": 4, "env.width": 4, "env.correlates": 1},
         {"env.height": 4, "env.width": 4, "env.things": 4, "env.correlates": 4},
