@@ -4,18 +4,22 @@ import dataclasses
 import difflib
 from typing import Any
 
+from envs.bandit import Bandit
 from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, one_hot
 from envs.check import Finding, check, require
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
+from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
 from envs.objects import Objects
 from envs.overseer import Overseer
+from envs.reversal import Reversal
 from envs.settings import Setting, imported
 from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
-    "coin-line": CoinLine, "coin-run": CoinRun, "objects": Objects, "overseer": Overseer, "trash-room": TrashRoom,
+    "bandit": Bandit, "coin-line": CoinLine, "coin-run": CoinRun, "far-reward": FarReward, "objects": Objects,
+    "overseer": Overseer, "reversal": Reversal, "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
