@@ -41,7 +41,7 @@ def log_probabilities(buffer: Buffer, now: jax.Array, temperature: jax.Array, st
 
     In proportion to the rank of its score to the power -1 / temperature, the highest being first and the earlier place
     before the later among equals, mixed with a share `staleness_coef` in proportion to the time since it was played
-    (uniform where that is 0 for all). Jiang et al. 2021a, equations 2 to 5.
+    (uniform where that is 0 for all). Jiang et al. 2021a.
     """
     full = buffer.full
     order = jnp.argsort(-buffer.score)

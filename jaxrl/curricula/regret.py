@@ -40,7 +40,7 @@ def returns(experience: Experience) -> Returns:
 
 
 def positive_value_loss(experience: Experience) -> jax.Array:
-    """f32[envs], the mean over steps of what is positive of the advantages; Jiang et al. 2021b, section 5."""
+    """f32[envs], the mean over steps of what is positive of the advantages; Jiang et al. 2021b."""
     steps = experience.steps
     advantage = advantages(
         steps.reward, steps.terminated, steps.cut, steps.value, steps.next_value, experience.discount,
@@ -56,7 +56,7 @@ def score(
 
     max-latest: the highest return that was ever reached there minus the mean of those just reached (Abdel Sadek et al.
       2025, section 5.3).
-    max-mc: the same highest return minus the value at the first step (Jiang et al. 2021b, section 5).
+    max-mc: the same highest return minus the value at the first step (Jiang et al. 2021b).
     pvl: `positive_value_loss`.
     exact: the highest possible return minus the mean of those just reached (Abdel Sadek et al. 2025).
 
