@@ -50,15 +50,17 @@ def distances(table: Table, goal: int) -> np.ndarray:
 
     Value iteration; the end of an episode is not crossed.
     """
-    hit = table.events[..., goal]
-    steps = np.full(table.next_state.shape[:2], np.inf)
+    levels, states, actions = table.next_state.shape
+    hit, never = levels * states, levels * states + 1  # where steps lead that fire the event, or end without it
+    after = table.next_state + states * np.arange(levels, dtype=np.int32)[:, None, None]
+    after = np.where(table.events[..., goal], hit, np.where(table.terminated, never, after))
+    after = np.ascontiguousarray(after.reshape(-1, actions).T)
+    steps = np.append(np.full(hit, np.inf), [0.0, np.inf])
     while True:
-        beyond = np.take_along_axis(steps[:, :, None], table.next_state.reshape(len(steps), -1, 1), axis=1)
-        beyond = np.where(table.terminated, np.inf, beyond.reshape(table.next_state.shape))
-        shorter = np.where(hit, 1.0, 1.0 + beyond).min(axis=-1)
-        if np.array_equal(shorter, steps):
-            return steps
-        steps = shorter
+        shorter = 1 + np.minimum.reduce([np.take(steps, each) for each in after])
+        if np.array_equal(shorter, steps[:hit]):
+            return shorter.reshape(levels, states)
+        steps[:hit] = shorter
 
 
 def action_costs(table: Table, goal: int) -> jax.Array:

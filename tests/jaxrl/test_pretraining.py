@@ -67,7 +67,9 @@ def test_a_policy_begins_with_the_goal_that_it_was_shown():
 
 
 def test_what_cannot_be_shown_is_refused():
-    with pytest.raises(ValueError, match="learner.pretraining_updates: demonstrations need a world with an intended goal"):
+    with pytest.raises(
+        ValueError, match="learner.pretraining_updates: demonstrations need a world with an intended goal"
+    ):
         learner = jaxrl.make("ppo", {"learner.pretraining_updates": 1})
         jaxrl.Program(envs.make("gymnax:CartPole-v1"), learner, 1)
     with pytest.raises(ValueError, match="cloned without memory"):
