@@ -44,8 +44,8 @@ class State(NamedTuple):
     """i32[], updates done: the time."""
     replayed: jax.Array
     """i32[], those with replayed levels."""
-    episodes: jax.Array
-    """i32[2], episodes learnt from, and those of them on levels that tell the goals apart."""
+    learnt: jax.Array
+    """i32[2], levels that were learnt from, one an environment and update, and those that tell the goals apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,20 +114,20 @@ class PLR(Curriculum):
         before = buffer.best.at[place].get(mode="fill", fill_value=-jnp.inf)
         best = jnp.maximum(before, found.highest)
         score = regret.score(self.score, world, levels, best, found, experience, env_params)
-        ended = jnp.sum(experience.steps.cut, axis=0, dtype=jnp.int32)
-        apart = jnp.sum(jnp.where(jax.vmap(world.told_apart)(levels), ended, 0))
+        apart = jax.vmap(world.told_apart)(levels)
+        counts = jnp.stack([len(apart), jnp.sum(apart, dtype=jnp.int32)])
         return state._replace(
             buffer=level_buffer.put(buffer, place, levels, score, best, now),
             updates=now,
             replayed=state.replayed + state.replays,
-            episodes=state.episodes + jnp.where(state.learns, jnp.stack([jnp.sum(ended), apart]), 0),
+            learnt=state.learnt + jnp.where(state.learns, counts, 0),
         )
 
     def outcomes(self, world: World, state: State) -> dict[str, jax.Array]:
         """Columns `levels.*`, f32[] each; NaN for a mean over nothing.
 
         replayed: the share of updates that replayed levels.
-        learnt_apart: of the episodes that were learnt from, the share on levels that tell the goals apart.
+        learnt_apart: of the levels learnt from, one an environment and update, the share that tell the goals apart.
         kept, kept_apart, score: levels in the buffer, the share of them that tell goals apart, and their mean score.
         """
         full = state.buffer.full
@@ -135,7 +135,7 @@ class PLR(Curriculum):
         apart = jnp.sum(full & jax.vmap(world.told_apart)(state.buffer.levels), dtype=jnp.float32)
         return {
             "levels.replayed": state.replayed / state.updates.astype(jnp.float32),
-            "levels.learnt_apart": state.episodes[1] / state.episodes[0].astype(jnp.float32),
+            "levels.learnt_apart": state.learnt[1] / state.learnt[0].astype(jnp.float32),
             "levels.kept": kept,
             "levels.kept_apart": apart / kept,
             "levels.score": jnp.sum(jnp.where(full, state.buffer.score, 0.0)) / kept,

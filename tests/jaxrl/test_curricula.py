@@ -212,6 +212,7 @@ def test_robust_plr_learns_from_replayed_levels_alone_and_plr_from_all(robust):
         assert moved(getattr(plain[0], part), getattr(plain[1], part))
     played, kept = robust[2].curriculum.levels, robust[1].curriculum.buffer
     assert np.all(np.asarray(level_buffer.find(kept, played)) < 16), "what is replayed was in the buffer"
+    assert robust[2].curriculum.learnt.tolist() == [8, np.sum(np.asarray(played.coin) != 8)]
     places = np.asarray(level_buffer.find(robust[2].curriculum.buffer, played))
     assert np.all(np.asarray(robust[2].curriculum.buffer.played)[places] == 2), "staleness begins at 0 again"
 
