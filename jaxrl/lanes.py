@@ -62,7 +62,7 @@ class Program:
                 raise ValueError(
                     "curriculum.name: levels are scored by what the learner expects; this one has no values"
                 )
-            curriculum.check(world)
+            curriculum.check(world, learner)
         for schedule in schedules:
             if schedule.kind == "gated" and not (learner.steps_per_update and world.goals):
                 raise ValueError(
@@ -249,8 +249,12 @@ class Program:
             if on_progress is not None:
                 on_progress(done)
         curves = {name: np.stack([point[name] for point in points], axis=1) for name in points[0]}
-        left = jax.tree.map(np.asarray, self.learner.finish(state))
+        finished = self.learner.finish(state)
+        left = jax.tree.map(np.asarray, finished._replace(curriculum=()))
         outcomes = self._outcomes(total, left, curves)
+        if self.curriculum is not None:
+            of_levels = jax.vmap(functools.partial(self.curriculum.outcomes, self.world))(finished.curriculum)
+            outcomes |= {name: np.asarray(value) for name, value in of_levels.items()}
         if total is not None:
             outcomes |= {f"met.{goal.name}": met[:, i] for i, goal in enumerate(self.world.goals)}
         for i, schedule in enumerate(self.schedules):

@@ -23,6 +23,8 @@ class Finished(NamedTuple):
     """bool[], whether a number has ever been non-finite."""
     outcomes: dict[str, jax.Array] = {}  # noqa: RUF012 - never written to
     """Columns of the outcomes table that only this learner has; each []."""
+    curriculum: Any = ()
+    """What the curriculum remembers."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -208,6 +208,8 @@ class OnPolicy(Learner):
             curriculum_key = jax.random.fold_in(key, CURRICULUM)
             of_curriculum = settings.curriculum_params
             remembered = settings.curriculum.init(world, curriculum_key, env_params, of_curriculum, self.n_envs)
+            if settings.curriculum.anew:  # the levels that have been drawn are never played
+                tally = rollout.empty(world)
         return (
             State(variables, optimiser, envs, key, jnp.zeros((), jnp.int32), clock, jnp.zeros((), bool), remembered),
             tally,
@@ -228,7 +230,7 @@ class OnPolicy(Learner):
         return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
 
     def finish(self, state: State) -> Finished:
-        return Finished(state.variables, state.diverged)
+        return Finished(state.variables, state.diverged, curriculum=state.curriculum)
 
     def first_layer(self, policy: Any) -> jax.Array | None:
         """Adam's direction is exactly 0 for a weight that has never had a gradient, and no weight decays."""
@@ -254,12 +256,12 @@ class OnPolicy(Learner):
         envs, steps, tally = rollout.rollout(world, act, state.envs, words[1], env_params, self.n_steps, levels, anew)
         anew_moments = state.update == jnp.round(params.reset_optimiser_at * self.total_updates)
         blank = optimiser_of(params).init(state.variables)
-        moments = jax.tree.map(lambda new, old: jnp.where(anew_moments, new, old), blank, state.optimiser)
+        before = jax.tree.map(lambda new, old: jnp.where(anew_moments, new, old), blank, state.optimiser)
         lesson = Lesson(steps, state.envs.context.memory, words[2])
-        variables, moments, metrics = self.learn(world, state.variables, moments, lesson, params)
+        variables, moments, metrics = self.learn(world, state.variables, before, lesson, params)
         if curriculum is not None:
             variables, moments = jax.tree.map(
-                lambda new, old: jnp.where(learns, new, old), (variables, moments), (state.variables, state.optimiser)
+                lambda new, old: jnp.where(learns, new, old), (variables, moments), (state.variables, before)
             )
             experience = Experience(steps, params.discount, getattr(params, "gae_lambda", jnp.ones(())))
             remembered = curriculum.update(world, remembered, experience, env_params, of_curriculum)
