@@ -89,11 +89,11 @@ class Graph:
 class Followed(NamedTuple):
     """What a policy does on the levels of a graph, in expectation; means over levels."""
 
-    utility: jax.Array
+    utility: Any
     """f32[goals], `DISCOUNT ** (step - 1)` where the first event comes at that step and is the goal's, and else 0."""
-    taken: jax.Array
+    taken: Any
     """f32[actions], decisions for each action before the first event."""
-    repeated: jax.Array
+    repeated: Any
     """f32[], decisions for the action of the step before."""
 
 
@@ -198,12 +198,16 @@ class GoalDirectedness:
         }
 
     def columns(self, learner: Learner, policies: Any, env_params: Any) -> dict[str, np.ndarray]:
-        """Columns of the outcomes table, f32[lanes] each.
+        """Columns of the outcomes table, f32[lanes] each; NaN for policies that look at more than the observation.
 
         Args:
           policies, env_params: networks and the world's Params, with a leading axis [lanes].
         """
-        return self.explained(jax.tree.map(np.asarray, self._followed(learner, policies, env_params)))
+        if jax.tree.leaves(learner.context(self.world, 1)):
+            lanes, (_, actions, goals) = len(jax.tree.leaves(policies)[0]), self.graph.events.shape
+            unknown = [np.full((lanes, *shape), np.nan) for shape in ((goals,), (actions,), ())]
+            return self.explained(Followed(*unknown))
+        return self.explained(self._followed(learner, policies, env_params))
 
     def explained(self, followed: Followed) -> dict[str, np.ndarray]:
         """As `columns`, from what policies do; arrays with a leading axis [lanes]."""
@@ -232,8 +236,7 @@ class GoalDirectedness:
             def lane(given):
                 variables, params = given
                 observed = jax.vmap(world.features, in_axes=(0, None))(nodes, params)
-                logits, _ = learner.apply(world, variables, observed)
-                return follow(graph, jax.nn.softmax(logits))
+                return follow(graph, jax.nn.softmax(learner.apply(world, variables, observed)[0]))
 
             # A divisor, so that all lanes go through the same code, and their bits do not depend on their places.
             lanes = len(jax.tree.leaves(policies)[0])

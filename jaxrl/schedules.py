@@ -65,7 +65,11 @@ class Settings:
     """The learner's Params, where they start."""
     numbers: dict[str, dict[str, Any]]
     """By scheduled key: the numbers of its schedule."""
+    curriculum_params: Any = ()
+    """The curriculum's Params; they follow no schedule."""
     schedules: tuple[Schedule, ...] = struct.field(pytree_node=False, default=())
+    curriculum: Any = struct.field(pytree_node=False, default=None)
+    """The `curricula.Curriculum`, or None for fresh levels of the world's."""
 
     def clock(self) -> Clock:
         """Before training."""
