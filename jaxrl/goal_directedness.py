@@ -103,17 +103,22 @@ def follow(graph: Graph, policy: jax.Array) -> Followed:
     next_node = jnp.asarray(graph.next_node)
     again = jnp.concatenate([policy, jnp.zeros((1, actions))])[next_node, jnp.arange(actions)]
     repeated = jnp.sum(policy * again, axis=1, keepdims=True)
-    at_once = jnp.concatenate([jnp.einsum("na,nag->ng", policy, graph.events), policy, repeated], axis=1)
+    at_once = jnp.concatenate([_mean(policy, jnp.asarray(graph.events)), policy, repeated], axis=1)
     kept = jnp.append(jnp.full(goals, DISCOUNT), jnp.ones(actions + 1))
 
     def one_step_more(_, value):
         value = jnp.concatenate([value * kept, jnp.zeros((1, len(kept)))])
-        return at_once + jnp.einsum("na,nac->nc", policy, value[next_node])
+        return at_once + _mean(policy, value[next_node])
 
     last = at_once.at[:, -1].set(0.0)  # no decision follows that could repeat it
     value = jax.lax.fori_loop(1, graph.horizon, one_step_more, last)
     mean = jnp.mean(value[graph.start], axis=0)
     return Followed(mean[:goals], mean[goals:-1], mean[-1])
+
+
+def _mean(policy: jax.Array, values: jax.Array) -> jax.Array:
+    """Over the actions of a policy f[nodes, actions], of f[nodes, actions, k]; GPUs round products if they may."""
+    return jnp.einsum("na,nak->nk", policy, values, precision=jax.lax.Precision.HIGHEST)
 
 
 class SoftOptimal:

@@ -137,7 +137,7 @@ def test_networks_are_measured_as_a_plain_reimplementation_measures_them():
     observe = jax.vmap(jax.vmap(lambda state: world.features(state, params)))
     observed = jax.jit(observe)(jax.vmap(lambda level: world.states(level, params))(measured.levels))
     one = jax.tree.map(lambda leaf: leaf[0, 0], observed)
-    shapes = jax.eval_shape(learner.network(world).init, jax.random.key(0), (), one, None, None, None)
+    shapes = jax.eval_shape(learner.make_network(world).init, jax.random.key(0), (), one, None, None, None)
     networks = [
         jax.tree.map(lambda leaf, scale=scale: np.float32(random.normal(0, scale, leaf.shape)), shapes)
         for scale in scales
@@ -237,3 +237,9 @@ def test_a_goal_out_of_reach_and_a_policy_of_no_numbers_have_none():
     measured = measure("coin-line")
     lost = Followed(np.full((1, 2), np.nan), np.full((1, 2), np.nan), np.full(1, np.nan))
     assert all(np.isnan(column).all() for column in measured.explained(lost).values())
+
+
+def test_policies_that_look_at_more_than_the_observation_are_not_measured():
+    measured, learner = measure("coin-line"), jaxrl.make("ppo", {"learner.memory": "gru"})
+    columns = measured.columns(learner, {"weights": np.zeros((3, 2))}, measured.world.default_params)
+    assert "meg.coin" in columns and all(len(column) == 3 and np.isnan(column).all() for column in columns.values())
