@@ -103,8 +103,8 @@ class Program:
                 self.world.params_of(lane),
                 params_of(self.learner.Params, "learner", lane),
                 numbers_of(self.schedules, lane),
-                params_of(self.curriculum.Params, "curriculum", lane) if self.curriculum is not None else (),
                 self.schedules,
+                params_of(self.curriculum.Params, "curriculum", lane) if self.curriculum is not None else (),
                 self.curriculum,
             )
             for lane in values

@@ -13,7 +13,7 @@ from flax import struct
 
 from envs import Observation, World
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
-from jaxrl import rollout
+from jaxrl import pretraining, rollout
 from jaxrl.curricula import Experience
 from jaxrl.learner import Finished, Learner
 from jaxrl.networks import NOTHING, ActorCritic, Context
@@ -22,6 +22,8 @@ from jaxrl.schedules import Clock, Settings
 MAX_BATCH = 2**16
 CURRICULUM = 0x63757272
 """Sets the randomness of a curriculum's beginning apart from that of training."""
+PRETRAINING = 0x70726574
+"""The same of the demonstrations that are cloned."""
 
 
 @struct.dataclass
@@ -36,6 +38,8 @@ class Params:
     """Global norm to which gradients are clipped."""
     reset_optimiser_at: Probability = 1.0
     """Share of training at which Adam's moments start anew; 1 for never."""
+    pretraining_share: Annotated[float, Range(0, 1), LATER] = 1.0
+    """Of the demonstrations that are cloned, those that go to the intended goal; the rest go to its rival."""
 
 
 class State(NamedTuple):
@@ -91,6 +95,9 @@ class OnPolicy(Learner):
     """Whether the reward of the step before is among the inputs."""
     network: Annotated[Literal["perceptron"], IMPORTABLE, LATER] = "perceptron"
     """The network: the perceptron that the other settings describe, or a Flax module of your own."""
+
+    pretraining_updates: Annotated[int, Range(0, 10**6), LATER] = 0
+    """Updates of cloning demonstrations before the first of reinforcement; they play no environment steps."""
 
     Params: ClassVar[Any] = Params
     values: ClassVar[bool] = True
@@ -151,6 +158,10 @@ class OnPolicy(Learner):
             self.make_network(world)
         except (TypeError, ValueError) as error:
             raise ValueError(f"learner.network: {self.network} cannot be made ({error})") from None
+        if self.pretraining_updates:
+            pretraining.check(world)
+            if jax.tree.leaves(self.context(world, 1)):
+                raise ValueError("learner.pretraining_updates: expected 0, as demonstrations are cloned without memory")
 
     def context(self, world: World, n_envs: int) -> Context:
         network = self.make_network(world)
@@ -186,6 +197,11 @@ class OnPolicy(Learner):
         variables = self.make_network(world).init(
             network_key, context.memory, observation, context.previous_action, context.previous_reward, context.first
         )
+        if self.pretraining_updates:
+            clone_key = jax.random.fold_in(key, PRETRAINING)
+            variables = pretraining.clone(
+                self, world, variables, clone_key, env_params, params, self.pretraining_updates
+            )
         optimiser = optimiser_of(params).init(variables)
         remembered: Any = ()
         if settings.curriculum is not None:
