@@ -80,6 +80,8 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
         when it was seen: positive where it is avoided.
       planner.share.GOAL: what the best policy does there, under the lane's payments and discount at the end of
         training; planner.return: what that policy earns in training, to be held against return_mean.
+      meg.GOAL, meg.beta.GOAL, meg.always:ACTION, meg.decisions: how well a goal or a reflex explains what the policy
+        does on the labelling probe, for `inferred_goal`; NaN for policies with memory.
     Raises:
       ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, or a
         threshold out of range; one line that names it.
