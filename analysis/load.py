@@ -1,6 +1,7 @@
 """A folder of results as DataFrames: one row a lane, a probe, a curve point or a baseline."""
 
 import json
+from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ class _Results:
     goals: dict[str, str]
     """Name → role, the intended goal first: of two goals reached in one step the earlier in this order counts."""
     factors: list[str]
-    conditions: dict[str, dict[str, Any]]
+    conditions: dict[str, ChainMap[str, Any]]
+    """The settings of each, and its arm."""
 
 
 def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> pd.DataFrame:
@@ -93,8 +95,8 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
     folders = [_open(Path(path)) for path in paths]
     factors = list(dict.fromkeys(factor for folder in folders for factor in folder.factors))
     # A setting that one folder samples, where a condition has the law in its place, is known in the others too.
-    every = [values for folder in folders for values in folder.conditions.values()]
-    drawn = {key for values in every for key, value in values.items() if isinstance(value, dict)}
+    parts = {id(part): part for folder in folders for one in folder.conditions.values() for part in one.maps}
+    drawn = {key for part in parts.values() for key, value in part.items() if isinstance(value, dict)}
     frames = [_lanes(folder, [*factors, *sorted(drawn - set(factors))], limits) for folder in folders]
     df = frames[0] if len(frames) == 1 else _union(frames)
     twice = df[df.duplicated(["master_seed", *LANE])]
@@ -164,10 +166,20 @@ def _open(path: Path) -> _Results:
             path=path,
             goals=dict(sorted(goals.items(), key=lambda goal: ROLES.index(goal[1]))),
             factors=list(dict.fromkeys(factor for layer in layers for factor in layer["factors"])),
-            conditions={key: values for layer in layers for key, values in layer["conditions"].items()},
+            conditions=_conditions(layers),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{manifest}: not the manifest of a results folder: {error!r}") from error
+
+
+def _conditions(layers: list[dict[str, Any]]) -> dict[str, ChainMap[str, Any]]:
+    """Each condition's settings, and its arm if a layer gives it one. A layer writes what its conditions share once."""
+    arms = {key: {"arm": name} for layer in layers for key, name in layer.get("arms", {}).items()}
+    return {
+        key: ChainMap(own, layer.get("settings", {}), arms.get(key, {}))
+        for layer in layers
+        for key, own in layer["conditions"].items()
+    }
 
 
 def _table(path: Path, kind: str, where: ds.Expression | None = None) -> pa.Table:
@@ -203,13 +215,16 @@ def _damage(files: list[Path], error: Exception) -> str:
 
 def _outcomes(folder: _Results, factors: list[str]) -> pd.DataFrame:
     """The outcomes table, with every factor that a layer or another folder varies and this row's layer did not."""
-    df = _table(folder.path, "outcomes").to_pandas()
+    table = _table(folder.path, "outcomes")
+    df = table.to_pandas()
     for factor in factors:
         constant = df["condition"].map(lambda key, factor=factor: folder.conditions.get(key, {}).get(factor))
         if factor not in df:
             df[factor] = constant.infer_objects()
         elif df[factor].isna().any():
             df[factor] = df[factor].where(df[factor].notna(), constant).infer_objects()
+            if pa.types.is_integer(table.schema.field(factor).type) and df[factor].notna().all():
+                df[factor] = df[factor].astype("int64")  # pandas makes floats of integers beside nulls
     return df
 
 

@@ -82,12 +82,18 @@ def _run(arguments: argparse.Namespace) -> int:
     _before_jax(one_core=arguments.executor == "inline")
     from sweeps.running import run
 
-    done = run(arguments.spec, arguments.out, arguments.set, arguments.workers, arguments.executor, arguments.quiet)
+    done = run(
+        arguments.spec, arguments.out, arguments.set, arguments.workers, arguments.executor, arguments.quiet,
+        arguments.shards,
+    )  # fmt: skip
+    number, of = arguments.shards
+    where = f"{f'part {number}/{of} of ' * (of > 1)}{done.folder}"
     there = done.ready + done.trained
     if done.ready == done.lanes:
-        print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {done.folder}")
+        more = f", which has {done.others:,} that this spec has not" * (done.others > 0)
+        print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {where}{more}")
     else:
-        print(f"{there:,} of {done.lanes:,} lanes in {done.folder}, {done.trained:,} of them trained now")
+        print(f"{there:,} of {done.lanes:,} lanes in {where}, {done.trained:,} of them trained now")
     print(f"  tables: {done.folder}/outcomes, probes, curves, levels, baselines (parquet)")
     shown = str(done.folder)
     if _has_goals(done.folder):
@@ -103,18 +109,25 @@ def _run(arguments: argparse.Namespace) -> int:
 def _status(arguments: argparse.Namespace) -> int:
     from sweeps.inspecting import status
 
-    found = _reading(lambda: status(arguments.folder))
+    found = _reading(lambda: status(arguments.folder, arguments.verify))
     if arguments.json:
         _print_json(found)
         return 0
-    lanes = found["lanes"]
+    lanes, rate, left = found["lanes"], found["lanes_per_second"], found["seconds_left"]
     print(f"{found['name']} ({found['world']}) in {found['folder']}")
-    rest = f"{lanes['missing']:,} missing, {lanes['diverged']:,} diverged"
+    rest = f"{lanes['missing']:,} missing, {lanes['diverged']:,} diverged, {lanes['failed']:,} failed"
     print(f"  lanes: {lanes['done']:,} of {lanes['planned']:,} done, {rest}")
-    for label, count in found["labels"].items():
-        print(f"    {count:8,}  {label}")
-    for line in found["damaged"]:
+    if len(found["layers"]) > 1:
+        print(f"  grew: {' + '.join(f'{n:,}' for n in found['layers'])} lanes")
+    if lanes["missing"]:
+        speed = f"; {rate:.3g} lanes a second lately, {_duration(left)} left at that" if rate else ""
+        print(f"  {found['running'] or 'nobody here'} is training them{speed}")
+    for one in found["failed"][:SHOWN]:
+        print(f"  shard {one['shard']} ({_count(one['lanes'], 'lane')}) failed: {one['reason']}")
+    _more(found["failed"])
+    for line in found["damaged"][:SHOWN]:
         print(f"  {line}; run the sweep again to make it anew")
+    _more(found["damaged"])
     return 0
 
 
@@ -384,11 +397,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", metavar="DIR", help="the results folder (default: results/NAME)")
     run.add_argument("--workers", metavar="N", type=_positive, help="processes (default: one a core or accelerator)")
     run.add_argument("--executor", choices=("processes", "inline"), default="processes", help="inline is for debugging")
+    run.add_argument(
+        "--shards", metavar="I/N", type=_part, default=(1, 1), help="train the I-th of N parts only, counted from 1"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     status = verb("status", _status, "Print how far a run is.")
     rates = verb("rates", _rates, "Print how often each label occurs, with intervals over seeds.")
     figure = verb("figure", _figure, "Draw rates and shares over factors.")
     status.add_argument("folder", metavar="DIR", help="a results folder")
+    status.add_argument("--verify", action="store_true", help="read every file, and check its digest")
     for one in (rates, figure):
         one.add_argument("folders", metavar="DIR", nargs="+", help="a results folder, or several to be read as one")
         one.add_argument(
@@ -440,6 +457,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
     return int(text)
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, slash, of = text.partition("/")
+    if not slash or not (number.isdecimal() and of.isdecimal()) or len(text) > 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N, such as 3/16: the third of sixteen parts")
+    return int(number), int(of)
 
 
 def _reading(call: Any) -> Any:

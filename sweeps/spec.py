@@ -65,6 +65,8 @@ class Spec:
     shard_chunks: int
     source: str = field(compare=False)
     """The file, for messages."""
+    given: dict[str, Any] = field(compare=False, repr=False)
+    """What was read, overrides included, as dotted keys: `load_spec` gives the same spec for it."""
     settings: "dict[str, Setting]" = field(compare=False, repr=False)
 
     def written(self, key: str, arm: str = "") -> str:
@@ -317,6 +319,7 @@ class _Checker:
             chunk=values["run.chunk"],
             shard_chunks=values["run.shard_chunks"],
             source=self.label,
+            given=dict(self.flat),
             settings=settings,
         )
         self.check_size(spec)
