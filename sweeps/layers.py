@@ -96,37 +96,39 @@ class Sweep:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, spec: Spec, platform: str, default_chunk: Callable[[], int]) -> Iterator[tuple[Sweep, Lock]]:
-    """Finds what a folder holds, adds what the spec has besides, and opens the folder's lock.
+def opened(
+    folder: Path, spec: Spec, part: Part, platform: str, default_chunk: Callable[[], int]
+) -> Iterator[tuple[Sweep, Lock]]:
+    """Finds what a folder holds, adds what the spec has besides, and locks the shards of a part of it all.
 
     Several runs may do so at once: whoever comes first writes the layer, and the others find it.
 
     Args:
       default_chunk: that of a folder that is begun, where the spec gives none.
     Raises:
-      SpecError: the folder is no results folder, or holds a sweep that this spec does not continue; nothing has been
-        touched.
-      BusyError: this process has a run in the folder.
+      SpecError: the folder is no results folder, or holds a sweep that this spec does not continue.
+      BusyError: another run has some of the shards. In either case nothing has been touched.
     """
-    lock: Lock | None = None
     with contextlib.ExitStack() as stack:
+        lock: Lock | None = None
         while True:
             records = _records(folder)
             chunk = spec.chunk or (records[-1]["chunk"] if records else default_chunk())
             asked = make_plan(dataclasses.replace(spec, chunk=chunk), platform, chunk)
             layers = _rebuilt(folder, records or [], asked)
             new = _growth(folder, layers, asked) if records else _beginning(folder, asked)
+            sweep = Sweep([*layers, *([new] if new else [])], asked, new.lanes if records and new else 0)
             with _writing(folder):
                 if lock is None:
                     folder.mkdir(parents=True, exist_ok=True)
                     lock = stack.enter_context(Lock(folder))
-                if new is None:
-                    break
                 with lock.of_manifest():
                     if _records(folder) == records:
-                        store.write_manifest(folder, [*(records or []), new.layer()])
+                        lock.take(sweep.places(part))
+                        if new is not None:
+                            store.write_manifest(folder, [*(records or []), new.layer()])
                         break
-        yield Sweep([*layers, *([new] if new else [])], asked, new.lanes if records and new else 0), lock
+        yield sweep, lock
 
 
 @contextlib.contextmanager

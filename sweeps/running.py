@@ -70,11 +70,10 @@ def run(
         checked = load_spec(spec, overrides)
         folder = Path(out) if out is not None else Path("results") / checked.name
         kind, devices = platform()
-        job = Job(folder.resolve(), checked.policies, kind, devices)
+        job = Job(folder.absolute(), checked.policies, kind, devices)
         chosen = Part(*part)
         try:
-            with opened(folder, checked, kind, lambda: default_chunk(checked, kind, devices)) as (sweep, lock):
-                lock.take(sweep.places(chosen))
+            with opened(folder, checked, chosen, kind, lambda: default_chunk(checked, kind, devices)) as (sweep, lock):
                 meter = Meter(sweep.layers, quiet)
                 if not lock.works:
                     meter.say(f"{folder}: its file system has no locks; see to it that no other run works there.")
