@@ -135,6 +135,7 @@ def _rates(arguments: argparse.Namespace) -> int:
     import analysis
 
     whole = _reading(lambda: analysis.load(arguments.folders))
+    planned = _planned(arguments.folders)
     df = _where(whole, arguments.where)
     by = df.attrs["factors"] if arguments.by is None else arguments.by
     if "share" not in {str(column).partition(".")[0] for column in df}:
@@ -149,7 +150,7 @@ def _rates(arguments: argparse.Namespace) -> int:
         print(_as_text(table, by))
         print("share of seeds, and its 95% interval over seeds")
     _tell(pooled)
-    _unfinished(arguments.folders, len(whole))
+    _unfinished(len(whole), planned)
     return 0
 
 
@@ -158,12 +159,16 @@ def _tell(warned: list[warnings.WarningMessage]) -> None:
         print(f"chisel: {message}", file=sys.stderr)
 
 
-def _unfinished(folders: list[str], lanes: int) -> None:
-    """Says so, on stderr, where folders do not hold their whole sweeps yet."""
-    from sweeps.store import read_manifest
+def _planned(folders: list[str]) -> int:
+    """The lanes that folders are to hold."""
+    from sweeps import store
 
-    layers = [layer for folder in folders for layer in read_manifest(Path(folder)) or ()]
-    planned = sum(one["lanes"] for layer in layers for one in layer["programs"].values())
+    layers = _reading(lambda: [layer for folder in folders for layer in store.read_manifest(Path(folder)) or ()])
+    return sum(sum(store.sizes(layer)) for layer in layers)
+
+
+def _unfinished(lanes: int, planned: int) -> None:
+    """Says so, on stderr, where folders do not hold their whole sweeps yet."""
     if lanes < planned:
         print(f"chisel: {lanes:,} of {planned:,} lanes so far.", file=sys.stderr)
 
@@ -224,6 +229,7 @@ def _figure(arguments: argparse.Namespace) -> int:
         with warnings.catch_warnings(record=True) as pooled:
             warnings.simplefilter("always")
             figure, lanes = _reading(lambda: _drawn(folders, kind, given, arguments.where))
+        planned = _planned(folders)
         figure.savefig(out, dpi=150)
     except (OSError, ValueError) as error:
         if isinstance(error, SpecError):
@@ -232,7 +238,7 @@ def _figure(arguments: argparse.Namespace) -> int:
             out, f"cannot be written ({getattr(error, 'strerror', None) or error}); give another --out."
         ) from None
     _tell(pooled)
-    _unfinished(folders, lanes)
+    _unfinished(lanes, planned)
     print(out)
     return 0
 

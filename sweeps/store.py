@@ -258,6 +258,8 @@ def read_manifest(folder: Path) -> list[dict[str, Any]] | None:
             names = [*layer["shards"], *layer["programs"], *layer["conditions"]]
             if not all(isinstance(name, str) and _ID.fullmatch(name) for name in names):
                 raise ValueError("it names a shard, program or condition by what is no id")
+            if not all(isinstance(own, dict) for own in layer["conditions"].values()):
+                raise ValueError("a condition has no settings")
             if len(sizes(layer)) != len(layer["shards"]):
                 raise ValueError("its shards are not as many as its lanes need")
     except (FileNotFoundError, NotADirectoryError):
@@ -269,12 +271,12 @@ def read_manifest(folder: Path) -> list[dict[str, Any]] | None:
 
 def sizes(layer: dict[str, Any]) -> list[int]:
     """The number of lanes in each shard of a layer."""
-    found, width = [], layer["width"]
-    for program in layer["programs"].values():
-        whole, rest = divmod(program["lanes"], width)
-        if not 0 < width <= MAX_LANES or not 0 < program["lanes"] <= MAX_LANES:
-            raise ValueError("a number of lanes is out of bounds")
-        found += [width] * whole + [rest] * (rest > 0)
+    found: list[int] = []
+    width, lanes = layer["width"], [program["lanes"] for program in layer["programs"].values()]
+    if not all(type(n) is int and n > 0 for n in (width, *lanes)) or sum(lanes) > MAX_LANES:
+        raise ValueError("a number of lanes is out of bounds")
+    for n in lanes:
+        found += [width] * (n // width) + [n % width] * (n % width > 0)
     return found
 
 
