@@ -13,7 +13,7 @@ import numpy as np
 
 from sweeps import store
 from sweeps.locks import Lock
-from sweeps.plan import Condition, Plan, Shard, canonical, make_plan
+from sweeps.plan import Condition, Plan, Program, Shard, canonical, make_plan
 from sweeps.spec import Spec, SpecError, load_spec
 
 _SAME = ("world", "master_seed", "keys", "probes.at", "save.policies", "run.chunk", "platform")
@@ -166,6 +166,12 @@ def _rebuilt(folder: Path, records: list[dict[str, Any]], asked: Plan) -> list[P
     layers: list[Plan] = []
     held: dict[str, int] = {}
     for record in records:
+        foreign = _own_code(record["spec"]) - _own_code(asked.spec.given)
+        if foreign:
+            # Loading such a spec would import what the folder names.
+            raise SpecError(
+                folder, f"holds the run of another spec (of {', '.join(sorted(foreign))}); give another --out."
+            )
         try:
             spec = load_spec(record["spec"])
             same = json.dumps(spec.flat()) == json.dumps(asked.spec.flat())  # in order, too
@@ -184,6 +190,15 @@ def _rebuilt(folder: Path, records: list[dict[str, Any]], asked: Plan) -> list[P
             _refuse(folder, _decisive(spec, record), _decisive(spec, made))
         layers.append(plan)
     return layers
+
+
+def _own_code(value: object) -> set[str]:
+    """Names of worlds, learners and curricula that are a user's own, and whatever else looks like one."""
+    if isinstance(value, dict):
+        return set().union(*map(_own_code, value.values()))
+    if isinstance(value, list | tuple):
+        return set().union(*map(_own_code, value))
+    return {value} if isinstance(value, str) and ":" in value else set()
 
 
 def _growth(folder: Path, layers: list[Plan], asked: Plan) -> Plan | None:
@@ -206,15 +221,19 @@ def _growth(folder: Path, layers: list[Plan], asked: Plan) -> Plan | None:
     new = dataclasses.replace(asked, seeds=seeds)
     if not new.lanes:
         return None
-    known: dict[str, Condition] = {}
+    known: dict[str, tuple[Program, Condition]] = {}
     for plan in [*layers, asked]:
-        known |= {one.id: one for one in plan.conditions if plan.seeds[one.id]}
+        for program, conditions in plan.programs:
+            known |= {one.id: (program, one) for one in conditions if plan.seeds[one.id]}
     columns = {key for plan in [*layers, asked] for key in plan.spec.columns}
     if "arm" in columns and not known.keys() <= arms.keys():
         _refuse(folder, there, here, "conditions of one are in no arm of the other")
-    told = {
-        canonical([arms[one.id] if key == "arm" else one.settings[key] for key in columns]) for one in known.values()
-    }
+
+    def tells(program: Program, one: Condition) -> bytes:
+        names = {"arm": arms.get(one.id), "learner.name": program.learner, "curriculum.name": program.curriculum}
+        return canonical([{**one.settings, **names}.get(key) for key in columns])
+
+    told = {tells(*one) for one in known.values()}
     if len(told) < len(known):
         _refuse(folder, there, here)
     return new

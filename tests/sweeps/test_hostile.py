@@ -158,12 +158,6 @@ def test_whatever_stands_in_a_folder_ends_in_a_result_or_in_one_line(whole, tmp_
                 refused += 1
             except Exception as error:
                 raise AssertionError(f"try {number}: {read} raises {error!r}") from error
-        verbs = [
-            ["status", "out"],
-            ["status", "out", "--verify", "--json"],
-            ["rates", "out"],
-            ["run", "spec.toml", "--out", "out"],
-        ]
         for verb in ("status out", "status out --verify --json", "rates out", "run spec.toml --out out --quiet"):
             code = main(verb.split())
             out, err = capsys.readouterr()
@@ -173,3 +167,19 @@ def test_whatever_stands_in_a_folder_ends_in_a_result_or_in_one_line(whole, tmp_
         shutil.rmtree(folder)
     assert refused > TRIES
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bystander", "spec.toml"]
+
+
+@pytest.mark.parametrize("key", ["world", "learner", "curriculum", "factors.learner.name", "arms.a.learner.name"])
+def test_code_that_a_manifest_names_is_not_imported(whole, tmp_path, monkeypatch, capsys, key):
+    monkeypatch.setattr("sweeps.running.crew", lambda name, workers: idle())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text("open('done', 'w')")
+    (tmp_path / "spec.toml").write_text(TOML)
+    shutil.copytree(whole, tmp_path / "out")
+    (layer,) = store.read_manifest(tmp_path / "out")
+    layer["spec"][key] = ["evil:Name"] if key.startswith("factors") else "evil:Name"
+    store.write_manifest(tmp_path / "out", [layer])
+    assert main(["run", "spec.toml", "--out", "out"]) == 2
+    assert capsys.readouterr().err == "out: holds the run of another spec (of evil:Name); give another --out.\n"
+    main(["status", "out"])
+    assert not (tmp_path / "done").exists()
