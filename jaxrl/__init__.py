@@ -6,13 +6,21 @@ from typing import Any
 
 from envs.settings import Setting, settings_of
 from jaxrl.cloning import Cloning
+from jaxrl.es import ES
 from jaxrl.exact_gradient import ExactGradient
+from jaxrl.ga import GA
 from jaxrl.lanes import Program, Trained
 from jaxrl.learner import Learner
 from jaxrl.ppo import PPO
 from jaxrl.schedules import check_schedules, schedules_of
 
-LEARNERS: dict[str, type[Learner]] = {"ppo": PPO, "cloning": Cloning, "exact-gradient": ExactGradient}
+LEARNERS: dict[str, type[Learner]] = {
+    "ppo": PPO,
+    "cloning": Cloning,
+    "exact-gradient": ExactGradient,
+    "es": ES,
+    "ga": GA,
+}
 """Learners by name; a new one is one file and one entry."""
 
 
@@ -47,6 +55,8 @@ def _known(name: str) -> type[Learner]:
 
 __all__ = [
     "LEARNERS",
+    "ES",
+    "GA",
     "PPO",
     "Cloning",
     "ExactGradient",
