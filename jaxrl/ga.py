@@ -2,14 +2,14 @@
 
 import dataclasses
 import functools
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
 from envs import World
-from envs.settings import Count, NonNegative
+from envs.settings import Count, NonNegative, Range
 from jaxrl.evolution import Evolution, State
 
 
@@ -17,7 +17,7 @@ from jaxrl.evolution import Evolution, State
 class Params:
     """The numbers of the learner; every field is traced."""
 
-    sigma: NonNegative = 0.1
+    sigma: NonNegative = 0.03
     """Standard deviation of the mutation of every weight."""
 
 
@@ -28,7 +28,9 @@ class GA(Evolution):
     The policy that is probed is the best of the last generation; where several are as good, the one that stayed.
     """
 
-    parents: Count = 16
+    total_steps: Annotated[int, Range(1, 800_000_000)] = 16_384_000
+    n_envs: Count = 16
+    parents: Count = 8
     """Members that have offspring: the best of a generation."""
 
     Params: ClassVar[Any] = Params
@@ -36,7 +38,7 @@ class GA(Evolution):
     def __post_init__(self):
         super().__post_init__()
         if self.parents > self.population:
-            raise ValueError(f"learner.parents: {self.parents} of a population of {self.population}")
+            raise ValueError(f"learner.parents: {self.parents} of a population of {self.population}; at most all of them")
 
     def begin(self, world: World, key: jax.Array, params: Any) -> Any:
         algorithm = _algorithm(self, world)
