@@ -9,6 +9,7 @@ from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, on
 from envs.check import Finding, check, require
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
+from envs.errands import Errands
 from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
 from envs.objects import Objects
@@ -18,8 +19,8 @@ from envs.settings import Setting
 from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
-    "bandit": Bandit, "coin-line": CoinLine, "coin-run": CoinRun, "far-reward": FarReward, "objects": Objects,
-    "overseer": Overseer, "reversal": Reversal, "trash-room": TrashRoom,
+    "bandit": Bandit, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands, "far-reward": FarReward,
+    "objects": Objects, "overseer": Overseer, "reversal": Reversal, "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
