@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 from typing import Any
 
+from envs import shaping
 from envs.bandit import Bandit
 from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, one_hot
 from envs.check import Finding, check, require
@@ -16,6 +17,7 @@ from envs.objects import Objects
 from envs.overseer import Overseer
 from envs.reversal import Reversal
 from envs.settings import Setting
+from envs.shaping import Shaped
 from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
@@ -36,11 +38,14 @@ def names() -> list[str]:
 def settings(name: str) -> dict[str, Setting]:
     """What a sweep may vary in a world, by key; raises ValueError for an unknown name."""
     _known(name)
-    return WORLDS[name].settings() if name in WORLDS else GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
+    if name not in WORLDS:
+        return GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
+    own, goals = WORLDS[name].settings(), WORLDS[name].goals
+    return own | shaping.settings(goals) if goals else own
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> World:
-    """The world of this name, with the static `env.*` keys among `values`.
+    """The world of this name, with the static `env.*` and `shaping.*` keys among `values`.
 
     Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
     """
@@ -49,7 +54,11 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
         return GymnaxWorld(name.removeprefix(_GYMNAX))
     cls, values = WORLDS[name], values or {}
     static = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    return cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
+    world = cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
+    kind = values.get("shaping.kind", "none")
+    if kind == "none" or not world.goals:
+        return world
+    return Shaped(world, kind, values.get("shaping.goal", settings(name)["shaping.goal"].default))
 
 
 def _known(name: str) -> None:
@@ -60,5 +69,6 @@ def _known(name: str) -> None:
 
 __all__ = [
     "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "Objects", "Observation", "Params",
-    "Probe", "Setting", "TrashRoom", "World", "check", "dense", "make", "names", "one_hot", "require", "settings",
+    "Probe", "Setting", "Shaped", "TrashRoom", "World", "check", "dense", "make", "names", "one_hot", "require",
+    "settings",
 ]  # fmt: skip
