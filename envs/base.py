@@ -46,6 +46,8 @@ class Params:
     """f32[goals], the reward paid when each goal's event fires (`reward.<goal>` in a spec)."""
     pay: Any = ()
     """`rewards.Terms` (`pay.<goal>.*` in a spec), in worlds whose payments have terms."""
+    shaping: Any = ()
+    """`shaping.Terms` (`shaping.*` in a spec), where the reward is shaped."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +211,10 @@ class World(abc.ABC):
     def reward(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
         """f32[], the reward for the events that led to `state`."""
         return rewards.weighed(events, params.reward * self.worth(state, params))
+
+    def earned(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
+        """f32[], the part of the reward that returns are made of: all of it, unless it is shaped."""
+        return self.reward(state, events, params)
 
     def tabular(self, level: Any, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The dynamics of one level of a deterministic world, written out.

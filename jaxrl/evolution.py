@@ -16,7 +16,7 @@ import optax
 from envs import Observation, World
 from envs.settings import Count, Range
 from jaxrl.learner import Finished, Learner
-from jaxrl.networks import ACTIVATIONS, FirstLayer, Head
+from jaxrl.networks import ACTIVATIONS, NOTHING, Context, FirstLayer, Head
 from jaxrl.rollout import LEVELS_PER_ENV, Tally, empty, hand_out, inverse_cdf, keys_from, uniform
 from jaxrl.schedules import Clock, Settings
 
@@ -125,10 +125,10 @@ class Evolution(Learner):
     def network(self, world: World) -> Actor:
         return Actor(world.num_actions, world.cardinalities, world.vector_size, self.width, self.depth, self.activation)
 
-    def apply(self, world: World, variables: Any, observation: Observation) -> tuple[jax.Array, jax.Array]:
+    def apply(self, world: World, variables: Any, observation: Observation, context: Context = NOTHING) -> Any:
         """Nothing here values a state: the value is 0."""
         logits: Any = self.network(world).apply(variables, observation)
-        return logits, jnp.zeros_like(logits[..., 0])
+        return logits, jnp.zeros_like(logits[..., 0]), ()
 
     def random_policy(self, world: World, key: jax.Array) -> Any:
         """The parameters of an untrained policy."""

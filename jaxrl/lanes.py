@@ -56,12 +56,8 @@ class Program:
     ):
         learner.check(world)
         if curriculum is not None:
-            if not learner.steps_per_update:
-                raise ValueError("curriculum.name: this learner plays no levels; expected random")
-            if curriculum.scores and not learner.values:
-                raise ValueError(
-                    "curriculum.name: levels are scored by what the learner expects; this one has no values"
-                )
+            if not learner.takes_curricula:
+                raise ValueError("curriculum.name: this learner takes no curriculum; expected random")
             curriculum.check(world, learner)
         for schedule in schedules:
             if schedule.kind == "gated" and not (learner.steps_per_update and world.goals):

@@ -39,8 +39,8 @@ class Learner(abc.ABC):
     version: ClassVar[int] = 1
     """Raised when the meaning of the learner changes: it is part of every condition's id."""
     Params: ClassVar[Any]
-    values: ClassVar[bool] = False
-    """Whether it knows what it expects of what it sees, so that a curriculum may score levels by it."""
+    takes_curricula: ClassVar[bool] = False
+    """Whether it plays the levels that a curriculum chooses, and says what it expects of what it sees."""
 
     @property
     @abc.abstractmethod

@@ -100,7 +100,7 @@ class OnPolicy(Learner):
     """Updates of cloning demonstrations before the first of reinforcement; they play no environment steps."""
 
     Params: ClassVar[Any] = Params
-    values: ClassVar[bool] = True
+    takes_curricula: ClassVar[bool] = True
     Metrics: ClassVar[Any]
     """A NamedTuple of f32[], means over an update; those that begin with `loss` tell whether training has diverged."""
 

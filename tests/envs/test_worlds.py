@@ -24,6 +24,7 @@ OTHERS = {
         {"env.wall": "random"},
         {"env.height": 7, "env.width": 12},
     ],
+    "errands": [{"env.height": 5}],
     "far-reward": [{"env.length": 7}],
     "maze-dish": [{"env.size": 5, "env.dish_copies": 1}],
     "maze-keys": [{"env.size": 5, "env.keys": 3, "env.chests": 2}],
@@ -196,6 +197,8 @@ def test_a_picture_shows_the_agent_the_coin_and_the_right_end(world):
         ("trash-room", {"env.height": 5, "env.width": 5}, "env.height: a room of 5 x 5 .* at least 5 x 7"),
         ("maze-corner", {"env.size": 4}, "env.size: 4; from 5 to 9"),
         ("maze-keys", {"env.size": 9}, "env.size: 9; from 5 to 8"),
+        ("errands", {"env.height": 6, "env.width": 5}, "env.height: a room of 6 x 5 .* at least 5 x 7"),
+        ("far-reward", {"env.length": 5}, "env.length: 5 .* at least 6"),
         ("gymnax:Pendulum-v1", {}, "continuous actions"),
     ],
 )

@@ -105,7 +105,7 @@ def test_learners_and_curricula_are_factors_with_settings_of_their_own():
             {"arms": {"a": {"learner.name": "cloning", "learner.clip_eps": 0.1}, "b": {}}},
             "arms.b: is empty",
         ),
-        ({"curriculum": "finite", "learner": "cloning"}, "curriculum.name: this learner plays no levels"),
+        ({"curriculum": "finite", "learner": "cloning"}, "curriculum.name: this learner takes no curriculum"),
         ({"curriculum": "fnite"}, "curriculum: 'fnite' is not a curriculum; nearest: finite"),
         ({"curriculum": "finite", "fixed": {"curriculum.n_levels": 0}}, "0 is not an integer in [1, 16,777,216]"),
         ({"fixed": {"curriculum.n_levels": 8}}, "random has no setting of this name"),
