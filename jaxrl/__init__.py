@@ -5,14 +5,24 @@ import difflib
 from typing import Any
 
 from envs.settings import Setting, settings_of
+from jaxrl.a2c import A2C
 from jaxrl.cloning import Cloning
 from jaxrl.exact_gradient import ExactGradient
 from jaxrl.lanes import Program, Trained
 from jaxrl.learner import Learner
 from jaxrl.ppo import PPO
+from jaxrl.pqn import PQN
+from jaxrl.reinforce import Reinforce
 from jaxrl.schedules import check_schedules, schedules_of
 
-LEARNERS: dict[str, type[Learner]] = {"ppo": PPO, "cloning": Cloning, "exact-gradient": ExactGradient}
+LEARNERS: dict[str, type[Learner]] = {
+    "ppo": PPO,
+    "a2c": A2C,
+    "reinforce": Reinforce,
+    "pqn": PQN,
+    "cloning": Cloning,
+    "exact-gradient": ExactGradient,
+}
 """Learners by name; a new one is one file and one entry."""
 
 
@@ -46,12 +56,15 @@ def _known(name: str) -> type[Learner]:
 
 
 __all__ = [
+    "A2C",
     "LEARNERS",
     "PPO",
+    "PQN",
     "Cloning",
     "ExactGradient",
     "Learner",
     "Program",
+    "Reinforce",
     "Setting",
     "Trained",
     "check_schedules",
