@@ -354,7 +354,5 @@ def _by_half(size: int) -> np.ndarray:
 
 def _seen_from(levels: Level, image: np.ndarray) -> Level:
     """Levels under a symmetry of the square that is its own inverse: i[cells], the cell to which each goes."""
-    return Level(
-        *(image[cells].astype(np.int32) for cells in (levels.start, levels.cheese, levels.place)),
-        levels.walls[:, image],
-    )
+    start, cheese, place = (image[cells].astype(np.int32) for cells in (levels.start, levels.cheese, levels.place))
+    return Level(start, cheese, place, levels.walls[:, image])

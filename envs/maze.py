@@ -69,7 +69,8 @@ class Maze(World):
     def _offsets(self, cells: jax.Array, state: Any) -> tuple[jax.Array, jax.Array]:
         """i32[...] each, rows and columns from the agent to some cells, as indices; hidden where there is none."""
         down, right = cells // self.size - state.row, cells % self.size - state.column
-        return tuple(jnp.where(cells == HIDDEN, HIDDEN, steps + self.size - 1) for steps in (down, right))
+        absent, middle = cells == HIDDEN, self.size - 1
+        return jnp.where(absent, HIDDEN, down + middle), jnp.where(absent, HIDDEN, right + middle)
 
     def _picture(self, state: Any) -> np.ndarray:
         image = render.room(self.size, self.size)

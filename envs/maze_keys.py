@@ -153,9 +153,7 @@ class MazeKeys(maze.Maze):
         cell = row * self.size + column
         picks = moved & (cell == level.keys) & ~state.taken
         opens = moved & (cell == level.chests) & ~state.opened & (self._holding(state) > 0)
-        after = state.replace(
-            row=row, column=column, taken=state.taken | picks, opened=state.opened | opens, time=state.time + 1
-        )
+        after = State(row, column, state.taken | picks, state.opened | opens, level, state.time + 1)
         keys_left = jnp.any((level.keys != HIDDEN) & ~after.taken)
         chests_left = jnp.any((level.chests != HIDDEN) & ~after.opened)
         over = ~chests_left | ((self._holding(after) == 0) & ~keys_left)
