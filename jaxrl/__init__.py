@@ -7,13 +7,21 @@ from typing import Any
 from envs.settings import Setting, imported, settings_of
 from jaxrl.cloning import Cloning
 from jaxrl.curricula import CURRICULA, RANDOM, Curriculum
+from jaxrl.es import ES
 from jaxrl.exact_gradient import ExactGradient
+from jaxrl.ga import GA
 from jaxrl.lanes import Program, Trained
 from jaxrl.learner import Learner
 from jaxrl.ppo import PPO
 from jaxrl.schedules import check_schedules, schedules_of
 
-LEARNERS: dict[str, type[Learner]] = {"ppo": PPO, "cloning": Cloning, "exact-gradient": ExactGradient}
+LEARNERS: dict[str, type[Learner]] = {
+    "ppo": PPO,
+    "cloning": Cloning,
+    "exact-gradient": ExactGradient,
+    "es": ES,
+    "ga": GA,
+}
 """Learners by name; a new one is one file and one entry."""
 
 
@@ -80,6 +88,8 @@ def _made(cls: Any, section: str, values: dict[str, Any]) -> Any:
 __all__ = [
     "CURRICULA",
     "LEARNERS",
+    "ES",
+    "GA",
     "PPO",
     "RANDOM",
     "Cloning",

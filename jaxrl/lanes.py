@@ -10,7 +10,7 @@ import numpy as np
 
 from envs import World
 from envs.settings import settings_of
-from jaxrl import planning, probing, rollout
+from jaxrl import goal_directedness, planning, probing, rollout
 from jaxrl.curricula import Curriculum
 from jaxrl.learner import Learner
 from jaxrl.planner import Plan, Planner
@@ -262,6 +262,8 @@ class Program:
                 opened = np.asarray(state.clock.opened[:, i])
                 # One that opened when the last update was done has moved nothing.
                 outcomes[f"opened.{schedule.key}"] = np.where(opened < 1, opened, np.float32(np.nan))
+        if (explaining := goal_directedness.explaining(self.world)) is not None:
+            outcomes |= explaining.columns(self.learner, left.policy, settings.env)
         if self._plans_ahead:
             plans = self._plans(settings, state)
             returns = [plan.expected_return if plan is not None else np.nan for plan in plans]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import logsumexp
 
 from envs import Probe, World
 
@@ -133,6 +134,33 @@ def optimal(table: Table, payment: np.ndarray, discount: float) -> np.ndarray:
             value, place, factor = value + factor * value[place], place[place], factor**2
     good = (ahead >= best - TIE * np.abs(best)).T.reshape(levels, states, actions).astype(float)
     return good / good.sum(axis=-1, keepdims=True)
+
+
+def decided(table: Table) -> np.ndarray:
+    """bool[levels, S, A], whether a step ends the episode or is the first event of any goal: the choice is made."""
+    return table.terminated | table.events.any(axis=-1)
+
+
+def soft_optimal(table: Table, goal: int, beta: float, discount: float, horizon: int) -> np.ndarray:
+    """f64[horizon, levels, S, A], the policy of the greatest entropy among those with its expected utility.
+
+    The utility is discount ** t where the first event, of any goal, comes at step t (from 0) and is this goal's, and
+    otherwise 0. Soft value iteration back from the horizon, with the mean in place of the sum over actions, so that
+    what comes after the first event is worth nothing: MacDermott et al. 2024, definition 5.2, after Ziebart 2010.
+
+    Args:
+      beta: the rationality; 0 is the random walker, and less than 0 shuns the goal.
+      horizon: steps after which the episode is over.
+    """
+    over = decided(table)
+    policy = np.empty((horizon, *over.shape))
+    value = np.zeros(over.shape[:2])
+    for step in reversed(range(horizon)):
+        beyond = np.take_along_axis(value, table.next_state.reshape(len(value), -1), axis=1).reshape(over.shape)
+        ahead = beta * discount**step * table.events[..., goal] + np.where(over, 0.0, beyond)
+        value = logsumexp(ahead, axis=-1, b=1 / over.shape[-1])
+        policy[step] = np.exp(ahead - value[..., None]) / over.shape[-1]
+    return policy
 
 
 def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:
