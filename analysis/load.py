@@ -149,8 +149,8 @@ def load_probes(directory: str | Path) -> pd.DataFrame:
     Returns:
       The factors; condition, seed, program, checkpoint, update, probe, kind, actor, sampled; episodes; labels (bool,
       this is the probe that labels); unseen_inputs; undecided; decided (episodes); and for each goal share.GOAL,
-      success.GOAL, efficiency.GOAL on this probe; in worlds without goals, return. Sorted by factors, lane, probe, actor,
-      sampled, checkpoint.
+      success.GOAL, efficiency.GOAL on this probe; in worlds without goals, return. Sorted by factors, lane, probe,
+      actor, sampled, checkpoint.
     Raises:
       ValueError: as `load`.
     """
