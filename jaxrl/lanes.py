@@ -58,6 +58,8 @@ class Program:
         if curriculum is not None:
             if not learner.takes_curricula:
                 raise ValueError("curriculum.name: this learner takes no curriculum; expected random")
+            if curriculum.scores and not learner.values:
+                raise ValueError("curriculum.name: levels are scored by a learner's values, and this one has none")
             curriculum.check(world, learner)
         for schedule in schedules:
             if schedule.kind == "gated" and not (learner.steps_per_update and world.goals):

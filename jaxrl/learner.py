@@ -40,7 +40,12 @@ class Learner(abc.ABC):
     """Raised when the meaning of the learner changes: it is part of every condition's id."""
     Params: ClassVar[Any]
     takes_curricula: ClassVar[bool] = False
-    """Whether it plays the levels that a curriculum chooses, and says what it expects of what it sees."""
+    """Whether it plays the levels that a curriculum chooses."""
+
+    @property
+    def values(self) -> bool:
+        """Whether it knows what it expects of what it sees, so that a curriculum may score levels by it."""
+        return False
 
     @property
     @abc.abstractmethod
