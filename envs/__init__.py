@@ -4,18 +4,22 @@ import dataclasses
 import difflib
 from typing import Any
 
+from envs.bandit import Bandit
 from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, one_hot
 from envs.check import Finding, check, require
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
+from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
 from envs.objects import Objects
 from envs.overseer import Overseer
-from envs.settings import Setting
+from envs.reversal import Reversal
+from envs.settings import Setting, imported
 from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
-    "coin-line": CoinLine, "coin-run": CoinRun, "objects": Objects, "overseer": Overseer, "trash-room": TrashRoom,
+    "bandit": Bandit, "coin-line": CoinLine, "coin-run": CoinRun, "far-reward": FarReward, "objects": Objects,
+    "overseer": Overseer, "reversal": Reversal, "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -30,8 +34,10 @@ def names() -> list[str]:
 
 def settings(name: str) -> dict[str, Setting]:
     """What a sweep may vary in a world, by key; raises ValueError for an unknown name."""
-    _known(name)
-    return WORLDS[name].settings() if name in WORLDS else GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
+    if name.startswith(_GYMNAX):
+        _check_gymnax(name)
+        return GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
+    return _class(name).settings()
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> World:
@@ -39,18 +45,30 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
 
     Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
     """
-    _known(name)
-    if name not in WORLDS:
+    if name.startswith(_GYMNAX):
+        _check_gymnax(name)
         return GymnaxWorld(name.removeprefix(_GYMNAX))
-    cls, values = WORLDS[name], values or {}
+    cls, values = _class(name), values or {}
     static = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     return cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
 
 
-def _known(name: str) -> None:
-    if name not in WORLDS and name not in names():
-        nearest = difflib.get_close_matches(name, names(), 1, 0)[0]
-        raise ValueError(f"no world is called {name!r}; nearest: {nearest}")
+def _class(name: str) -> type[World]:
+    """A world by its name, or one of the user's own, `module:Name`."""
+    if name in WORLDS:
+        return WORLDS[name]
+    if ":" in name:
+        return imported(name, World)
+    raise ValueError(f"no world is called {name!r}; nearest: {_nearest(name)}")
+
+
+def _check_gymnax(name: str) -> None:
+    if name not in names():
+        raise ValueError(f"no world is called {name!r}; nearest: {_nearest(name)}")
+
+
+def _nearest(name: str) -> str:
+    return difflib.get_close_matches(name, names(), 1, 0)[0]
 
 
 __all__ = [
