@@ -4,22 +4,28 @@ import dataclasses
 import difflib
 from typing import Any
 
+from envs import shaping
 from envs.bandit import Bandit
 from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, one_hot
 from envs.check import Finding, check, require
+from envs.cheese import MazeCorner, MazeDish
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
+from envs.errands import Errands
 from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
+from envs.maze_keys import MazeKeys
 from envs.objects import Objects
 from envs.overseer import Overseer
 from envs.reversal import Reversal
 from envs.settings import Setting, imported
+from envs.shaping import Shaped
 from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
-    "bandit": Bandit, "coin-line": CoinLine, "coin-run": CoinRun, "far-reward": FarReward, "objects": Objects,
-    "overseer": Overseer, "reversal": Reversal, "trash-room": TrashRoom,
+    "bandit": Bandit, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands, "far-reward": FarReward,
+    "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys, "objects": Objects, "overseer": Overseer,
+    "reversal": Reversal, "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -37,11 +43,12 @@ def settings(name: str) -> dict[str, Setting]:
     if name.startswith(_GYMNAX):
         _check_gymnax(name)
         return GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
-    return _class(name).settings()
+    cls = _class(name)
+    return cls.settings() | (shaping.settings(cls.goals) if cls.goals else {})
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> World:
-    """The world of this name, with the static `env.*` keys among `values`.
+    """The world of this name, with the static `env.*` and `shaping.*` keys among `values`.
 
     Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
     """
@@ -50,7 +57,11 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
         return GymnaxWorld(name.removeprefix(_GYMNAX))
     cls, values = _class(name), values or {}
     static = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    return cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
+    world = cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
+    kind = values.get("shaping.kind", "none")
+    if kind == "none" or not world.goals:
+        return world
+    return Shaped(world, kind, values.get("shaping.goal", settings(name)["shaping.goal"].default))
 
 
 def _class(name: str) -> type[World]:
@@ -72,6 +83,7 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "Objects", "Observation", "Params",
-    "Probe", "Setting", "TrashRoom", "World", "check", "dense", "make", "names", "one_hot", "require", "settings",
+    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "MazeCorner", "MazeDish", "MazeKeys",
+    "Objects", "Observation", "Params", "Probe", "Setting", "Shaped", "TrashRoom", "World", "check", "dense", "make",
+    "names", "one_hot", "require", "settings",
 ]  # fmt: skip

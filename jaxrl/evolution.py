@@ -15,18 +15,13 @@ import optax
 
 from envs import Observation, World
 from envs.settings import Count, Range
-from jaxrl.curricula import Curriculum
 from jaxrl.learner import Finished, Learner
 from jaxrl.networks import ACTIVATIONS, NOTHING, Context, FirstLayer, Head
-from jaxrl.rollout import LEVELS_PER_ENV, Tally, empty, hand_out, inverse_cdf, keys_from, level_bank, uniform
+from jaxrl.rollout import LEVELS_PER_ENV, Tally, empty, hand_out, inverse_cdf, keys_from, uniform
 from jaxrl.schedules import Clock, Settings
 
 BLOCK = 8
 """Members that play side by side on a CPU, at most: the weights of eight lanes of them stay in its cache."""
-
-
-CURRICULUM = 0x63757272
-"""Sets the randomness of a curriculum apart from that of training."""
 
 
 class State(NamedTuple):
@@ -42,8 +37,6 @@ class State(NamedTuple):
     clock: Clock
     diverged: jax.Array
     """bool[], whether a fitness or a parameter has ever been non-finite."""
-    curriculum: Any = ()
-    """What the curriculum remembers."""
 
 
 class Metrics(NamedTuple):
@@ -133,7 +126,7 @@ class Evolution(Learner):
         return Actor(world.num_actions, world.cardinalities, world.vector_size, self.width, self.depth, self.activation)
 
     def apply(self, world: World, variables: Any, observation: Observation, context: Context = NOTHING) -> Any:
-        """Nothing here values a state: the value is 0. Nor does the policy remember any."""
+        """Nothing here values a state: the value is 0."""
         logits: Any = self.network(world).apply(variables, observation)
         return logits, jnp.zeros_like(logits[..., 0]), ()
 
@@ -160,22 +153,13 @@ class Evolution(Learner):
 
     def init(self, world: World, key: jax.Array, settings: Settings) -> tuple[State, Tally]:
         clock = settings.clock()
-        env_params, params = settings.at(jnp.zeros(()), clock)
+        _, params = settings.at(jnp.zeros(()), clock)
         begin_key, key = jax.random.split(key)
         algorithm = self.begin(world, begin_key, params)
         # evosax begins with weak types, which the loop would turn into strong ones.
         algorithm = jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.result_type(leaf)), algorithm)
         update, diverged = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
-        remembered: Any = ()
-        if (curriculum := settings.curriculum) is not None:
-            if type(curriculum).update is not Curriculum.update:
-                raise ValueError(
-                    "curriculum.name: this one learns from single steps, of which selection by breeding keeps none"
-                )
-            curriculum_key = jax.random.fold_in(key, CURRICULUM)
-            remembered = curriculum.init(world, curriculum_key, env_params, settings.curriculum_params, self.n_envs)
-        policy = self.chosen(world, algorithm)
-        return State(policy, algorithm, key, update, clock, diverged, remembered), empty(world)
+        return State(self.chosen(world, algorithm), algorithm, key, update, clock, diverged), empty(world)
 
     def advance(
         self, world: World, state: State, settings: Settings, updates: jax.Array
@@ -205,17 +189,8 @@ class Evolution(Learner):
         key, breed_key, select_key = (jax.random.wrap_key_data(word) for word in words[:3])
         members, algorithm = self.members(world, breed_key, state, params)
         apply = lambda policy, seen: self.apply(world, policy, seen)[0]  # noqa: E731
-        curriculum, of_curriculum = settings.curriculum, settings.curriculum_params
-        remembered, levels, learns = state.curriculum, None, jnp.ones((), bool)
-        if curriculum is not None:
-            choose_key = jax.random.fold_in(key, CURRICULUM)
-            remembered, levels, learns = curriculum.levels(
-                world, remembered, choose_key, env_params, of_curriculum, self.n_envs
-            )
-        fitness, tally = evaluate(world, apply, members, words[3], env_params, self.n_envs, self.n_steps, levels)
+        fitness, tally = evaluate(world, apply, members, words[3], env_params, self.n_envs, self.n_steps)
         algorithm = self.select(world, select_key, members, fitness, algorithm, params)
-        if curriculum is not None:
-            algorithm = jax.tree.map(lambda new, old: jnp.where(learns, new, old), algorithm, state.algorithm)
         policy = self.chosen(world, algorithm)
         norm = optax.tree.norm(policy)
         metrics = Metrics(jnp.mean(fitness), jnp.max(fitness), jnp.std(fitness), params.sigma, norm)
@@ -224,8 +199,7 @@ class Evolution(Learner):
         intended = np.array([goal.role == "intended" for goal in world.goals], bool)
         successes = jnp.sum(jnp.where(intended, tally.events, 0.0))
         clock = settings.tick(state.clock, update / self.total_updates, tally.episodes, successes)
-        state = State(policy, algorithm, key, update, clock, state.diverged | ~finite, remembered)
-        return state, tally, metrics
+        return State(policy, algorithm, key, update, clock, state.diverged | ~finite), tally, metrics
 
 
 def words_needed(world: World, n_envs: int, n_steps: int) -> int:
@@ -234,14 +208,7 @@ def words_needed(world: World, n_envs: int, n_steps: int) -> int:
 
 
 def evaluate(
-    world: World,
-    apply: Callable,
-    members: Any,
-    words: jax.Array,
-    params: Any,
-    n_envs: int,
-    n_steps: int,
-    levels: Any = None,
+    world: World, apply: Callable, members: Any, words: jax.Array, params: Any, n_envs: int, n_steps: int
 ) -> tuple[jax.Array, Tally]:
     """Plays `n_steps` with every member in `n_envs` environments, from fresh levels, the same for all members.
 
@@ -257,14 +224,12 @@ def evaluate(
       members: parameters with a leading axis [population].
       words: u32[words_needed], random; members share it, for levels, actions and the world's own chance.
       params: the world's Params.
-      levels: those that a curriculum has chosen, leaves [some, envs, ...]; None for fresh ones of the world's.
     Returns:
       f32[population], and the tally of all that was played, in which an episode that the last step cut off has its
       events and not its return.
     """
     level_words, draws, step_words = hand_out(words, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(words))
-    bank, apart = level_bank(world, keys_from(level_words, (2, LEVELS_PER_ENV, n_envs)), params, levels)
-    turns = apart.shape[0]
+    bank, apart = fresh_levels(world, keys_from(level_words, (2, LEVELS_PER_ENV, n_envs)), params)
     draws = uniform(draws).reshape(n_steps, n_envs)
     step_keys = keys_from(step_words, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
     over = functools.partial(jax.vmap, in_axes=(0, None))
@@ -283,7 +248,7 @@ def evaluate(
             paid = paid + jnp.sum(jnp.where(begun + limit <= n_steps, reward, 0.0))
             counted = counted + jnp.sum(cut & (time + 1 + limit <= n_steps), dtype=jnp.float32)
             episode_return = episode_return + reward
-            place = jnp.where(cut, (place + 1) % turns, place)
+            place = jnp.where(cut, (place + 1) % LEVELS_PER_ENV, place)
             fresh = jax.tree.map(lambda leaf: leaf[place, everywhere], bank)
             tally = Tally(
                 tally.episodes + jnp.sum(cut, dtype=jnp.float32),
@@ -316,6 +281,17 @@ def evaluate(
         return fitness.reshape(population), jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), tallies)
 
     return jax.lax.platform_dependent(members, cpu=in_blocks, default=side_by_side)
+
+
+def fresh_levels(world: World, keys: jax.Array, params: Any) -> tuple[Any, jax.Array]:
+    """Initial states of fresh levels, leaves [LEVELS_PER_ENV, envs, ...], and whether each tells goals apart.
+
+    keys: [2, LEVELS_PER_ENV, envs], for the level and for its reset.
+    """
+    over = lambda function, axes: jax.vmap(jax.vmap(function, in_axes=axes), in_axes=axes)  # noqa: E731
+    levels = over(world.sample_level, (0, None))(keys[0], params)
+    states = over(world.reset_to_level, (0, 0, None))(keys[1], levels, params)
+    return states, over(world.told_apart, 0)(levels)
 
 
 def _column(mask: jax.Array, like: jax.Array) -> jax.Array:

@@ -38,7 +38,9 @@ class GA(Evolution):
     def __post_init__(self):
         super().__post_init__()
         if self.parents > self.population:
-            raise ValueError(f"learner.parents: {self.parents} of a population of {self.population}; at most all")
+            raise ValueError(
+                f"learner.parents: {self.parents} of a population of {self.population}; at most all of them"
+            )
 
     def begin(self, world: World, key: jax.Array, params: Any) -> Any:
         algorithm = _algorithm(self, world)

@@ -19,7 +19,7 @@ class Envs(NamedTuple):
 
     state: Any
     episode_return: jax.Array
-    """f32[envs], reward so far in the running episode."""
+    """f32[envs], reward so far in the running episode, without shaping."""
     episode_length: jax.Array
     """i32[envs]."""
     context: Context = NOTHING
@@ -103,7 +103,7 @@ def rollout(
     """
     n_envs = envs.episode_length.shape[0]
     level_words, draws, step_words = hand_out(words, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(words))
-    bank, apart = level_bank(world, keys_from(level_words, (2, LEVELS_PER_ENV, n_envs)), params, levels)
+    bank, apart = _level_bank(world, keys_from(level_words, (2, LEVELS_PER_ENV, n_envs)), params, levels)
     turns = apart.shape[0]
     draws = uniform(draws).reshape(n_steps, n_envs)
     step_keys = keys_from(step_words, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
@@ -111,6 +111,8 @@ def rollout(
     transition = jax.vmap(world.transition, in_axes=(0 if world.stochastic else None, 0, 0, None))
     truncation = jax.vmap(world.is_truncated, in_axes=(0, None))
     paying = jax.vmap(world.reward, in_axes=(0, 0, None))
+    shaped = type(world).earned is not World.earned
+    earning = jax.vmap(world.earned, in_axes=(0, 0, None))
     counting = jax.vmap(world.counts, in_axes=(0, None))
 
     begun_anew = empty(world)
@@ -131,7 +133,8 @@ def rollout(
         reward = paying(state, events, params)
         final = observe(state, params)
         cut = terminated | truncation(state, params)
-        episode_return, episode_length = envs.episode_return + reward, envs.episode_length + 1
+        earned = earning(state, events, params) if shaped else reward
+        episode_return, episode_length = envs.episode_return + earned, envs.episode_length + 1
         place = (ended + int(anew)) % turns
         fresh = jax.tree.map(lambda leaf: leaf[place, jnp.arange(n_envs)], bank)
         begun = jax.tree.map(lambda new, old: jnp.where(_column(cut, old), new, old), fresh, state)
@@ -200,7 +203,7 @@ def keys_from(words: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jax.random.wrap_key_data(words.reshape(*shape, 2))
 
 
-def level_bank(world: World, keys: jax.Array, params: Any, levels: Any) -> tuple[Any, jax.Array]:
+def _level_bank(world: World, keys: jax.Array, params: Any, levels: Any) -> tuple[Any, jax.Array]:
     """Initial states of the chosen levels or of fresh ones, leaves [turns, envs, ...]; and which tell goals apart.
 
     keys: [2, LEVELS_PER_ENV, envs], for the level and for its reset.

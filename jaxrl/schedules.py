@@ -96,7 +96,10 @@ class Settings:
         return Clock(episodes, successes, jnp.stack(opened))
 
     def at(self, progress: jax.Array, clock: Clock) -> tuple[Any, Any]:
-        """The world's and the learner's Params at a progress f32[] in [0, 1], the share of updates done."""
+        """The world's and the learner's Params at a progress f32[] in [0, 1], the share of updates done.
+
+        Shaping is given the learner's discount.
+        """
         owners = {"env": self.env, "learner": self.learner}
         for i, schedule in enumerate(self.schedules):
             section, *names = _place(schedule.key)
@@ -108,7 +111,10 @@ class Settings:
             value = whole.at[schedule.goal].set(value) if schedule.goal >= 0 else value
             holder = holder.replace(**{name: value})
             owners[section] = owners[section].replace(**{above[0]: holder}) if above else holder
-        return owners["env"], owners["learner"]
+        env, learner = owners["env"], owners["learner"]
+        if getattr(env, "shaping", ()) and hasattr(learner, "discount"):
+            env = env.replace(shaping=env.shaping.replace(discount=learner.discount))
+        return env, learner
 
 
 def _place(key: str) -> tuple[str, ...]:
@@ -119,6 +125,8 @@ def _place(key: str) -> tuple[str, ...]:
             return "env", "reward"
         case "pay":
             return "env", "pay", key.rpartition(".")[2]
+        case "shaping":
+            return "env", "shaping", name
     return section, name
 
 

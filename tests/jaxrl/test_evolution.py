@@ -193,26 +193,6 @@ def test_members_share_levels_and_chance_and_all_that_they_play_is_counted():
     assert tally.told_apart <= tally.episodes + 6 * 4
 
 
-def test_levels_that_a_curriculum_chooses_are_those_that_are_played():
-    """A level pays its sign whatever the policy does, so that fitness tells which levels there were."""
-    learner, curriculum = make("es"), jaxrl.make_curriculum("finite")
-    env = WORLD.params_of({"env.kind": probe_world.SEEN})
-
-    @jax.jit
-    def means(n_levels):
-        settings = Settings(env, es.Params(), {}, (), curriculum.Params(n_levels), curriculum)
-        state, _ = learner.init(WORLD, jax.random.key(0), settings)
-
-        def generation(state, _):
-            state, _, metrics = learner.advance(WORLD, state, settings, 1)
-            return state, metrics.fitness_mean
-
-        return jax.lax.scan(generation, state, None, 10)[1]
-
-    assert means(1).tolist() in ([-1.0] * 10, [1.0] * 10), "the same level in each generation"
-    assert np.abs(means(10_000)).max() < 1
-
-
 @pytest.mark.parametrize(
     ("name", "values", "said"),
     [
