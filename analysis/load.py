@@ -204,7 +204,12 @@ def _damage(files: list[Path], error: Exception) -> str:
 def _outcomes(folder: _Results, factors: list[str]) -> pd.DataFrame:
     """The outcomes table, with every factor that a layer or another folder varies and this row's layer did not."""
     df = _table(folder.path, "outcomes").to_pandas()
+    if "curriculum" in df:  # a column of the lanes that have one
+        df["curriculum"] = df["curriculum"].fillna("random")
     for factor in factors:
+        if factor in ("learner.name", "curriculum.name"):
+            df[factor] = df.get(factor.removesuffix(".name"), "random")
+            continue
         constant = df["condition"].map(lambda key, factor=factor: folder.conditions.get(key, {}).get(factor))
         if factor not in df:
             df[factor] = constant.infer_objects()

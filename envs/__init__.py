@@ -16,7 +16,7 @@ from envs.gymnax_world import GymnaxWorld
 from envs.objects import Objects
 from envs.overseer import Overseer
 from envs.reversal import Reversal
-from envs.settings import Setting
+from envs.settings import Setting, imported
 from envs.shaping import Shaped
 from envs.trash_room import TrashRoom
 
@@ -37,11 +37,11 @@ def names() -> list[str]:
 
 def settings(name: str) -> dict[str, Setting]:
     """What a sweep may vary in a world, by key; raises ValueError for an unknown name."""
-    _known(name)
-    if name not in WORLDS:
+    if name.startswith(_GYMNAX):
+        _check_gymnax(name)
         return GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
-    own, goals = WORLDS[name].settings(), WORLDS[name].goals
-    return own | shaping.settings(goals) if goals else own
+    cls = _class(name)
+    return cls.settings() | (shaping.settings(cls.goals) if cls.goals else {})
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> World:
@@ -49,10 +49,10 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
 
     Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
     """
-    _known(name)
-    if name not in WORLDS:
+    if name.startswith(_GYMNAX):
+        _check_gymnax(name)
         return GymnaxWorld(name.removeprefix(_GYMNAX))
-    cls, values = WORLDS[name], values or {}
+    cls, values = _class(name), values or {}
     static = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     world = cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
     kind = values.get("shaping.kind", "none")
@@ -61,10 +61,22 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
     return Shaped(world, kind, values.get("shaping.goal", settings(name)["shaping.goal"].default))
 
 
-def _known(name: str) -> None:
-    if name not in WORLDS and name not in names():
-        nearest = difflib.get_close_matches(name, names(), 1, 0)[0]
-        raise ValueError(f"no world is called {name!r}; nearest: {nearest}")
+def _class(name: str) -> type[World]:
+    """A world by its name, or one of the user's own, `module:Name`."""
+    if name in WORLDS:
+        return WORLDS[name]
+    if ":" in name:
+        return imported(name, World)
+    raise ValueError(f"no world is called {name!r}; nearest: {_nearest(name)}")
+
+
+def _check_gymnax(name: str) -> None:
+    if name not in names():
+        raise ValueError(f"no world is called {name!r}; nearest: {_nearest(name)}")
+
+
+def _nearest(name: str) -> str:
+    return difflib.get_close_matches(name, names(), 1, 0)[0]
 
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 from flax import struct
 
 from envs import bandit
-from envs.base import Probe
+from envs.base import HIDDEN, Probe
 from envs.settings import Count, Probability
 
 PULLS = 40
@@ -39,11 +39,12 @@ class Reversal(bandit.Bandit):
     counters: ClassVar[tuple[str, ...]] = (*bandit.Bandit.counters, "reversed", "reversed-better")
 
     def sample_level(self, key: jax.Array, params: Any) -> bandit.Level:
-        arm, time = jax.random.uniform(key, (2,))
+        level_key, key = jax.random.split(key)
+        time = jax.random.uniform(key)
         survives = jnp.log1p(-jnp.clip(params.hazard, 1e-6, 1 - 1e-6))
         pulls = 1 + jnp.minimum(jnp.log1p(-time) / survives, 1e6).astype(jnp.int32)
         reverses = jnp.where(params.hazard > 0, pulls, bandit.NEVER)
-        return bandit.Level((arm < 0.5).astype(jnp.int32), reverses)
+        return super().sample_level(level_key, params)._replace(reverses=reverses)
 
     def counts(self, state: bandit.State, params: Any) -> jax.Array:
         """Beside the bandit's: pulls after the reversal, and those of the arm that is the better one then."""
@@ -55,7 +56,7 @@ class Reversal(bandit.Bandit):
         arm = np.arange(2, dtype=np.int32)
 
         def probe(name: str, reverses: int) -> Probe:
-            levels = bandit.Level(arm, np.full(2, reverses, np.int32))
+            levels = bandit.Level(arm, np.full(2, reverses, np.int32), np.full(2, HIDDEN, np.int32))
             return Probe(name, "performance", (), levels, PULLS, held_out=False)
 
         return probe("steady", bandit.NEVER), probe("reversed", PULLS // 2)

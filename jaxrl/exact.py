@@ -16,6 +16,7 @@ from envs import Observation, Shaped, World, dense
 from envs.settings import NonNegative, Probability, Range
 from jaxrl import planning
 from jaxrl.learner import Finished, Learner
+from jaxrl.networks import NOTHING, Context
 from jaxrl.schedules import Settings
 
 CURVE_POINTS_A_DECADE = 8
@@ -187,9 +188,9 @@ class Exact(Learner):
             return None
         return policy["hidden"] if self.policy == "network" else policy["weights"][:, None]
 
-    def apply(self, world: World, variables: Any, observation: Observation) -> tuple[jax.Array, jax.Array]:
+    def apply(self, world: World, variables: Any, observation: Observation, context: Context = NOTHING) -> Any:
         logit = log_odds(variables, _inputs(world, self.policy, observation))
-        return jnp.stack([jnp.zeros_like(logit), logit], axis=-1), jnp.zeros_like(logit)
+        return jnp.stack([jnp.zeros_like(logit), logit], axis=-1), jnp.zeros_like(logit), ()
 
 
 def log_odds(weights: dict[str, jax.Array], inputs: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 
 from envs import Observation, World
+from jaxrl.networks import NOTHING, Context
 from jaxrl.schedules import Settings
 
 CURVE_POINTS = 50
@@ -36,6 +37,8 @@ class Learner(abc.ABC):
     version: ClassVar[int] = 1
     """Raised when the meaning of the learner changes: it is part of every condition's id."""
     Params: ClassVar[Any]
+    values: ClassVar[bool] = False
+    """Whether it knows what it expects of what it sees, so that a curriculum may score levels by it."""
 
     @property
     @abc.abstractmethod
@@ -78,6 +81,10 @@ class Learner(abc.ABC):
         """
         return None
 
+    def context(self, world: World, n_envs: int) -> Context:
+        """What a policy is given beside its first observation in each of some environments."""
+        return NOTHING
+
     @abc.abstractmethod
-    def apply(self, world: World, variables: Any, observation: Observation) -> tuple[jax.Array, jax.Array]:
-        """Logits f32[..., actions] and value f32[...] of a policy."""
+    def apply(self, world: World, variables: Any, observation: Observation, context: Context = NOTHING) -> Any:
+        """Logits f32[..., actions] and value f32[...] of a policy, and what it remembers afterwards."""

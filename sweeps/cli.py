@@ -275,8 +275,9 @@ def _worlds(arguments: argparse.Namespace) -> int:
         return 0
     whole = arguments.name is not None
     for record in records:
-        if "learner" in record:
-            print(f"learner {record['learner']}")
+        part = next((part for part in ("learner", "curriculum") if part in record), None)
+        if part is not None:
+            print(f"{part} {record[part]}")
         else:
             goals = ", ".join(f"{goal['name']} ({goal['role']})" for goal in record["goals"])
             print(f"{record['world']}  {f'goals: {goals}' if goals else 'no goals: its outcome is its return'}")
@@ -410,7 +411,7 @@ def _parser() -> argparse.ArgumentParser:
         "--value", metavar="GOAL", nargs="+", help="goals, or columns of shares (default: not the intended)"
     )
     figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/KIND.png)")
-    worlds = verb("worlds", _worlds, "List worlds and learners with settings and probes, or draw a world.")
+    worlds = verb("worlds", _worlds, "List worlds, learners and curricula with settings and probes, or draw a world.")
     worlds.add_argument("name", metavar="NAME", nargs="?", help="only this world or learner, with all there is to say")
     worlds.add_argument("--out", metavar="DIR", help="draw training and probe levels of the world as DIR/levels.png")
     worlds.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of the levels drawn")

@@ -165,8 +165,17 @@ def worlds(only: str | None = None) -> list[dict[str, Any]]:
             ],
         }  # fmt: skip
 
-    if only is not None and only not in (known := [*envs.names(), *jaxrl.learners()]):
-        raise SpecError(only, f"no world or learner has this name; nearest: {nearest(only, known)}.")
+    parts = {
+        "learner": (jaxrl.learners(), jaxrl.settings),
+        "curriculum": (jaxrl.curricula(), jaxrl.curriculum_settings),
+    }
+    known = [*envs.names(), *(name for names, _ in parts.values() for name in names)]
+    if only is not None and only not in known:
+        raise SpecError(only, f"no world, learner or curriculum has this name; nearest: {nearest(only, known)}.")
     records = [described(name) for name in envs.names() if only in (None, name)]
-    learners = [name for name in jaxrl.learners() if only in (None, name)]
-    return records + [{"learner": name, "settings": settings(jaxrl.settings(name))} for name in learners]
+    return records + [
+        {part: name, "settings": settings(settings_of(name))}
+        for part, (names, settings_of) in parts.items()
+        for name in names
+        if only in (None, name)
+    ]

@@ -57,8 +57,20 @@ def test_a_pull_of_the_better_arm_pays_and_nothing_is_seen():
     for arm in (0, 1, 1, 0):
         state, events, terminated = world.transition(jax.random.key(0), state, arm, params)
         paid.append(float(world.reward(state, events, params)))
-        assert world.features(state, params).indices.tolist() == [0] and not terminated and not len(events)
+        assert world.features(state, params).indices.tolist() == [0, HIDDEN] and not terminated and not len(events)
     assert paid == [0, 1, 0, 1], "the arms change places after the second pull"
+
+
+def test_lamps_and_better_arms_come_as_often_as_they_are_told_to():
+    world = Bandit()
+    values = {"env.left_share": 0.8, "env.lamp_presence": 0.5, "env.lamp_truth": 0.7}
+    keys = jax.random.split(jax.random.key(0), EPISODES)
+    levels = jax.jit(jax.vmap(world.sample_level, in_axes=(0, None)))(keys, world.params_of(values))
+    lit = levels.lamp != HIDDEN
+    assert (levels.better == 0).mean() == pytest.approx(0.8, abs=0.03) and lit.mean() == pytest.approx(0.5, abs=0.03)
+    assert (levels.lamp == levels.better)[lit].mean() == pytest.approx(0.7, abs=0.03)
+    seen = world.features(world.reset_to_level(None, Level(0, NEVER, 1), world.default_params), None)
+    assert seen.indices.tolist() == [0, 1]
 
 
 def test_what_a_pull_adds_to_the_counters():

@@ -318,7 +318,7 @@ def test_training_counts_opportunities_forced_presses_and_what_was_paid():
         begin_key, words_key = jax.random.split(key)
         state, tally = rollout.begin(world, begin_key, params, n_envs)
         words = jax.random.bits(words_key, (rollout.words_needed(world, n_envs, n_steps),), jnp.uint32)
-        still = lambda seen: (jnp.zeros((*seen.indices.shape[:-1], 4)), jnp.zeros(seen.indices.shape[:-1]))  # noqa: E731
+        still = lambda seen, _: (jnp.zeros((*seen.indices.shape[:-1], 4)), jnp.zeros(seen.indices.shape[:-1]), ())  # noqa: E731
         _, steps, seen = rollout.rollout(world, still, state, words, params, n_steps)
         return steps.reward.sum(), jax.tree.map(jnp.add, tally, seen)
 

@@ -28,7 +28,7 @@ def solved():
     seen = Observation(
         jnp.zeros((2, 2, 0), jnp.int32), jnp.array([[[sign, time] for time in (0.0, 1.0)] for sign in (-1, 1)])
     )
-    logits, values = jax.vmap(lambda policy: learner.apply(world, policy, seen))(policies)
+    logits, values, _ = jax.vmap(lambda policy: learner.apply(world, policy, seen))(policies)
     return np.asarray(values), np.asarray(jax.nn.softmax(logits)[..., 1])
 
 
@@ -57,7 +57,7 @@ def test_the_loss_of_four_transitions_by_hand():
     """With a network of zeros both actions have probability 1/2 and the value is 0."""
     world = probe_world.ProbeWorld()
     learner = jaxrl.make("ppo", {"learner.width": 2})
-    variables = learner.network(world).init(
+    variables = learner.make_network(world).init(
         jax.random.key(0), (), Observation(jnp.zeros(0), jnp.zeros(2)), None, None, None
     )
     variables = jax.tree.map(jnp.zeros_like, variables)
@@ -85,7 +85,7 @@ def test_the_loss_of_four_transitions_by_hand():
 
 def test_each_epoch_sees_every_transition_once_in_a_fresh_order():
     learner = jaxrl.make("ppo", {"learner.n_envs": 4, "learner.n_steps": 16})
-    order = np.asarray(learner._shuffles(jax.random.bits(jax.random.key(0), (2 * 64,), jnp.uint32))).reshape(4, 64)
+    order = np.asarray(learner._shuffles(jax.random.bits(jax.random.key(0), (2 * 64,), jnp.uint32), 64)).reshape(4, 64)
     np.testing.assert_array_equal(np.sort(order, axis=1), np.tile(np.arange(64), (4, 1)))
     assert len({tuple(row) for row in order}) == 4
 

@@ -28,6 +28,18 @@ def make(name, values=None):
     return SimpleNamespace(version=1)
 
 
+def curricula():
+    return ["random"]
+
+
+def curriculum_settings(name):
+    return {}
+
+
+def make_curriculum(name, values=None):
+    return None
+
+
 def schedules_of(static, goals):
     return ()
 
@@ -39,7 +51,9 @@ def check_schedules(values):
 class Program:
     total_updates, env_steps, operations = 5, 50, 5e6
 
-    def __init__(self, world, learner, chunk, probe_at, schedules=()):
+    curriculum = None
+
+    def __init__(self, world, learner, chunk, probe_at, schedules=(), curriculum=None):
         self.world, self.learner, self.chunk, self.probe_at, self.compiles = world, learner, chunk, probe_at, 0
 
     def levels(self):
