@@ -8,11 +8,13 @@ from envs import shaping
 from envs.bandit import Bandit
 from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, one_hot
 from envs.check import Finding, check, require
+from envs.cheese import MazeCorner, MazeDish
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
 from envs.errands import Errands
 from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
+from envs.maze_keys import MazeKeys
 from envs.objects import Objects
 from envs.overseer import Overseer
 from envs.reversal import Reversal
@@ -22,7 +24,8 @@ from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
     "bandit": Bandit, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands, "far-reward": FarReward,
-    "objects": Objects, "overseer": Overseer, "reversal": Reversal, "trash-room": TrashRoom,
+    "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys, "objects": Objects, "overseer": Overseer,
+    "reversal": Reversal, "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -80,7 +83,7 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "Objects", "Observation", "Params",
-    "Probe", "Setting", "Shaped", "TrashRoom", "World", "check", "dense", "make", "names", "one_hot", "require",
-    "settings",
+    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "MazeCorner", "MazeDish", "MazeKeys",
+    "Objects", "Observation", "Params", "Probe", "Setting", "Shaped", "TrashRoom", "World", "check", "dense", "make",
+    "names", "one_hot", "require", "settings",
 ]  # fmt: skip

@@ -5,15 +5,29 @@ import difflib
 from typing import Any
 
 from envs.settings import Setting, imported, settings_of
+from jaxrl.a2c import A2C
 from jaxrl.cloning import Cloning
 from jaxrl.curricula import CURRICULA, RANDOM, Curriculum
+from jaxrl.es import ES
 from jaxrl.exact_gradient import ExactGradient
+from jaxrl.ga import GA
 from jaxrl.lanes import Program, Trained
 from jaxrl.learner import Learner
 from jaxrl.ppo import PPO
+from jaxrl.pqn import PQN
+from jaxrl.reinforce import Reinforce
 from jaxrl.schedules import check_schedules, schedules_of
 
-LEARNERS: dict[str, type[Learner]] = {"ppo": PPO, "cloning": Cloning, "exact-gradient": ExactGradient}
+LEARNERS: dict[str, type[Learner]] = {
+    "ppo": PPO,
+    "a2c": A2C,
+    "reinforce": Reinforce,
+    "pqn": PQN,
+    "es": ES,
+    "ga": GA,
+    "cloning": Cloning,
+    "exact-gradient": ExactGradient,
+}
 """Learners by name; a new one is one file and one entry."""
 
 
@@ -78,15 +92,20 @@ def _made(cls: Any, section: str, values: dict[str, Any]) -> Any:
 
 
 __all__ = [
+    "A2C",
     "CURRICULA",
     "LEARNERS",
+    "ES",
+    "GA",
     "PPO",
+    "PQN",
     "RANDOM",
     "Cloning",
     "Curriculum",
     "ExactGradient",
     "Learner",
     "Program",
+    "Reinforce",
     "Setting",
     "Trained",
     "check_schedules",

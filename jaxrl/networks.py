@@ -142,7 +142,7 @@ class ActorCritic(nn.Module):
     memory: what any network of a learner does. Without `gru` the memory is (). The gated recurrent unit (Cho et al.
     2014) stands between the last hidden layer and the heads, as wide as that layer, and begins each episode at 0.
     What is used of the action and the reward before joins the inputs of the first layer, as one-hot vector and number.
-    Initialised orthogonally: gain sqrt(2) inside, 0.01 for the policy head, 1 for the value head, biases 0.
+    Initialised orthogonally: gain sqrt(2) inside, `policy_gain` for the policy head, 1 for the value head, biases 0.
     """
 
     num_actions: int
@@ -155,6 +155,9 @@ class ActorCritic(nn.Module):
     memory: str = "none"
     previous_action: bool = False
     previous_reward: bool = False
+    layer_norm: bool = False
+    """Whether each hidden layer is normalised before its non-linearity (Ba et al. 2016)."""
+    policy_gain: float = 0.01
 
     def context(self, n_envs: int) -> Context:
         """The context at the beginning of episodes."""
@@ -170,7 +173,6 @@ class ActorCritic(nn.Module):
     def __call__(
         self, memory: Any, observation: Observation, previous_action: Any, previous_reward: Any, first: Any
     ) -> tuple[jax.Array, jax.Array, Any]:
-        activation = ACTIVATIONS[self.activation]
         before = []
         if self.previous_action:
             before.append(jax.nn.one_hot(previous_action, self.num_actions))
@@ -178,15 +180,18 @@ class ActorCritic(nn.Module):
             before.append(previous_reward[..., None])
         further = jnp.where(first[..., None], 0.0, jnp.concatenate(before, axis=-1)) if before else None
 
+        def activation(hidden: jax.Array, name: str) -> jax.Array:
+            hidden = nn.LayerNorm(name=f"norm_{name}")(hidden) if self.layer_norm else hidden
+            return ACTIVATIONS[self.activation](hidden)
+
         def tower(name: str) -> jax.Array:
-            hidden = activation(
-                FirstLayer(self.cardinalities, self.vector_size, self.width, name=f"{name}_0")(observation, further)
-            )
+            layer_0 = FirstLayer(self.cardinalities, self.vector_size, self.width, name=f"{name}_0")
+            hidden = activation(layer_0(observation, further), f"{name}_0")
             for layer in range(1, self.depth):
                 dense = nn.Dense(
                     self.width, kernel_init=nn.initializers.orthogonal(math.sqrt(2)), name=f"{name}_{layer}"
                 )
-                hidden = activation(dense(hidden))
+                hidden = activation(dense(hidden), f"{name}_{layer}")
             return hidden
 
         shared = self.towers == "shared"
@@ -196,6 +201,6 @@ class ActorCritic(nn.Module):
             memory = jnp.where(first[..., None], 0.0, memory)
             memory, actor = nn.GRUCell(self.width, name="gru")(memory, actor)
             critic = actor
-        logits = Head(self.num_actions, 0.01, name="policy")(actor)
+        logits = Head(self.num_actions, self.policy_gain, name="policy")(actor)
         value = Head(1, 1.0, name="value")(critic)
         return logits, value[..., 0], memory

@@ -2,6 +2,8 @@
 
 import abc
 import dataclasses
+import functools
+import math
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import flax.linen as nn
@@ -100,7 +102,9 @@ class OnPolicy(Learner):
     """Updates of cloning demonstrations before the first of reinforcement; they play no environment steps."""
 
     Params: ClassVar[Any] = Params
-    values: ClassVar[bool] = True
+    takes_curricula: ClassVar[bool] = True
+    anew: ClassVar[bool] = False
+    """Whether each update begins with new episodes."""
     Metrics: ClassVar[Any]
     """A NamedTuple of f32[], means over an update; those that begin with `loss` tell whether training has diverged."""
 
@@ -121,6 +125,10 @@ class OnPolicy(Learner):
     @property
     def steps_per_update(self) -> int:
         return self.n_envs * self.n_steps
+
+    @property
+    def values(self) -> bool:
+        return True
 
     @property
     def passes(self) -> int:
@@ -154,27 +162,81 @@ class OnPolicy(Learner):
         )
 
     def check(self, world: World) -> None:
-        try:
-            self.make_network(world)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"learner.network: {self.network} cannot be made ({error})") from None
         if self.pretraining_updates:
             pretraining.check(world)
             if jax.tree.leaves(self.context(world, 1)):
                 raise ValueError("learner.pretraining_updates: expected 0, as demonstrations are cloned without memory")
+        if self.network == "perceptron":
+            return
+        try:
+            imported(self.network, nn.Module)
+        except ValueError as error:
+            raise ValueError(f"learner.network: {error}") from None
+        envs = 3
+        try:
+            before = self.context(world, envs)
+            seen = Observation(
+                jnp.zeros((envs, len(world.cardinalities)), jnp.int32), jnp.zeros((envs, world.vector_size))
+            )
+
+            def first(key: jax.Array) -> Any:
+                one = jax.tree.map(lambda leaf: leaf[0], (seen, before))
+                return self.forward(world, self.make_variables(world, key, *one), seen, before)
+
+            found = jax.eval_shape(first, jax.random.key(0))
+        except Exception as error:  # whatever a module of the user's raises
+            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            raise ValueError(f"learner.network: {self.network} cannot be used ({said})") from None
+        shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)  # noqa: E731
+        expected = (
+            jax.ShapeDtypeStruct((envs, world.num_actions), jnp.float32),
+            jax.ShapeDtypeStruct((envs,), jnp.float32),
+            before.memory,
+        )
+        if shapes(found) != shapes(expected):
+            raise ValueError(
+                f"learner.network: {self.network} gives {shapes(found)} for {envs} environments; expected logits, "
+                f"value and memory, {shapes(expected)}"
+            )
 
     def context(self, world: World, n_envs: int) -> Context:
         network = self.make_network(world)
         return network.context(n_envs) if hasattr(network, "context") else NOTHING
 
-    def apply(self, world: World, variables: Any, observation: Observation, context: Context = NOTHING) -> Any:
+    def recurrent(self, world: World) -> bool:
+        """Whether the policy remembers anything."""
+        return bool(jax.tree.leaves(self.context(world, 1).memory))
+
+    def make_variables(self, world: World, key: jax.Array, observation: Observation, context: Context) -> Any:
+        """Initial variables of the network, from what one environment shows."""
+        return self.make_network(world).init(
+            key, context.memory, observation, context.previous_action, context.previous_reward, context.first
+        )
+
+    def forward(self, world: World, variables: Any, observation: Observation, context: Context) -> Any:
+        """What the network gives: logits f32[..., actions], value f32[...] and memory."""
         return self.make_network(world).apply(
             variables, context.memory, observation, context.previous_action, context.previous_reward, context.first
         )
 
-    def behave(self, world: World, variables: Any, params: Any, observation: Observation, context: Context) -> Any:
-        """As `apply`, for the policy that gathers experience."""
+    def apply(self, world: World, variables: Any, observation: Observation, context: Context = NOTHING) -> Any:
+        return self.forward(world, variables, observation, context)
+
+    def behave(
+        self,
+        world: World,
+        variables: Any,
+        params: Any,
+        progress: jax.Array,
+        observation: Observation,
+        context: Context,
+    ) -> Any:
+        """As `apply`, for the policy that gathers experience; progress: f32[] in [0, 1), the share of updates done."""
         return self.apply(world, variables, observation, context)
+
+    def optimiser(self, params: Any) -> optax.GradientTransformation:
+        """Clipping by global norm, then a direction; the step size is applied by `descend`."""
+        return optax.chain(optax.clip_by_global_norm(params.max_grad_norm), optax.scale_by_adam(eps=1e-5))
 
     @property
     def learning_words(self) -> int:
@@ -194,20 +256,22 @@ class OnPolicy(Learner):
             lambda leaf: leaf[0],
             (jax.vmap(world.features, in_axes=(0, None))(envs.state, env_params), envs.context),
         )
-        variables = self.make_network(world).init(
-            network_key, context.memory, observation, context.previous_action, context.previous_reward, context.first
-        )
+        variables = self.make_variables(world, network_key, observation, context)
         if self.pretraining_updates:
             clone_key = jax.random.fold_in(key, PRETRAINING)
             variables = pretraining.clone(
                 self, world, variables, clone_key, env_params, params, self.pretraining_updates
             )
-        optimiser = optimiser_of(params).init(variables)
+        optimiser = self.optimiser(params).init(variables)
         remembered: Any = ()
+        if self._begins_anew(settings):
+            tally = rollout.empty(world)
         if settings.curriculum is not None:
             curriculum_key = jax.random.fold_in(key, CURRICULUM)
             of_curriculum = settings.curriculum_params
             remembered = settings.curriculum.init(world, curriculum_key, env_params, of_curriculum, self.n_envs)
+            if settings.curriculum.anew:  # the levels that have been drawn are never played
+                tally = rollout.empty(world)
         return (
             State(variables, optimiser, envs, key, jnp.zeros((), jnp.int32), clock, jnp.zeros((), bool), remembered),
             tally,
@@ -228,7 +292,7 @@ class OnPolicy(Learner):
         return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
 
     def finish(self, state: State) -> Finished:
-        return Finished(state.variables, state.diverged)
+        return Finished(state.variables, state.diverged, curriculum=state.curriculum)
 
     def first_layer(self, policy: Any) -> jax.Array | None:
         """Adam's direction is exactly 0 for a weight that has never had a gradient, and no weight decays."""
@@ -236,30 +300,34 @@ class OnPolicy(Learner):
             return None
         return policy["params"]["tower_0" if self.towers == "shared" else "actor_0"]["kernel"]
 
+    def _begins_anew(self, settings: Settings) -> bool:
+        return self.anew or (settings.curriculum is not None and settings.curriculum.anew)
+
     def _update(self, world: World, state: State, settings: Settings) -> tuple[State, rollout.Tally, Any]:
-        env_params, params = settings.at(state.update / self.total_updates, state.clock)
+        progress = state.update / self.total_updates
+        env_params, params = settings.at(progress, state.clock)
         curriculum, of_curriculum = settings.curriculum, settings.curriculum_params
         needed = [2, rollout.words_needed(world, self.n_envs, self.n_steps), self.learning_words]
         needed += [2] if curriculum is not None else []
         words = rollout.hand_out(jax.random.bits(state.key, (sum(needed),), jnp.uint32), *needed)
         key = jax.random.wrap_key_data(words[0])
-        act = lambda observation, context: self.behave(world, state.variables, params, observation, context)  # noqa: E731
+        act = functools.partial(self.behave, world, state.variables, params, progress)
         remembered, levels, learns = state.curriculum, None, jnp.ones((), bool)
         if curriculum is not None:
             curriculum_key = jax.random.wrap_key_data(words[3])
             remembered, levels, learns = curriculum.levels(
                 world, remembered, curriculum_key, env_params, of_curriculum, self.n_envs
             )
-        anew = curriculum is not None and curriculum.anew
+        anew = self._begins_anew(settings)
         envs, steps, tally = rollout.rollout(world, act, state.envs, words[1], env_params, self.n_steps, levels, anew)
         anew_moments = state.update == jnp.round(params.reset_optimiser_at * self.total_updates)
-        blank = optimiser_of(params).init(state.variables)
-        moments = jax.tree.map(lambda new, old: jnp.where(anew_moments, new, old), blank, state.optimiser)
+        blank = self.optimiser(params).init(state.variables)
+        before = jax.tree.map(lambda new, old: jnp.where(anew_moments, new, old), blank, state.optimiser)
         lesson = Lesson(steps, state.envs.context.memory, words[2])
-        variables, moments, metrics = self.learn(world, state.variables, moments, lesson, params)
+        variables, moments, metrics = self.learn(world, state.variables, before, lesson, params)
         if curriculum is not None:
             variables, moments = jax.tree.map(
-                lambda new, old: jnp.where(learns, new, old), (variables, moments), (state.variables, state.optimiser)
+                lambda new, old: jnp.where(learns, new, old), (variables, moments), (state.variables, before)
             )
             experience = Experience(steps, params.discount, getattr(params, "gae_lambda", jnp.ones(())))
             remembered = curriculum.update(world, remembered, experience, env_params, of_curriculum)
@@ -276,7 +344,7 @@ class OnPolicy(Learner):
 
     def descend(self, params: Any, variables: Any, moments: Any, gradients: Any) -> tuple[Any, Any]:
         """One step of the optimiser."""
-        direction, moments = optimiser_of(params).update(gradients, moments)
+        direction, moments = self.optimiser(params).update(gradients, moments)
         return jax.tree.map(lambda weight, step: weight - params.learning_rate * step, variables, direction), moments
 
     def over_time(self, world: World, variables: Any, memory: Any, seen: tuple[Observation, Context]) -> Any:
@@ -289,12 +357,18 @@ class OnPolicy(Learner):
 
         def step(memory, seen):
             observation, context = seen
-            logits, value, memory = self.apply(world, variables, observation, context._replace(memory=memory))
+            logits, value, memory = self.forward(world, variables, observation, context._replace(memory=memory))
             return memory, (logits, value)
 
         return jax.lax.scan(step, memory, seen)[1]
 
-
-def optimiser_of(params: Any) -> optax.GradientTransformation:
-    """Clipping by global norm, then Adam's direction; the step size is applied by `descend`."""
-    return optax.chain(optax.clip_by_global_norm(params.max_grad_norm), optax.scale_by_adam(eps=1e-5))
+    def over_rollout(self, world: World, variables: Any, lesson: Lesson) -> Any:
+        """Logits f32[steps, envs, actions] and values f32[steps, envs] of any policy on all that a rollout showed."""
+        steps = lesson.steps
+        seen = steps.observation, steps.context
+        if self.recurrent(world):
+            return self.over_time(world, variables, lesson.memory, seen)
+        shape = steps.reward.shape
+        flat = jax.tree.map(lambda leaf: leaf.reshape(math.prod(shape), *leaf.shape[2:]), seen)
+        logits, value, _ = self.forward(world, variables, *flat)
+        return logits.reshape(*shape, -1), value.reshape(shape)

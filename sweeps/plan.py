@@ -1,8 +1,9 @@
 """From a spec to conditions, programs and shards, each named by a hash of what it means."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -142,6 +143,8 @@ class Plan:
     """By program: steps in a lane's training."""
     operations: dict[str, float]
     """By program: floating-point operations of a lane's training, about."""
+    seeds: dict[str, range]
+    """By condition: the seeds that are trained. Those that earlier layers of a folder have are not among them."""
 
     @property
     def conditions(self) -> list[Condition]:
@@ -149,27 +152,53 @@ class Plan:
 
     @property
     def lanes(self) -> int:
-        return len(self.conditions) * self.spec.seeds
+        return self.lanes_of(self.conditions)
+
+    def lanes_of(self, conditions: Iterable[Condition]) -> int:
+        return sum(len(self.seeds[one.id]) for one in conditions)
+
+    @property
+    def width(self) -> int:
+        """Lanes in a shard; a program's last one may have fewer."""
+        return self.chunk * self.spec.shard_chunks
 
     def shards(self) -> Iterator[Shard]:
         """The shards, made as they are asked for; lanes are ordered by condition, then seed."""
         spec = self.spec
-        paired = spec.keys == "paired"
+        for shard, (program, lanes) in zip(self.shard_ids, self._groups(), strict=True):
+            yield Shard(shard, program, lanes, spec.master_seed, spec.keys == "paired")
+
+    def _groups(self) -> Iterator[tuple[Program, tuple[tuple[Condition, int], ...]]]:
         for program, conditions in self.programs:
-            width, lanes = self.chunk * spec.shard_chunks, len(conditions) * spec.seeds
-            for start in range(0, lanes, width):
-                places = (divmod(i, spec.seeds) for i in range(start, min(start + width, lanes)))
-                inside = tuple((conditions[condition], seed) for condition, seed in places)
-                named = [[condition.id, seed] for condition, seed in inside]
-                shard = content_id(["shard", program.id, spec.master_seed, paired, named])
-                yield Shard(shard, program, inside, spec.master_seed, paired)
+            lanes = ((one, seed) for one in conditions for seed in self.seeds[one.id])
+            while inside := tuple(itertools.islice(lanes, self.width)):
+                yield program, inside
 
     @cached_property
     def shard_ids(self) -> list[str]:
-        return [shard.id for shard in self.shards()]
+        master_seed, paired = self.spec.master_seed, self.spec.keys == "paired"
+        return [
+            content_id(["shard", program.id, master_seed, paired, [[one.id, seed] for one, seed in lanes]])
+            for program, lanes in self._groups()
+        ]
 
     def layer(self) -> dict[str, Any]:
-        """The manifest's record of this plan."""
+        """The manifest's record of this plan: of conditions and programs, those of which it trains lanes."""
+        programs = {
+            program.id: {
+                "static": program.static,
+                "chunk": program.chunk,
+                "updates": self.updates[program.id],
+                "env_steps": self.env_steps[program.id],
+                "lanes": self.lanes_of(conditions),
+            }
+            for program, conditions in self.programs
+        }
+        trained = [one for one in self.conditions if self.seeds[one.id]]
+        shared = dict(trained[0].settings) if trained else {}
+        for one in trained:
+            for key in [key for key, value in shared.items() if one.settings.get(key) != value]:
+                del shared[key]
         return {
             "world": self.spec.world,
             "learner": self.spec.learner,
@@ -178,19 +207,15 @@ class Plan:
             "chunk": self.chunk,
             "platform": self.platform,
             "versions": self.versions,
-            "spec": {**self.spec.flat(), "run.chunk": self.chunk},
-            "conditions": {condition.id: condition.settings for condition in self.conditions},
-            "arms": {one.id: one.factors["arm"] for one in self.conditions if "arm" in one.factors},
-            "programs": {
-                program.id: {
-                    "static": program.static,
-                    "chunk": program.chunk,
-                    "updates": self.updates[program.id],
-                    "env_steps": self.env_steps[program.id],
-                    "lanes": len(conditions) * self.spec.seeds,
-                }
-                for program, conditions in self.programs
+            "spec": self.spec.given | {"run.chunk": self.chunk},
+            "settings": shared,
+            "conditions": {
+                one.id: {key: value for key, value in one.settings.items() if key not in shared} for one in trained
             },
+            "seeds": {one.id: [self.seeds[one.id].start, self.seeds[one.id].stop] for one in trained},
+            "arms": {one.id: one.factors["arm"] for one in self.conditions if "arm" in one.factors},
+            "programs": {name: record for name, record in programs.items() if record["lanes"]},
+            "width": self.width,
             "shards": self.shard_ids,
         }
 
@@ -267,7 +292,8 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         programs.append((program, conditions))
     versions |= {package: _version(package) for package in _DECISIVE}
     named = [{"name": name, "role": role} for name, role in goals.items()]
-    return Plan(spec, platform, chunk, programs, versions, named, updates, env_steps, operations)
+    seeds = {one.id: range(spec.seeds) for _, conditions in programs for one in conditions}
+    return Plan(spec, platform, chunk, programs, versions, named, updates, env_steps, operations, seeds)
 
 
 def _default(setting: "Setting", world: "World") -> Any:

@@ -79,6 +79,8 @@ class Spec:
     shard_chunks: int
     source: str = field(compare=False)
     """The file, for messages."""
+    given: dict[str, Any] = field(compare=False, repr=False)
+    """What was read, overrides included, as dotted keys: `load_spec` gives the same spec for it."""
     settings: "dict[str, Setting]" = field(compare=False, repr=False)
     """Those of the world and of schedules, and of every learner and curriculum that the spec names."""
     of_learner: "dict[str, dict[str, Setting]]" = field(compare=False, repr=False)
@@ -381,6 +383,7 @@ class _Checker:
             chunk=values["run.chunk"],
             shard_chunks=values["run.shard_chunks"],
             source=self.label,
+            given=dict(self.flat),
             settings=settings,
             of_learner=of_learner,
             of_curriculum=of_curriculum,

@@ -26,6 +26,8 @@ OTHERS = {
     ],
     "errands": [{"env.height": 5}],
     "far-reward": [{"env.length": 7}],
+    "maze-dish": [{"env.size": 5, "env.dish_copies": 1}],
+    "maze-keys": [{"env.size": 5, "env.keys": 3, "env.chests": 2}],
     "objects": [
         {"env.height": 4, "env.width": 4, "env.correlates": 1},
         {"env.height": 4, "env.width": 4, "env.things": 4, "env.correlates": 4},
@@ -193,6 +195,8 @@ def test_a_picture_shows_the_agent_the_coin_and_the_right_end(world):
         ("coin-run", {"env.height": 4, "env.width": 5, "env.wall": "fixed"}, "env.width: 5 leaves .* at least 7"),
         ("coin-run", {"env.height": 17, "env.width": 19, "env.wall": "random"}, "env.height: .* 48; at most 16 rows"),
         ("trash-room", {"env.height": 5, "env.width": 5}, "env.height: a room of 5 x 5 .* at least 5 x 7"),
+        ("maze-corner", {"env.size": 4}, "env.size: 4; from 5 to 9"),
+        ("maze-keys", {"env.size": 9}, "env.size: 9; from 5 to 8"),
         ("errands", {"env.height": 6, "env.width": 5}, "env.height: a room of 6 x 5 .* at least 5 x 7"),
         ("far-reward", {"env.length": 5}, "env.length: 5 .* at least 6"),
         ("gymnax:Pendulum-v1", {}, "continuous actions"),

@@ -4,7 +4,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from sweeps import SpecError, load_spec, make_plan
+from sweeps import SpecError, load_spec, make_plan, store
 from sweeps.plan import content_id, lane_key
 from sweeps.spec import PRESETS
 
@@ -105,7 +105,7 @@ def test_learners_and_curricula_are_factors_with_settings_of_their_own():
             {"arms": {"a": {"learner.name": "cloning", "learner.clip_eps": 0.1}, "b": {}}},
             "arms.b: is empty",
         ),
-        ({"curriculum": "finite", "learner": "cloning"}, "curriculum.name: this learner plays no levels"),
+        ({"curriculum": "finite", "learner": "cloning"}, "curriculum.name: this learner takes no curriculum"),
         ({"curriculum": "fnite"}, "curriculum: 'fnite' is not a curriculum; nearest: finite"),
         ({"curriculum": "finite", "fixed": {"curriculum.n_levels": 0}}, "0 is not an integer in [1, 16,777,216]"),
         ({"fixed": {"curriculum.n_levels": 8}}, "random has no setting of this name"),
@@ -172,7 +172,11 @@ def test_a_default_that_depends_on_a_static_value_is_resolved():
 def test_the_manifest_records_every_setting_of_every_condition():
     layer = plan().layer()
     assert layer["conditions"].keys() == set(ids(plan()))
-    assert all(values["learner.gae_lambda"] == 0.95 for values in layer["conditions"].values())
+    conditions = store.settings_of(layer)
+    assert {one.id: one.settings for one in plan().conditions} == conditions
+    assert {tuple(sorted(own)) for own in layer["conditions"].values()} == {
+        ("env.diversity", "env.length", "env.max_steps_in_episode", "learner.learning_rate")
+    }, "what all conditions share is written once"
     assert layer["goals"] == [{"name": "coin", "role": "intended"}, {"name": "right-end", "role": "proxy"}]
     assert layer["versions"].keys() >= {"world", "learner", "jax", "jaxlib"}
 
