@@ -115,7 +115,7 @@ class PQN(Minibatches):
 
 
 def epsilon_greedy(q_values: jax.Array, epsilon: jax.Array | float) -> jax.Array:
-    """Logarithms f32[..., actions] of the probabilities with which actions are taken; of equal ones, the first leads."""
+    """Logarithms f32[..., actions] of the probabilities of actions; of equal Q-values, the first one leads."""
     actions = q_values.shape[-1]
     best = jnp.arange(actions) == jnp.argmax(q_values, axis=-1, keepdims=True)
     return jnp.log(epsilon / actions + (1 - epsilon) * best)
