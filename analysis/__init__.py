@@ -2,6 +2,7 @@
 
 from analysis import figures
 from analysis.exchangeability import exchangeability
+from analysis.goal_inference import inferred_goal
 from analysis.labels import Thresholds, goal_label, label
 from analysis.load import load, load_baselines, load_curves, load_probes
 from analysis.rates import half_width, rates
@@ -13,6 +14,7 @@ __all__ = [
     "figures",
     "goal_label",
     "half_width",
+    "inferred_goal",
     "label",
     "load",
     "load_baselines",

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs import Observation, World, dense
+from envs import Observation, Shaped, World, dense
 from envs.settings import NonNegative, Probability, Range
 from jaxrl import planning
 from jaxrl.learner import Finished, Learner
@@ -121,6 +121,8 @@ class Exact(Learner):
         return sorted({round(float(step)) for step in spread} | {self.total_steps})
 
     def check(self, world: World) -> None:
+        if isinstance(world, Shaped):
+            raise ValueError("shaping.kind: exact learners take rewards from tables of events, which are not shaped")
         if world.num_actions != 2 or world.start_distribution(world.default_params) is None:
             raise ValueError("learner: exact learners need a world with two actions and training levels that it lists")
         if self.policy == "tabular" and (world.vector_size or not world.cardinalities):

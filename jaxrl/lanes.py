@@ -10,7 +10,7 @@ import numpy as np
 
 from envs import World
 from envs.settings import settings_of
-from jaxrl import planning, probing, rollout
+from jaxrl import goal_directedness, planning, probing, rollout
 from jaxrl.curricula import Curriculum
 from jaxrl.learner import Learner
 from jaxrl.planner import Plan, Planner
@@ -56,13 +56,11 @@ class Program:
     ):
         learner.check(world)
         if curriculum is not None:
-            if not learner.steps_per_update:
-                raise ValueError("curriculum.name: this learner plays no levels; expected random")
+            if not learner.takes_curricula:
+                raise ValueError("curriculum.name: this learner takes no curriculum; expected random")
             if curriculum.scores and not learner.values:
-                raise ValueError(
-                    "curriculum.name: levels are scored by what the learner expects; this one has no values"
-                )
-            curriculum.check(world)
+                raise ValueError("curriculum.name: levels are scored by a learner's values, and this one has none")
+            curriculum.check(world, learner)
         for schedule in schedules:
             if schedule.kind == "gated" and not (learner.steps_per_update and world.goals):
                 raise ValueError(
@@ -103,8 +101,8 @@ class Program:
                 self.world.params_of(lane),
                 params_of(self.learner.Params, "learner", lane),
                 numbers_of(self.schedules, lane),
-                params_of(self.curriculum.Params, "curriculum", lane) if self.curriculum is not None else (),
                 self.schedules,
+                params_of(self.curriculum.Params, "curriculum", lane) if self.curriculum is not None else (),
                 self.curriculum,
             )
             for lane in values
@@ -249,8 +247,12 @@ class Program:
             if on_progress is not None:
                 on_progress(done)
         curves = {name: np.stack([point[name] for point in points], axis=1) for name in points[0]}
-        left = jax.tree.map(np.asarray, self.learner.finish(state))
+        finished = self.learner.finish(state)
+        left = jax.tree.map(np.asarray, finished._replace(curriculum=()))
         outcomes = self._outcomes(total, left, curves)
+        if self.curriculum is not None:
+            of_levels = jax.vmap(functools.partial(self.curriculum.outcomes, self.world))(finished.curriculum)
+            outcomes |= {name: np.asarray(value) for name, value in of_levels.items()}
         if total is not None:
             outcomes |= {f"met.{goal.name}": met[:, i] for i, goal in enumerate(self.world.goals)}
         for i, schedule in enumerate(self.schedules):
@@ -258,6 +260,8 @@ class Program:
                 opened = np.asarray(state.clock.opened[:, i])
                 # One that opened when the last update was done has moved nothing.
                 outcomes[f"opened.{schedule.key}"] = np.where(opened < 1, opened, np.float32(np.nan))
+        if (explaining := goal_directedness.explaining(self.world)) is not None:
+            outcomes |= explaining.columns(self.learner, left.policy, settings.env)
         if self._plans_ahead:
             plans = self._plans(settings, state)
             returns = [plan.expected_return if plan is not None else np.nan for plan in plans]

@@ -23,6 +23,8 @@ class Finished(NamedTuple):
     """bool[], whether a number has ever been non-finite."""
     outcomes: dict[str, jax.Array] = {}  # noqa: RUF012 - never written to
     """Columns of the outcomes table that only this learner has; each []."""
+    curriculum: Any = ()
+    """What the curriculum remembers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +39,13 @@ class Learner(abc.ABC):
     version: ClassVar[int] = 1
     """Raised when the meaning of the learner changes: it is part of every condition's id."""
     Params: ClassVar[Any]
-    values: ClassVar[bool] = False
-    """Whether it knows what it expects of what it sees, so that a curriculum may score levels by it."""
+    takes_curricula: ClassVar[bool] = False
+    """Whether it plays the levels that a curriculum chooses."""
+
+    @property
+    def values(self) -> bool:
+        """Whether it knows what it expects of what it sees, so that a curriculum may score levels by it."""
+        return False
 
     @property
     @abc.abstractmethod

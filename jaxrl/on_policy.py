@@ -15,7 +15,7 @@ from flax import struct
 
 from envs import Observation, World
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
-from jaxrl import rollout
+from jaxrl import pretraining, rollout
 from jaxrl.curricula import Experience
 from jaxrl.learner import Finished, Learner
 from jaxrl.networks import NOTHING, ActorCritic, Context
@@ -24,6 +24,8 @@ from jaxrl.schedules import Clock, Settings
 MAX_BATCH = 2**16
 CURRICULUM = 0x63757272
 """Sets the randomness of a curriculum's beginning apart from that of training."""
+PRETRAINING = 0x70726574
+"""The same of the demonstrations that are cloned."""
 
 
 @struct.dataclass
@@ -38,6 +40,8 @@ class Params:
     """Global norm to which gradients are clipped."""
     reset_optimiser_at: Probability = 1.0
     """Share of training at which Adam's moments start anew; 1 for never."""
+    pretraining_share: Annotated[float, Range(0, 1), LATER] = 1.0
+    """Of the demonstrations that are cloned, those that go to the intended goal; the rest go to its rival."""
 
 
 class State(NamedTuple):
@@ -94,8 +98,11 @@ class OnPolicy(Learner):
     network: Annotated[Literal["perceptron"], IMPORTABLE, LATER] = "perceptron"
     """The network: the perceptron that the other settings describe, or a Flax module of your own."""
 
+    pretraining_updates: Annotated[int, Range(0, 10**6), LATER] = 0
+    """Updates of cloning demonstrations before the first of reinforcement; they play no environment steps."""
+
     Params: ClassVar[Any] = Params
-    values: ClassVar[bool] = True
+    takes_curricula: ClassVar[bool] = True
     anew: ClassVar[bool] = False
     """Whether each update begins with new episodes."""
     Metrics: ClassVar[Any]
@@ -118,6 +125,10 @@ class OnPolicy(Learner):
     @property
     def steps_per_update(self) -> int:
         return self.n_envs * self.n_steps
+
+    @property
+    def values(self) -> bool:
+        return True
 
     @property
     def passes(self) -> int:
@@ -151,6 +162,10 @@ class OnPolicy(Learner):
         )
 
     def check(self, world: World) -> None:
+        if self.pretraining_updates:
+            pretraining.check(world)
+            if jax.tree.leaves(self.context(world, 1)):
+                raise ValueError("learner.pretraining_updates: expected 0, as demonstrations are cloned without memory")
         if self.network == "perceptron":
             return
         try:
@@ -242,9 +257,14 @@ class OnPolicy(Learner):
             (jax.vmap(world.features, in_axes=(0, None))(envs.state, env_params), envs.context),
         )
         variables = self.make_variables(world, network_key, observation, context)
+        if self.pretraining_updates:
+            clone_key = jax.random.fold_in(key, PRETRAINING)
+            variables = pretraining.clone(
+                self, world, variables, clone_key, env_params, params, self.pretraining_updates
+            )
         optimiser = self.optimiser(params).init(variables)
         remembered: Any = ()
-        if self._begins_anew(settings):
+        if self._begins_anew(settings):  # the levels that have been drawn are never played
             tally = rollout.empty(world)
         if settings.curriculum is not None:
             curriculum_key = jax.random.fold_in(key, CURRICULUM)
@@ -270,7 +290,7 @@ class OnPolicy(Learner):
         return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
 
     def finish(self, state: State) -> Finished:
-        return Finished(state.variables, state.diverged)
+        return Finished(state.variables, state.diverged, curriculum=state.curriculum)
 
     def first_layer(self, policy: Any) -> jax.Array | None:
         """Adam's direction is exactly 0 for a weight that has never had a gradient, and no weight decays."""
@@ -300,12 +320,12 @@ class OnPolicy(Learner):
         envs, steps, tally = rollout.rollout(world, act, state.envs, words[1], env_params, self.n_steps, levels, anew)
         anew_moments = state.update == jnp.round(params.reset_optimiser_at * self.total_updates)
         blank = self.optimiser(params).init(state.variables)
-        moments = jax.tree.map(lambda new, old: jnp.where(anew_moments, new, old), blank, state.optimiser)
+        before = jax.tree.map(lambda new, old: jnp.where(anew_moments, new, old), blank, state.optimiser)
         lesson = Lesson(steps, state.envs.context.memory, words[2])
-        variables, moments, metrics = self.learn(world, state.variables, moments, lesson, params)
+        variables, moments, metrics = self.learn(world, state.variables, before, lesson, params)
         if curriculum is not None:
             variables, moments = jax.tree.map(
-                lambda new, old: jnp.where(learns, new, old), (variables, moments), (state.variables, state.optimiser)
+                lambda new, old: jnp.where(learns, new, old), (variables, moments), (state.variables, before)
             )
             experience = Experience(steps, params.discount, getattr(params, "gae_lambda", jnp.ones(())))
             remembered = curriculum.update(world, remembered, experience, env_params, of_curriculum)

@@ -61,6 +61,8 @@ class PQN(Minibatches):
         super().__post_init__()
         if self.towers == "separate":
             raise ValueError("learner.towers: a Q-network has one tower; expected shared")
+        if self.pretraining_updates:
+            raise ValueError("learner.pretraining_updates: demonstrations have no values to learn; expected 0")
 
     def make_network(self, world: World) -> nn.Module:
         """Its policy head gives Q-values; its value head is not used."""
@@ -115,7 +117,7 @@ class PQN(Minibatches):
 
 
 def epsilon_greedy(q_values: jax.Array, epsilon: jax.Array | float) -> jax.Array:
-    """Logarithms f32[..., actions] of the probabilities of actions; of equal Q-values, the first one leads."""
+    """Logarithms f32[..., actions] of the probabilities of the actions; of equal ones, the first leads."""
     actions = q_values.shape[-1]
     best = jnp.arange(actions) == jnp.argmax(q_values, axis=-1, keepdims=True)
     return jnp.log(epsilon / actions + (1 - epsilon) * best)

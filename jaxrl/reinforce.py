@@ -55,7 +55,7 @@ class Reinforce(OnPolicy):
     anew: ClassVar[bool] = True
 
     @property
-    def values(self) -> bool:  # type: ignore[override]
+    def values(self) -> bool:
         return self.baseline == "value"
 
     def learn(

@@ -19,7 +19,7 @@ class Envs(NamedTuple):
 
     state: Any
     episode_return: jax.Array
-    """f32[envs], reward so far in the running episode."""
+    """f32[envs], reward so far in the running episode, without shaping."""
     episode_length: jax.Array
     """i32[envs]."""
     context: Context = NOTHING
@@ -111,6 +111,8 @@ def rollout(
     transition = jax.vmap(world.transition, in_axes=(0 if world.stochastic else None, 0, 0, None))
     truncation = jax.vmap(world.is_truncated, in_axes=(0, None))
     paying = jax.vmap(world.reward, in_axes=(0, 0, None))
+    shaped = type(world).earned is not World.earned
+    earning = jax.vmap(world.earned, in_axes=(0, 0, None))
     counting = jax.vmap(world.counts, in_axes=(0, None))
 
     begun_anew = empty(world)
@@ -131,7 +133,8 @@ def rollout(
         reward = paying(state, events, params)
         final = observe(state, params)
         cut = terminated | truncation(state, params)
-        episode_return, episode_length = envs.episode_return + reward, envs.episode_length + 1
+        earned = earning(state, events, params) if shaped else reward
+        episode_return, episode_length = envs.episode_return + earned, envs.episode_length + 1
         place = (ended + int(anew)) % turns
         fresh = jax.tree.map(lambda leaf: leaf[place, jnp.arange(n_envs)], bank)
         begun = jax.tree.map(lambda new, old: jnp.where(_column(cut, old), new, old), fresh, state)

@@ -9,6 +9,7 @@ from flax import struct
 
 from envs import World
 from jaxrl import rollout
+from jaxrl.learner import Learner
 
 
 class Experience(NamedTuple):
@@ -39,10 +40,13 @@ class Curriculum(abc.ABC):
     Params: ClassVar[Any] = Params
     anew: ClassVar[bool] = False
     """Whether each update begins with new episodes, on the levels that were chosen for it."""
-    scores: ClassVar[bool] = False
-    """Whether `update` needs the values that a learner gives to what it sees."""
 
-    def check(self, world: World) -> None:  # noqa: B027 - most curricula take any world
+    @property
+    def scores(self) -> bool:
+        """Whether `update` needs the values that a learner gives to what it sees."""
+        return False
+
+    def check(self, world: World, learner: Learner) -> None:  # noqa: B027 - most curricula take any
         """Raises ValueError, in one line that begins with the key at fault, where the curriculum cannot work here."""
 
     @abc.abstractmethod
@@ -63,3 +67,7 @@ class Curriculum(abc.ABC):
     def update(self, world: World, state: Any, experience: Experience, env_params: Any, params: Any) -> Any:
         """The state after the levels that were chosen last have been played."""
         return state
+
+    def outcomes(self, world: World, state: Any) -> dict[str, jax.Array]:
+        """Columns of the outcomes table that only this curriculum has, f32[] each."""
+        return {}
