@@ -264,14 +264,12 @@ class OnPolicy(Learner):
             )
         optimiser = self.optimiser(params).init(variables)
         remembered: Any = ()
-        if self._begins_anew(settings):
+        if self._begins_anew(settings):  # the levels that have been drawn are never played
             tally = rollout.empty(world)
         if settings.curriculum is not None:
             curriculum_key = jax.random.fold_in(key, CURRICULUM)
             of_curriculum = settings.curriculum_params
             remembered = settings.curriculum.init(world, curriculum_key, env_params, of_curriculum, self.n_envs)
-            if settings.curriculum.anew:  # the levels that have been drawn are never played
-                tally = rollout.empty(world)
         return (
             State(variables, optimiser, envs, key, jnp.zeros((), jnp.int32), clock, jnp.zeros((), bool), remembered),
             tally,
