@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
-from scipy.special import expit, logit
-from scipy.stats import chi2
+from scipy.special import chdtri, expit, logit
 
 from analysis.rates import check_level, check_name, pooled_factors, warn_of_pooling
 from analysis.regions import likelihood_region
@@ -202,7 +201,7 @@ def _tipping(cells: _Cells, target: float, error: float) -> _Tipping:
         return fit(*(centre[:, None] + root @ np.stack([first, second])))
 
     most = float(fit(*centre[:, None])[0])
-    region = likelihood_region(whitened, most, float(chi2.isf(error, 1)), np.array([[-3.0, 3.0]] * 2))
+    region = likelihood_region(whitened, most, float(chdtri(1, error)), np.array([[-3.0, 3.0]] * 2))
     intercept, slope = centre[:, None] + root @ np.column_stack([np.zeros(2), region])
     p = float(model.lrt(0).lrt_pvalues_[0])
     sure = p <= error and slope.min() * slope.max() > 0
@@ -281,15 +280,23 @@ def _band(
     weights = generator.standard_exponential((DRAWS, who.max() + 1))[:, who]
     total, hits = weights @ at, weights @ (at * y[:, None])
     extra = generator.standard_exponential((DRAWS, doses))
-    ends = []
-    for share, part in ((hits, (1 - level) / 2), (hits + extra, (1 + level) / 2)):
-        heavy = total + extra
-        curves = [
-            isotonic_regression(one, weights=weight, increasing=increasing).x
-            for one, weight in zip(share / heavy, heavy, strict=True)
-        ]
-        ends.append(np.quantile(curves, part, axis=0))
-    return ends[0], ends[1]
+    heavy, part = total + extra, (1 - level) / 2
+    low, high = (_isotonic(share / heavy, heavy, increasing) for share in (hits, hits + extra))
+    return np.quantile(low, part, axis=0), np.quantile(high, 1 - part, axis=0)
+
+
+def _isotonic(mean: np.ndarray, weight: np.ndarray, increasing: bool) -> np.ndarray:
+    """scipy.optimize.isotonic_regression of f64[draws, doses], by Robertson et al. 1988, equation 1.4.1."""
+    if not increasing:
+        return -_isotonic(-mean, weight, True)
+    doses = mean.shape[1]
+    weights, sums = (np.pad(np.cumsum(one, axis=1), ((0, 0), (1, 0))) for one in (weight, weight * mean))
+    least = np.full((len(mean), doses, doses), -np.inf)
+    for first in range(doses):
+        block = (sums[:, first + 1 :] - sums[:, first, None]) / (weights[:, first + 1 :] - weights[:, first, None])
+        # Of the means of all doses from the first to one at or after j, the least.
+        least[:, first, first:] = np.minimum.accumulate(block[:, ::-1], axis=1)[:, ::-1]
+    return least.max(axis=1)
 
 
 def _doses(

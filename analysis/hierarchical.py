@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import beta, f
+from scipy.special import betaincc, fdtri
 
 from analysis.rates import check_level, check_name, checked_counts, warn_of_pooling
 from analysis.regions import likelihood_region
@@ -64,7 +64,7 @@ def beta_binomial(count: npt.ArrayLike, n: npt.ArrayLike, threshold: float = 0.7
     count, n = count[n > 0], n[n > 0]
     if not len(n):
         return BetaBinomial(*[np.nan] * 9)
-    critical = f.ppf(level, 1, len(n) - 1) if len(n) > 1 else np.inf
+    critical = fdtri(1, len(n) - 1, level) if len(n) > 1 else np.inf
     steps = np.arange(n.max())
     # How many policies have more than j hits, misses and episodes.
     seen = [(number[:, None] > steps).sum(axis=0).astype(float) for number in (count, n - count, n)]
@@ -107,7 +107,7 @@ def _log_likelihood(
 def _above(mean: np.ndarray, spread: np.ndarray, threshold: float) -> np.ndarray:
     mean, spread = np.clip(mean, EDGE, 1 - EDGE), np.clip(spread, EDGE, 1 - EDGE)
     size = (1 - spread) / spread
-    return beta.sf(threshold, mean * size, (1 - mean) * size)
+    return betaincc(mean * size, (1 - mean) * size, threshold)
 
 
 def policy_shares(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import f
+from scipy.special import fdtri
 
 from analysis.rates import check_level, check_name
 
@@ -96,7 +96,7 @@ def instrumented(assignment: np.ndarray, dose: np.ndarray, outcome: np.ndarray, 
     left = left / (1 - 1 / n - z**2 / size)
     (vary, covary), (_, vary_outcome) = (left * z**2) @ left.T / size**2
     first, reduced = slopes
-    critical = f.ppf(level, 1, n - 2)
+    critical = fdtri(1, n - 2, level)
     strength = first**2 / vary if vary > 0 else np.inf if first else 0.0
     estimate = reduced / first if first else np.nan
     low, high, note = _quadratic(
