@@ -4,6 +4,7 @@ from analysis import figures
 from analysis.comparisons import compare, difference_interval, paired_difference_interval
 from analysis.doses import dose_response, monotone, tipping_dose
 from analysis.exchangeability import exchangeability
+from analysis.goal_inference import inferred_goal
 from analysis.hierarchical import beta_binomial, policy_shares
 from analysis.instrument import effect_of_dose
 from analysis.labels import Thresholds, goal_label, label
@@ -25,6 +26,7 @@ __all__ = [
     "figures",
     "goal_label",
     "half_width",
+    "inferred_goal",
     "interval",
     "label",
     "load",

@@ -1,10 +1,13 @@
 """A folder of results as DataFrames: one row a lane, a probe, a curve point or a baseline."""
 
+import functools
+import hashlib
 import json
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,9 @@ from analysis.exchange import indifference
 from analysis.labels import ROLES, WITHOUT_A_GOAL, Thresholds, capable, goal_label, label
 from analysis.rates import check_name
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 LANE = ["condition", "seed"]
 """Names a lane within a folder; folders of different master seeds hold different lanes of the same name."""
 NEVER = np.iinfo(np.int16).max
@@ -26,6 +32,9 @@ CHECKED = ds.ParquetFileFormat(
 """Parquet whose page checksums are verified as it is read."""
 BLIND_TO_PAYMENT = "no memory and no reward among the inputs"
 """Why nothing can be said about whether a policy follows where payment went: all policies are like that."""
+DIGEST = b"chisel.digest"
+FILES_AT_ONCE, BYTES_AT_ONCE = 1000, 2**26
+"""Read together: bounds memory, whatever a folder holds."""
 ROWS_AT_ONCE = 2**15
 """Probe rows whose episodes are unpacked together: bounds memory to some tens of megabytes."""
 
@@ -38,11 +47,30 @@ class _Results:
     goals: dict[str, str]
     """Name → role, the intended goal first: of two goals reached in one step the earlier in this order counts."""
     factors: list[str]
-    conditions: dict[str, dict[str, Any]]
+    conditions: dict[str, ChainMap[str, Any]]
+    """The settings of each, and its arm."""
     paired: bool
     """Whether all layers share initialisations between conditions, seed by seed."""
 
 
+def _named(read: Callable[P, R]) -> Callable[P, R]:
+    """Whatever goes wrong with what stands in a folder is a ValueError of one line."""
+
+    @functools.wraps(read)
+    def reading(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return read(*arguments, **options)
+        except Exception as error:
+            text = " ".join(str(error).split())
+            if isinstance(error, ValueError) and not isinstance(error, pa.ArrowException) and text == str(error):
+                raise
+            found = f"its tables are not those of a results folder ({type(error).__name__}: {text[:200]})"
+            raise ValueError(f"{arguments[0] if arguments else 'folder'}: {found}") from error
+
+    return reading
+
+
+@_named
 def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> pd.DataFrame:
     """One row a lane: its factors, its label, the numbers behind the label, and its training summary.
 
@@ -83,6 +111,8 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
         when it was seen: positive where it is avoided.
       planner.share.GOAL: what the best policy does there, under the lane's payments and discount at the end of
         training; planner.return: what that policy earns in training, to be held against return_mean.
+      meg.GOAL, meg.beta.GOAL, meg.always:ACTION, meg.decisions: how well a goal or a reflex explains what the policy
+        does on the labelling probe, for `inferred_goal`; NaN for policies with memory.
     Raises:
       ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, or a
         threshold out of range; one line that names it.
@@ -96,8 +126,8 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
     folders = [_open(Path(path)) for path in paths]
     factors = list(dict.fromkeys(factor for folder in folders for factor in folder.factors))
     # A setting that one folder samples, where a condition has the law in its place, is known in the others too.
-    every = [values for folder in folders for values in folder.conditions.values()]
-    drawn = {key for values in every for key, value in values.items() if isinstance(value, dict)}
+    parts = {id(part): part for folder in folders for one in folder.conditions.values() for part in one.maps}
+    drawn = {key for part in parts.values() for key, value in part.items() if isinstance(value, dict)}
     frames = [_lanes(folder, [*factors, *sorted(drawn - set(factors))], limits) for folder in folders]
     df = frames[0] if len(frames) == 1 else _union(frames)
     twice = df[df.duplicated(["master_seed", *LANE])]
@@ -112,6 +142,7 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
     return df
 
 
+@_named
 def load_probes(directory: str | Path) -> pd.DataFrame:
     """One row a lane × checkpoint × probe × actor × sampled or greedy: how goals are learned, and unlearned.
 
@@ -124,10 +155,11 @@ def load_probes(directory: str | Path) -> pd.DataFrame:
       ValueError: as `load`.
     """
     folder = _open(Path(directory))
-    rows = _with_shares(_counts(folder, _table(folder.path, "probes")), folder.goals)
+    rows = _with_shares(_counts(folder, _tables(folder.path, "probes")), folder.goals)
     return _beside_factors(folder, rows, ["probe", "actor", "sampled", "checkpoint"])
 
 
+@_named
 def load_curves(directory: str | Path) -> pd.DataFrame:
     """One row a lane × point of its training curve: the factors beside the columns of the curves table.
 
@@ -137,6 +169,7 @@ def load_curves(directory: str | Path) -> pd.DataFrame:
     return _beside_factors(folder, _table(folder.path, "curves").to_pandas(), ["update"])
 
 
+@_named
 def load_baselines(directory: str | Path, **thresholds: float) -> pd.DataFrame:
     """What random, oracle and reflex actors did on the probes, labelled by the same classifier as policies are.
 
@@ -147,7 +180,7 @@ def load_baselines(directory: str | Path, **thresholds: float) -> pd.DataFrame:
     """
     limits = Thresholds(**thresholds)
     folder = _open(Path(directory))
-    rows = _counts(folder, _table(folder.path, "baselines", ds.field("sampled")))
+    rows = _counts(folder, _tables(folder.path, "baselines", ds.field("sampled")))
     actors = rows[["program", "actor"]].drop_duplicates(ignore_index=True)
     rows["lane"] = pd.MultiIndex.from_frame(actors).get_indexer(pd.MultiIndex.from_frame(rows[["program", "actor"]]))
     verdicts = _verdicts(rows, folder.goals, np.zeros(len(actors), bool), limits)
@@ -167,32 +200,69 @@ def _open(path: Path) -> _Results:
             path=path,
             goals=dict(sorted(goals.items(), key=lambda goal: ROLES.index(goal[1]))),
             factors=list(dict.fromkeys(factor for layer in layers for factor in layer["factors"])),
-            conditions={key: values for layer in layers for key, values in layer["conditions"].items()},
+            conditions=_conditions(layers),
             paired=all(layer["spec"].get("keys") == "paired" for layer in layers),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{manifest}: not the manifest of a results folder: {error!r}") from error
 
 
+def _conditions(layers: list[dict[str, Any]]) -> dict[str, ChainMap[str, Any]]:
+    """Each condition's settings, and its arm if a layer gives it one. A layer writes what its conditions share once."""
+    arms = {key: {"arm": name} for layer in layers for key, name in layer.get("arms", {}).items()}
+    return {
+        key: ChainMap(own, layer.get("settings", {}), arms.get(key, {}))
+        for layer in layers
+        for key, own in layer["conditions"].items()
+    }
+
+
 def _table(path: Path, kind: str, where: ds.Expression | None = None) -> pa.Table:
-    """The rows of all `kind` files of a folder that satisfy `where`, columns unioned by name.
+    """The rows of all `kind` files of a folder that satisfy `where`, columns unioned by name; raises as `_tables`."""
+    return pa.concat_tables(_tables(path, kind, where), promote_options="permissive")
+
+
+def _tables(path: Path, kind: str, where: ds.Expression | None = None) -> Iterator[pa.Table]:
+    """The same, some files at a time.
 
     Raises ValueError where there is no file, no row, or a file that cannot be read.
     """
     files = sorted(path.joinpath(kind).glob("*.parquet"))
-    nothing = f"{path / kind}: no rows yet; the first finished shard writes some"
-    if not files:
-        raise ValueError(nothing)
+    rows = 0
+    while files:
+        fragments: list[ds.Fragment] = []
+        size = 0
+        while len(fragments) < len(files) and len(fragments) < FILES_AT_ONCE and size < BYTES_AT_ONCE:
+            content = _verified(files[len(fragments)])
+            fragments.append(CHECKED.make_fragment(pa.py_buffer(content)))
+            size += len(content)
+        inside, files = files[: len(fragments)], files[len(fragments) :]
+        try:
+            schema = pa.unify_schemas([one.physical_schema for one in fragments], promote_options="permissive")
+            # A column that a layer lacks is null in its rows, though no file has nulls.
+            schema = pa.schema([field.with_nullable(True) for field in schema])
+            table = ds.FileSystemDataset(fragments, schema, CHECKED).to_table(filter=where)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(_damage(inside, error)) from error
+        rows += table.num_rows
+        yield table
+    if not rows:
+        raise ValueError(f"{path / kind}: no rows yet; the first finished shard writes some")
+
+
+def _verified(file: Path) -> bytes:
+    """A file's content. Raises ValueError where it carries a digest, as `sweeps.store` writes it, of something else."""
     try:
-        schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
-        # A column that a layer lacks is null in its rows, though no file has nulls.
-        schema = pa.schema([field.with_nullable(True) for field in schema])
-        table = ds.dataset(files, schema=schema, format=CHECKED).to_table(filter=where)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(_damage(files, error)) from error
-    if not table.num_rows:
-        raise ValueError(nothing)
-    return table
+        content = file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
+    start = content.rfind(DIGEST) + len(DIGEST) + 2
+    if start > len(DIGEST) + 1:
+        end = start + 32
+        named = f"{file.parent.name}/{file.stem}/".encode() + content[:start] + content[end:]
+        if content[start:end] != hashlib.blake2b(named, digest_size=16).hexdigest().encode():
+            raise ValueError(f"{file}: damaged parquet file: its content does not match its digest")
+    return content
 
 
 def _damage(files: list[Path], error: Exception) -> str:
@@ -207,13 +277,21 @@ def _damage(files: list[Path], error: Exception) -> str:
 
 def _outcomes(folder: _Results, factors: list[str]) -> pd.DataFrame:
     """The outcomes table, with every factor that a layer or another folder varies and this row's layer did not."""
-    df = _table(folder.path, "outcomes").to_pandas()
+    table = _table(folder.path, "outcomes")
+    df = table.to_pandas()
+    if "curriculum" in df:  # a column of the lanes that have one
+        df["curriculum"] = df["curriculum"].fillna("random")
     for factor in factors:
+        if factor in ("learner.name", "curriculum.name"):
+            df[factor] = df.get(factor.removesuffix(".name"), "random")
+            continue
         constant = df["condition"].map(lambda key, factor=factor: folder.conditions.get(key, {}).get(factor))
         if factor not in df:
             df[factor] = constant.infer_objects()
         elif df[factor].isna().any():
             df[factor] = df[factor].where(df[factor].notna(), constant).infer_objects()
+            if pa.types.is_integer(table.schema.field(factor).type) and df[factor].notna().all():
+                df[factor] = df[factor].astype("int64")  # pandas makes floats of integers beside nulls
     return df
 
 
@@ -230,7 +308,13 @@ def _beside_factors(folder: _Results, rows: pd.DataFrame, order: list[str]) -> p
     return df
 
 
-def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
+def _counts(folder: _Results, tables: Iterable[pa.Table]) -> pd.DataFrame:
+    """Episodes counted, of the rows of all tables: see `_counted`."""
+    levels = dict(tuple(_table(folder.path, "levels").to_pandas().groupby(["program", "probe"])))
+    return pd.concat([_counted(folder, table, levels) for table in tables if table.num_rows], ignore_index=True)
+
+
+def _counted(folder: _Results, table: pa.Table, levels: dict[Any, pd.DataFrame]) -> pd.DataFrame:
     """Episodes counted: from one list of steps a goal to how often each was reached, first or at all.
 
     Returns the table's plain columns and: episodes, labels (bool), goals (those at stake; the probe asks for the first)
@@ -244,7 +328,8 @@ def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
         [name for name in table.column_names if pa.types.is_nested(table.schema.field(name).type)]
     )
     df = rows.to_pandas()
-    lists = [table[name].combine_chunks() for name in names]
+    nothing = pa.chunked_array([pa.nulls(len(table), pa.list_(pa.int16()))])
+    lists = [(table[name] if name in table.column_names else nothing).combine_chunks() for name in names]
     flat = [column.flatten().to_numpy(zero_copy_only=False) for column in lists]
     # A goal that is not recorded on a probe has an empty list there: it was never reached.
     length = np.stack([column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False) for column in lists])
@@ -254,7 +339,6 @@ def _counts(folder: _Results, table: pa.Table) -> pd.DataFrame:
     columns = {f"{kind}.{goal}": np.zeros(len(df)) for kind in ("first", "reached", "efficiency") for goal in goals}
     columns |= {"indifference": np.full(len(df), np.nan)} if goals else {"return": np.zeros(len(df))}
 
-    levels = dict(tuple(_table(folder.path, "levels").to_pandas().groupby(["program", "probe"])))
     for (program, probe, episodes), members in df.groupby(["program", "probe", "episodes"]).indices.items():
         bank = levels.get((program, probe))
         if bank is None or len(bank) < episodes:
@@ -311,7 +395,7 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
     others = final & field("actor").isin(["blind", "permuted", "planner"])
     hidden = final & (field("actor") == "blind") & (field("kind") == "avoidance")
     controls = sampled & ((choice & (others | (trained & (field("checkpoint") <= 0)))) | hidden)
-    rows = _counts(folder, _table(folder.path, "probes", measured | controls))
+    rows = _counts(folder, _tables(folder.path, "probes", measured | controls))
     rows["lane"] = pd.MultiIndex.from_frame(outcomes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
     # A shard writes its outcomes last: probes without them belong to a shard that is not finished.
     rows = rows[rows["lane"] >= 0]

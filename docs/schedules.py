@@ -16,12 +16,13 @@ NUMBERS = {
     "step": "to = 0.8, begin = 0.5",
     "cyclic": "to = 0.8, cycles = 3, begin = 0.1, end = 0.9",
     "piecewise": "at = [0.2, 0.4, 0.8], to = [0.8, 0.5, 0.6]",
+    "stages": "at = [0.3, 0.7], to = [0.8, 0.4]",
     "gated": "to = 0.8, over = 0.2",
 }
 OPENED = 0.4
 
-figure, axes = plt.subplots(2, 3, figsize=(9, 4.2), sharex=True, sharey=True, layout="constrained")
-for ax, kind in zip(axes.flat, KINDS, strict=True):
+figure, axes = plt.subplots(2, 4, figsize=(11.5, 4.2), sharex=True, sharey=True, layout="constrained")
+for ax, kind in zip(axes.flat, KINDS, strict=False):
     numbers = {name: jnp.asarray(value) for name, value in eval(f"dict({NUMBERS[kind]})").items()}
     time = jnp.linspace(0, 1, 501)
     ax.plot(time, [moved(kind, jnp.asarray(0.1), numbers, progress, jnp.asarray(OPENED)) for progress in time])
@@ -29,7 +30,8 @@ for ax, kind in zip(axes.flat, KINDS, strict=True):
         ax.axvline(OPENED, color="0.6", ls=":")
         ax.text(OPENED - 0.02, 0.6, "success passes\nthe threshold", fontsize=7, ha="right")
     ax.set_title(f"{kind}: {NUMBERS[kind]}", fontsize=8)
-for ax in axes[-1]:
+axes.flat[-1].remove()
+for ax in (*axes[-1, :-1], axes[0, -1]):
     ax.set_xlabel("share of training")
 for ax in axes[:, 0]:
     ax.set(ylabel="env.diversity", ylim=(0, 0.9))

@@ -4,18 +4,28 @@ import dataclasses
 import difflib
 from typing import Any
 
+from envs import shaping
+from envs.bandit import Bandit
 from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, one_hot
 from envs.check import Finding, check, require
+from envs.cheese import MazeCorner, MazeDish
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
+from envs.errands import Errands
+from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
+from envs.maze_keys import MazeKeys
 from envs.objects import Objects
 from envs.overseer import Overseer
-from envs.settings import Setting
+from envs.reversal import Reversal
+from envs.settings import Setting, imported
+from envs.shaping import Shaped
 from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
-    "coin-line": CoinLine, "coin-run": CoinRun, "objects": Objects, "overseer": Overseer, "trash-room": TrashRoom,
+    "bandit": Bandit, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands, "far-reward": FarReward,
+    "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys, "objects": Objects, "overseer": Overseer,
+    "reversal": Reversal, "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -30,30 +40,50 @@ def names() -> list[str]:
 
 def settings(name: str) -> dict[str, Setting]:
     """What a sweep may vary in a world, by key; raises ValueError for an unknown name."""
-    _known(name)
-    return WORLDS[name].settings() if name in WORLDS else GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
+    if name.startswith(_GYMNAX):
+        _check_gymnax(name)
+        return GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
+    cls = _class(name)
+    return cls.settings() | (shaping.settings(cls.goals) if cls.goals else {})
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> World:
-    """The world of this name, with the static `env.*` keys among `values`.
+    """The world of this name, with the static `env.*` and `shaping.*` keys among `values`.
 
     Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
     """
-    _known(name)
-    if name not in WORLDS:
+    if name.startswith(_GYMNAX):
+        _check_gymnax(name)
         return GymnaxWorld(name.removeprefix(_GYMNAX))
-    cls, values = WORLDS[name], values or {}
+    cls, values = _class(name), values or {}
     static = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    return cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
+    world = cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
+    kind = values.get("shaping.kind", "none")
+    if kind == "none" or not world.goals:
+        return world
+    return Shaped(world, kind, values.get("shaping.goal", settings(name)["shaping.goal"].default))
 
 
-def _known(name: str) -> None:
-    if name not in WORLDS and name not in names():
-        nearest = difflib.get_close_matches(name, names(), 1, 0)[0]
-        raise ValueError(f"no world is called {name!r}; nearest: {nearest}")
+def _class(name: str) -> type[World]:
+    """A world by its name, or one of the user's own, `module:Name`."""
+    if name in WORLDS:
+        return WORLDS[name]
+    if ":" in name:
+        return imported(name, World)
+    raise ValueError(f"no world is called {name!r}; nearest: {_nearest(name)}")
+
+
+def _check_gymnax(name: str) -> None:
+    if name not in names():
+        raise ValueError(f"no world is called {name!r}; nearest: {_nearest(name)}")
+
+
+def _nearest(name: str) -> str:
+    return difflib.get_close_matches(name, names(), 1, 0)[0]
 
 
 __all__ = [
-    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "Objects", "Observation", "Params",
-    "Probe", "Setting", "TrashRoom", "World", "check", "dense", "make", "names", "one_hot", "require", "settings",
+    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "MazeCorner", "MazeDish", "MazeKeys",
+    "Objects", "Observation", "Params", "Probe", "Setting", "Shaped", "TrashRoom", "World", "check", "dense", "make",
+    "names", "one_hot", "require", "settings",
 ]  # fmt: skip

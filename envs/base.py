@@ -46,6 +46,8 @@ class Params:
     """f32[goals], the reward paid when each goal's event fires (`reward.<goal>` in a spec)."""
     pay: Any = ()
     """`rewards.Terms` (`pay.<goal>.*` in a spec), in worlds whose payments have terms."""
+    shaping: Any = ()
+    """`shaping.Terms` (`shaping.*` in a spec), where the reward is shaped."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +101,8 @@ class World(abc.ABC):
     """Whether payments have terms: such a world pays in `transition`, by `rewards.pay`, and overrides `reward`."""
     longest_delay: int = 0
     """The longest delay of a payment, in steps."""
+    editable: ClassVar[bool] = False
+    """Whether there is `edit_level`."""
     counters: ClassVar[tuple[str, ...]] = ()
     """What is counted in training beside the goals' events; `counts` says when."""
 
@@ -141,6 +145,24 @@ class World(abc.ABC):
     def told_apart(self, level: Any) -> jax.Array:
         """bool[], whether the intended goal and its proxies come apart on a training level."""
         return jnp.zeros((), bool)
+
+    def edit_level(self, key: jax.Array, level: Any, params: Any, keep_kind: jax.Array) -> Any:
+        """A training level with one small random change; where that would do harm, the level as it was.
+
+        No edit leads to a level that a probe holds out, nor to one that cannot be solved within the time limit.
+
+        Args:
+          keep_kind: bool[], whether the level is left as `told_apart` as it was.
+        """
+        raise NotImplementedError
+
+    def optimal_return(self, level: Any, params: Any, discount: Any) -> jax.Array | None:
+        """f32[], the greatest discounted return of an episode on a level: what is paid at step d counts discount^(d-1).
+
+        Time goes on for ever unless the world ends the episode, as it does for `jaxrl.planning.optimal`. None in worlds
+        that have no solver which can be traced.
+        """
+        return None
 
     def counts(self, state: Any, params: Any) -> jax.Array:
         """bool[counters], what the step that led to `state` adds to each counter."""
@@ -189,6 +211,10 @@ class World(abc.ABC):
     def reward(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
         """f32[], the reward for the events that led to `state`."""
         return rewards.weighed(events, params.reward * self.worth(state, params))
+
+    def earned(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
+        """f32[], the part of the reward that returns are made of: all of it, unless it is shaped."""
+        return self.reward(state, events, params)
 
     def tabular(self, level: Any, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The dynamics of one level of a deterministic world, written out.

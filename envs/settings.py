@@ -3,9 +3,15 @@
 import ast
 import dataclasses
 import functools
+import importlib
 import inspect
+import os
+import re
+import sys
 import textwrap
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+_OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +29,9 @@ LATER = object()
 Such a setting is part of a condition's id only where it is given another value, so that bringing it in changes the
 numbers of no condition.
 """
+
+IMPORTABLE = object()
+"""Marks, in an annotation, a choice that may also be something of one's own: `module:Name`."""
 
 Probability = Annotated[float, Range(0, 1)]
 NonNegative = Annotated[float, Range(0)]
@@ -49,11 +58,13 @@ class Setting:
     low_open: bool = False
     later: bool = False
     """Whether it is marked `LATER`."""
+    importable: bool = False
+    """Whether it is marked `IMPORTABLE`."""
 
     def describe(self) -> str:
         """What would be accepted, in words: `a probability in [0, 1]`."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return "one of " + ", ".join(self.choices) + (", or module:Name" if self.importable else "")
         if self.kind is bool:
             return "true or false"
         if self.kind is float and (self.low, self.high, self.low_open) == (0, 1, False):
@@ -70,7 +81,8 @@ class Setting:
         """Returns `value` as `kind`; raises ValueError, in one line, where it is not acceptable."""
         wrong = ValueError(f"{value!r} is not {self.describe()}")
         if self.kind is str:
-            if value not in self.choices:
+            own = self.importable and isinstance(value, str) and _OWN.fullmatch(value)
+            if value not in self.choices and not own:
                 raise wrong
             return value
         if self.kind is bool:
@@ -88,6 +100,25 @@ class Setting:
         if self.high is not None and value > self.high:
             raise wrong
         return self.kind(value)
+
+
+def imported(name: str, base: type) -> Any:
+    """The subclass of `base` that `module:Name` names; the working folder is looked through too.
+
+    Raises ValueError, in one line, where there is none.
+    """
+    if not _OWN.fullmatch(name):
+        raise ValueError(f"{name!r} is not module:Name")
+    module, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever a module of the user's raises
+        raise ValueError(f"{name} cannot be imported ({type(error).__name__}: {error})".splitlines()[0]) from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ValueError(f"{name} is no subclass of {base.__name__}")
+    return found
 
 
 def settings_of(cls: type, prefix: str, static: bool) -> dict[str, Setting]:
@@ -121,6 +152,7 @@ def settings_of(cls: type, prefix: str, static: bool) -> dict[str, Setting]:
             docs.get(field.name, ""),
             bounds.low_open,
             LATER in marks,
+            IMPORTABLE in marks,
         )
     return found
 

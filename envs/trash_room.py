@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs import grid, render, rewards, split
+from envs import grid, layouts, render, rewards
 from envs.base import HIDDEN, Goal, Observation, Probe, World
 from envs.base import Params as BaseParams
 from envs.settings import Count, Probability, Range
@@ -19,13 +19,6 @@ TRASH, CAN, BUTTON, BIN, SIGN = range(5)
 UNSEEN, BY_BUTTON, BY_SIGN = range(3)
 """What the overseer's payment lights."""
 NEVER = np.iinfo(np.int32).max
-BASE_CHOICES = 16
-"""Layouts behind the choice probes and those of avoidance; their mirror images stand beside them."""
-DIFFERENCES = (-6, -4, -2, -1, 1, 2, 4, 6)
-"""Steps by which the other goal is further than the task on the exchange probes."""
-
-FARTHEST = 10
-"""Steps that the task takes at most on the choice probes."""
 
 Steps = Annotated[int, Range(0)]
 
@@ -374,7 +367,7 @@ class TrashRoom(World):
         goals = tuple(goal.name for goal in self.goals)
         found = [Probe("choice", "choice", goals, levels, horizon, episodes=len(tables.choice), labels=True)]
         for i, (goal, thing) in enumerate((("button", BUTTON), ("bin", BIN)), 1):
-            pair, stakes = _with_one(tables.choice[: 4 * BASE_CHOICES], thing), ("task", goal)
+            pair, stakes = _with_one(tables.choice[: 4 * layouts.BASE_CHOICES], thing), ("task", goal)
             paying, both = np.eye(3, dtype=bool), np.ones(3, bool)
             levels = _levels(pair, exclusive=True, live=paying[i])
             found.append(Probe(f"paid:{goal}", "contingency", stakes, levels, horizon, paid=(goal,)))
@@ -393,7 +386,7 @@ class TrashRoom(World):
         for goal, thing in (("button", BUTTON), ("bin", BIN), ("sign", SIGN)):
             levels = _levels(_with_one(tables.passing, thing), exclusive=True)
             found.append(Probe(f"avoid:{goal}", "avoidance", (goal, "task"), levels, horizon))
-        without = np.where(np.arange(6) == 1 + SIGN, HIDDEN, tables.choice[: 4 * BASE_CHOICES])
+        without = np.where(np.arange(6) == 1 + SIGN, HIDDEN, tables.choice[: 4 * layouts.BASE_CHOICES])
         levels = _levels(without, glass=True)
         found.append(Probe("behind-glass", "performance", ("task",), levels, horizon))
         return tuple(found)
@@ -431,64 +424,9 @@ class TrashRoom(World):
         return image
 
 
-class Room(NamedTuple):
-    """What is fixed in a room of some size and walls."""
-
-    free: np.ndarray
-    """bool[cells], not a wall."""
-    clear: np.ndarray
-    """bool[cells], where button, bin and sign may stand: no two such cells cut the room apart when blocked."""
-    steps: np.ndarray
-    """i8[cells, cells], shortest paths; -1 where a wall is."""
-    training: np.ndarray
-    """u8[n, 3], (start, trash, can) of training levels."""
-    held_out: np.ndarray
-    """i32[m, 3], those kept for probes, in the order of their hash."""
-
-
-@functools.cache
-def _room(world: TrashRoom) -> Room:
-    height, width = world.height, world.width
-    walls = np.zeros((height, width), bool)
-    if world.wall == "fixed":
-        walls[:, width // 2] = True
-        walls[height // 2, width // 2] = False
-    free = ~walls.ravel()
-    steps = grid.distances(walls)
-    cells = np.flatnonzero(free)
-    triples = np.stack(np.meshgrid(cells, cells, cells, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int32)
-    start, trash, can = triples.T
-    triples = triples[(start != trash) & (trash != can) & (start != can)]
-    kept = split.one_in_eight(grid.canonical(triples, height, width), np.zeros(len(triples), int))
-    held_out = triples[kept]
-    held_out = held_out[np.argsort(split.mixed(held_out), kind="stable")]
-    clear = free & ~_cutting(steps, free)
-    return Room(free, clear, steps.astype(np.int8), triples[~kept].astype(np.uint8), held_out)
-
-
-def _cutting(steps: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """bool[cells], whether a free cell cuts the room apart when blocked, alone or together with one that does not."""
-    cells = np.flatnonzero(free)
-    alone = _apart(steps, free, np.stack([cells, cells], axis=1))
-    rest = cells[~alone]
-    pairs = np.array([(one, other) for one in rest for other in rest if one < other])
-    cutting = np.zeros(len(free), bool)
-    cutting[cells[alone]] = True
-    cutting[pairs[_apart(steps, free, pairs)].ravel()] = True
-    return cutting
-
-
-def _apart(steps: np.ndarray, free: np.ndarray, blocked: np.ndarray) -> np.ndarray:
-    """bool[n], whether free cells are cut off from each other when those in i64[n, 2] are blocked."""
-    passable = np.repeat(free[None], len(blocked), axis=0)
-    passable[np.arange(len(blocked))[:, None], blocked] = False
-    reached = np.zeros_like(passable)
-    reached[np.arange(len(blocked)), passable.argmax(axis=1)] = True
-    while True:
-        wider = passable & (reached | ((reached.astype(np.float32) @ (steps == 1)) > 0))
-        if np.array_equal(wider, reached):
-            return (reached != passable).any(axis=1)
-        reached = wider
+def _room(world: TrashRoom) -> layouts.Room:
+    """A layout is a start, the trash and the can."""
+    return layouts.room(world.height, world.width, world.wall)
 
 
 class ProbeTables(NamedTuple):
@@ -503,79 +441,16 @@ class ProbeTables(NamedTuple):
 @functools.cache
 def _probe_tables(world: TrashRoom) -> ProbeTables:
     room = _room(world)
-    table = np.array([[*row, *others] for row, others in _rivals(world, 0, 3, BASE_CHOICES)], np.int32)
-    table = np.concatenate([table, _mirrored(world, table)])
     places = [[0, 1, 2, 3, 4, 5], [0, 1, 2, 4, 5, 3], [0, 1, 2, 5, 3, 4]]
+    table = layouts.choices(room, 3)
     choice = np.concatenate([table[:, place] for place in places])
-    each = BASE_CHOICES * 2 // len(DIFFERENCES)
-    exchange = [[*row, *others, HIDDEN, HIDDEN] for d in DIFFERENCES for row, others in _rivals(world, d, 1, each)]
-    further = np.array(exchange, np.int32)
-    further = np.concatenate([further, _mirrored(world, further)])
-    every = np.arange(len(room.held_out))
-    spread = np.argsort(every % (len(every) // 32), kind="stable")  # every so-manieth, then those after them
-    pairs = {tuple(row[:2]): row for row in room.held_out[spread[::-1]].tolist()}  # the first of each start and trash
-    first = [row for row in room.held_out[spread].tolist() if pairs[tuple(row[:2])] == row][:32]
-    alone = np.array([[*row, *[HIDDEN] * 3] for row in first], np.int32)
-    passing = np.array([[*row, one, HIDDEN, HIDDEN] for row, one in _in_the_way(world, BASE_CHOICES)], np.int32)
-    return ProbeTables(choice, further, alone, np.concatenate([passing, _mirrored(world, passing)]))
+    exchange, alone, passing = layouts.exchanges(room), layouts.alone(room), layouts.in_the_way(room)
+    return ProbeTables(choice, _filled(exchange), _filled(alone), _filled(passing))
 
 
-def _rivals(world: TrashRoom, difference: int, others: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Held-out layouts with cells that are further from the start than the task by `difference`, off its shortest ways.
-
-    Returns:
-      for each of `count` layouts its i32[3] (start, trash, can) and i64[others], the cells.
-    """
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    room, steps = _room(world), _room(world).steps.astype(int)
-    for start, trash, can in _unmirrored(world):
-        to_trash, to_can = steps[start, trash], steps[trash, can]
-        away = to_trash + to_can + difference
-        if not (3 <= to_trash + to_can <= FARTHEST and away > 0):
-            continue
-        off = (steps[start] + steps[:, trash] > to_trash) & (steps[trash] + steps[:, can] > to_can)
-        there = np.flatnonzero(room.clear & off & (steps[start] == away))
-        if len(there) >= others:
-            rows = np.stack([np.full_like(there, start), np.full_like(there, trash), there], axis=1)
-            found.append((np.array([start, trash, can]), there[np.argsort(split.mixed(rows))][:others]))
-        if len(found) == count:
-            return found
-    raise ValueError(f"env.width: this room has too few layouts with goals whose distances differ by {difference}")
-
-
-def _in_the_way(world: TrashRoom, count: int) -> list[tuple[np.ndarray, int]]:
-    """Held-out layouts with a cell on some, but not all, shortest ways to the trash and on none from there to the can.
-
-    Returns:
-      for each of `count` layouts its i32[3] (start, trash, can) and the cell.
-    """
-    found: list[tuple[np.ndarray, int]] = []
-    room, steps = _room(world), _room(world).steps.astype(int)
-    for start, trash, can in _unmirrored(world):
-        on = room.free & (steps[start] + steps[:, trash] == steps[start, trash])
-        away = np.bincount(steps[start, on])  # cells of the shortest ways, by how far they are
-        shared = away[np.clip(steps[start], 0, len(away) - 1)] > 1
-        off = steps[trash] + steps[:, can] > steps[trash, can]
-        there = np.flatnonzero(room.clear & on & shared & off)
-        if len(there):
-            rows = np.stack([np.full_like(there, start), np.full_like(there, trash), there], axis=1)
-            found.append((np.array([start, trash, can]), int(there[split.mixed(rows).argmin()])))
-        if len(found) == count:
-            return found
-    raise ValueError("env.width: this room has too few layouts with a thing in the way")
-
-
-def _unmirrored(world: TrashRoom) -> np.ndarray:
-    """i32[m, 3], held-out layouts in their order, the first of each and its mirror image; none that is its own."""
-    held_out = _room(world).held_out
-    codes = [rows.astype(int) @ np.array([1 << 20, 1 << 10, 1]) for rows in (held_out, _mirrored(world, held_out))]
-    place = {code: i for i, code in enumerate(codes[0].tolist())}
-    return held_out[[i < place[image] for i, image in enumerate(codes[1].tolist())]]
-
-
-def _mirrored(world: TrashRoom, table: np.ndarray) -> np.ndarray:
-    """Cells with left and right exchanged; what is absent stays so."""
-    return grid.mirrored(table, world.height, world.width)
+def _filled(table: np.ndarray) -> np.ndarray:
+    """i32[n, 6], the table with nothing in the places that it lacks."""
+    return np.pad(table, ((0, 0), (0, 6 - table.shape[1])), constant_values=HIDDEN)
 
 
 def _with_one(table: np.ndarray, thing: int) -> np.ndarray:

@@ -4,15 +4,30 @@ import dataclasses
 import difflib
 from typing import Any
 
-from envs.settings import Setting, settings_of
+from envs.settings import Setting, imported, settings_of
+from jaxrl.a2c import A2C
 from jaxrl.cloning import Cloning
+from jaxrl.curricula import CURRICULA, RANDOM, Curriculum
+from jaxrl.es import ES
 from jaxrl.exact_gradient import ExactGradient
+from jaxrl.ga import GA
 from jaxrl.lanes import Program, Trained
 from jaxrl.learner import Learner
 from jaxrl.ppo import PPO
+from jaxrl.pqn import PQN
+from jaxrl.reinforce import Reinforce
 from jaxrl.schedules import check_schedules, schedules_of
 
-LEARNERS: dict[str, type[Learner]] = {"ppo": PPO, "cloning": Cloning, "exact-gradient": ExactGradient}
+LEARNERS: dict[str, type[Learner]] = {
+    "ppo": PPO,
+    "a2c": A2C,
+    "reinforce": Reinforce,
+    "pqn": PQN,
+    "es": ES,
+    "ga": GA,
+    "cloning": Cloning,
+    "exact-gradient": ExactGradient,
+}
 """Learners by name; a new one is one file and one entry."""
 
 
@@ -21,10 +36,19 @@ def learners() -> list[str]:
     return list(LEARNERS)
 
 
+def curricula() -> list[str]:
+    """Every curriculum that a spec may name."""
+    return [RANDOM, *CURRICULA]
+
+
 def settings(name: str) -> dict[str, Setting]:
     """What a sweep may vary in a learner, by key; raises ValueError for an unknown name."""
-    cls = _known(name)
-    return settings_of(cls, "learner", static=True) | settings_of(cls.Params, "learner", static=False)
+    return _settings(_learner(name), "learner")
+
+
+def curriculum_settings(name: str) -> dict[str, Setting]:
+    """What a sweep may vary in a curriculum, by key; raises ValueError for an unknown name."""
+    return {} if name == RANDOM else _settings(_curriculum(name), "curriculum")
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> Learner:
@@ -32,31 +56,64 @@ def make(name: str, values: dict[str, Any] | None = None) -> Learner:
 
     Raises ValueError, in one line, for an unknown name or counts that do not fit.
     """
-    cls, values = _known(name), values or {}
-    static = {field.name for field in dataclasses.fields(cls)}
-    return cls(**{name: values[f"learner.{name}"] for name in static if f"learner.{name}" in values})
+    return _made(_learner(name), "learner", values or {})
 
 
-def _known(name: str) -> type[Learner]:
-    if name not in LEARNERS:
-        raise ValueError(
-            f"no learner is called {name!r}; nearest: {difflib.get_close_matches(name, LEARNERS, 1, 0)[0]}"
-        )
-    return LEARNERS[name]
+def make_curriculum(name: str, values: dict[str, Any] | None = None) -> Curriculum | None:
+    """The curriculum of this name, as `make` does; None for `random`, fresh levels of the world's."""
+    return None if name == RANDOM else _made(_curriculum(name), "curriculum", values or {})
+
+
+def _learner(name: str) -> type[Learner]:
+    return _known(name, LEARNERS, Learner)
+
+
+def _curriculum(name: str) -> type[Curriculum]:
+    return _known(name, CURRICULA, Curriculum)
+
+
+def _known(name: str, registered: dict[str, type], base: type) -> Any:
+    """A class by its name, or one of the user's own, `module:Name`."""
+    if name in registered:
+        return registered[name]
+    if ":" in name:
+        return imported(name, base)
+    near = difflib.get_close_matches(name, registered, 1, 0)[0]
+    raise ValueError(f"no {base.__name__.lower()} is called {name!r}; nearest: {near}")
+
+
+def _settings(cls: Any, section: str) -> dict[str, Setting]:
+    return settings_of(cls, section, static=True) | settings_of(cls.Params, section, static=False)
+
+
+def _made(cls: Any, section: str, values: dict[str, Any]) -> Any:
+    static = [field.name for field in dataclasses.fields(cls)]
+    return cls(**{name: values[f"{section}.{name}"] for name in static if f"{section}.{name}" in values})
 
 
 __all__ = [
+    "A2C",
+    "CURRICULA",
     "LEARNERS",
+    "ES",
+    "GA",
     "PPO",
+    "PQN",
+    "RANDOM",
     "Cloning",
+    "Curriculum",
     "ExactGradient",
     "Learner",
     "Program",
+    "Reinforce",
     "Setting",
     "Trained",
     "check_schedules",
+    "curricula",
+    "curriculum_settings",
     "learners",
     "make",
+    "make_curriculum",
     "schedules_of",
     "settings",
 ]

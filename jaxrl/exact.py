@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs import Observation, World, dense
+from envs import Observation, Shaped, World, dense
 from envs.settings import NonNegative, Probability, Range
 from jaxrl import planning
 from jaxrl.learner import Finished, Learner
+from jaxrl.networks import NOTHING, Context
 from jaxrl.schedules import Settings
 
 CURVE_POINTS_A_DECADE = 8
@@ -120,6 +121,8 @@ class Exact(Learner):
         return sorted({round(float(step)) for step in spread} | {self.total_steps})
 
     def check(self, world: World) -> None:
+        if isinstance(world, Shaped):
+            raise ValueError("shaping.kind: exact learners take rewards from tables of events, which are not shaped")
         if world.num_actions != 2 or world.start_distribution(world.default_params) is None:
             raise ValueError("learner: exact learners need a world with two actions and training levels that it lists")
         if self.policy == "tabular" and (world.vector_size or not world.cardinalities):
@@ -185,9 +188,9 @@ class Exact(Learner):
             return None
         return policy["hidden"] if self.policy == "network" else policy["weights"][:, None]
 
-    def apply(self, world: World, variables: Any, observation: Observation) -> tuple[jax.Array, jax.Array]:
+    def apply(self, world: World, variables: Any, observation: Observation, context: Context = NOTHING) -> Any:
         logit = log_odds(variables, _inputs(world, self.policy, observation))
-        return jnp.stack([jnp.zeros_like(logit), logit], axis=-1), jnp.zeros_like(logit)
+        return jnp.stack([jnp.zeros_like(logit), logit], axis=-1), jnp.zeros_like(logit), ()
 
 
 def log_odds(weights: dict[str, jax.Array], inputs: jax.Array) -> jax.Array:

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs import World
-from jaxrl import planning, probing, rollout
+from envs.settings import settings_of
+from jaxrl import goal_directedness, planning, probing, rollout
+from jaxrl.curricula import Curriculum
 from jaxrl.learner import Learner
 from jaxrl.planner import Plan, Planner
 from jaxrl.schedules import Schedule, Settings, numbers_of
@@ -40,6 +42,7 @@ class Program:
       chunk: how many lanes train together.
       probe_at: the checkpoints, as shares of training in [0, 1]; 1 is always probed.
       schedules: what moves while a lane trains; probes see the settings where they start.
+      curriculum: what chooses the levels to train on; without one they are fresh ones of the world's.
     """
 
     def __init__(
@@ -49,14 +52,22 @@ class Program:
         chunk: int,
         probe_at: Sequence[float] = (0, 0.25, 0.5, 1),
         schedules: tuple[Schedule, ...] = (),
+        curriculum: Curriculum | None = None,
     ):
         learner.check(world)
+        if curriculum is not None:
+            if not learner.takes_curricula:
+                raise ValueError("curriculum.name: this learner takes no curriculum; expected random")
+            if curriculum.scores and not learner.values:
+                raise ValueError("curriculum.name: levels are scored by a learner's values, and this one has none")
+            curriculum.check(world, learner)
         for schedule in schedules:
             if schedule.kind == "gated" and not (learner.steps_per_update and world.goals):
                 raise ValueError(
                     f"schedules.{schedule.key}.kind: gated waits for episodes that reach a goal; here are none"
                 )
         self.world, self.learner, self.chunk, self.schedules = world, learner, chunk, schedules
+        self.curriculum = curriculum
         self.probes = world.probes()
         level = jax.tree.map(lambda leaf: leaf[0], self.probes[0].levels)
         if world.goals and jax.eval_shape(world.states, level, world.default_params) is None:
@@ -88,9 +99,11 @@ class Program:
         lanes = [
             Settings(
                 self.world.params_of(lane),
-                learner_params(self.learner, lane),
+                params_of(self.learner.Params, "learner", lane),
                 numbers_of(self.schedules, lane),
                 self.schedules,
+                params_of(self.curriculum.Params, "curriculum", lane) if self.curriculum is not None else (),
+                self.curriculum,
             )
             for lane in values
         ]
@@ -122,15 +135,22 @@ class Program:
         def probe(plain, keys, variables, initial, env_params, checkpoint):
             def lane(key, variables, initial, env_params):
                 key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key), PROBING), checkpoint)
-                apply = lambda observation: learner.apply(world, variables, observation)[0]  # noqa: E731
+
+                def act(observation, context):
+                    logits, _, memory = learner.apply(world, variables, observation, context)
+                    return logits, memory
+
                 needed = [probing.words_needed(world, run) for run in self.runs]
                 words = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
                 unseen = None
                 if initial is not None:
                     same = jnp.all(learner.first_layer(variables) == initial, axis=-1)
                     unseen = same[: sum(world.cardinalities)]
+                contexts = [learner.context(world, len(run.bank.horizon)) for run in self.runs]
                 return [
-                    probing.probe(world, apply, run, words[place], env_params, unseen if run.is_plain else None)
+                    probing.probe(
+                        world, act, run, words[place], env_params, contexts[place], unseen if run.is_plain else None
+                    )
                     for place, run in enumerate(self.runs)
                     if run.is_plain == plain
                 ]
@@ -227,8 +247,12 @@ class Program:
             if on_progress is not None:
                 on_progress(done)
         curves = {name: np.stack([point[name] for point in points], axis=1) for name in points[0]}
-        left = jax.tree.map(np.asarray, self.learner.finish(state))
+        finished = self.learner.finish(state)
+        left = jax.tree.map(np.asarray, finished._replace(curriculum=()))
         outcomes = self._outcomes(total, left, curves)
+        if self.curriculum is not None:
+            of_levels = jax.vmap(functools.partial(self.curriculum.outcomes, self.world))(finished.curriculum)
+            outcomes |= {name: np.asarray(value) for name, value in of_levels.items()}
         if total is not None:
             outcomes |= {f"met.{goal.name}": met[:, i] for i, goal in enumerate(self.world.goals)}
         for i, schedule in enumerate(self.schedules):
@@ -236,6 +260,8 @@ class Program:
                 opened = np.asarray(state.clock.opened[:, i])
                 # One that opened when the last update was done has moved nothing.
                 outcomes[f"opened.{schedule.key}"] = np.where(opened < 1, opened, np.float32(np.nan))
+        if (explaining := goal_directedness.explaining(self.world)) is not None:
+            outcomes |= explaining.columns(self.learner, left.policy, settings.env)
         if self._plans_ahead:
             plans = self._plans(settings, state)
             returns = [plan.expected_return if plan is not None else np.nan for plan in plans]
@@ -391,10 +417,13 @@ class Program:
         return records
 
 
-def learner_params(learner: Learner, values: dict[str, Any]) -> Any:
-    """One lane's learner Params from traced `learner.*` keys; leaves are numpy f32."""
-    fields = learner.Params.__dataclass_fields__
-    return learner.Params(**{name: np.float32(values.get(f"learner.{name}", fields[name].default)) for name in fields})
+def params_of(cls: Any, section: str, values: dict[str, Any]) -> Any:
+    """One lane's Params from the traced keys of a section; leaves are numpy f32, or i32 for integers."""
+    chosen = {}
+    for setting in settings_of(cls, section, static=False).values():
+        dtype = np.int32 if setting.kind is int else np.float32
+        chosen[setting.key.removeprefix(f"{section}.")] = dtype(values.get(setting.key, setting.default))
+    return cls(**chosen)
 
 
 def _to_host(tally: rollout.Tally | None) -> Any:

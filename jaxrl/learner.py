@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 
 from envs import Observation, World
+from jaxrl.networks import NOTHING, Context
 from jaxrl.schedules import Settings
 
 CURVE_POINTS = 50
@@ -22,6 +23,8 @@ class Finished(NamedTuple):
     """bool[], whether a number has ever been non-finite."""
     outcomes: dict[str, jax.Array] = {}  # noqa: RUF012 - never written to
     """Columns of the outcomes table that only this learner has; each []."""
+    curriculum: Any = ()
+    """What the curriculum remembers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,13 @@ class Learner(abc.ABC):
     version: ClassVar[int] = 1
     """Raised when the meaning of the learner changes: it is part of every condition's id."""
     Params: ClassVar[Any]
+    takes_curricula: ClassVar[bool] = False
+    """Whether it plays the levels that a curriculum chooses."""
+
+    @property
+    def values(self) -> bool:
+        """Whether it knows what it expects of what it sees, so that a curriculum may score levels by it."""
+        return False
 
     @property
     @abc.abstractmethod
@@ -78,6 +88,10 @@ class Learner(abc.ABC):
         """
         return None
 
+    def context(self, world: World, n_envs: int) -> Context:
+        """What a policy is given beside its first observation in each of some environments."""
+        return NOTHING
+
     @abc.abstractmethod
-    def apply(self, world: World, variables: Any, observation: Observation) -> tuple[jax.Array, jax.Array]:
-        """Logits f32[..., actions] and value f32[...] of a policy."""
+    def apply(self, world: World, variables: Any, observation: Observation, context: Context = NOTHING) -> Any:
+        """Logits f32[..., actions] and value f32[...] of a policy, and what it remembers afterwards."""

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -18,7 +18,8 @@ ACTIVATIONS: dict[str, Callable] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 class FirstLayer(nn.Module):
     """A dense layer on an observation: exactly that of its one-hot vectors and plain numbers side by side.
 
-    __call__: Observation of i32[..., k] and f32[..., m] -> f32[..., width]. A hidden index adds nothing.
+    __call__: Observation of i32[..., k] and f32[..., m], and further inputs f32[..., more] or None -> f32[..., width].
+    A hidden index adds nothing.
     """
 
     cardinalities: tuple[int, ...]
@@ -26,8 +27,9 @@ class FirstLayer(nn.Module):
     width: int
 
     @nn.compact
-    def __call__(self, observation: Observation) -> jax.Array:
-        inputs = sum(self.cardinalities) + self.vector_size
+    def __call__(self, observation: Observation, further: jax.Array | None = None) -> jax.Array:
+        observed = sum(self.cardinalities) + self.vector_size
+        inputs = observed + (0 if further is None else further.shape[-1])
         kernel = self.param("kernel", nn.initializers.orthogonal(math.sqrt(2)), (inputs, self.width))
         out = self.param("bias", nn.initializers.zeros, (self.width,))
         if self.cardinalities:
@@ -37,7 +39,9 @@ class FirstLayer(nn.Module):
             )
             out = out + flat.reshape(*indices.shape[:-1], self.width)
         if self.vector_size:
-            out = out + observation.vector @ kernel[sum(self.cardinalities) :]
+            out = out + observation.vector @ kernel[sum(self.cardinalities) : observed]
+        if further is not None:
+            out = out + further @ kernel[observed:]
         return out
 
 
@@ -103,13 +107,42 @@ class Head(nn.Module):
         return jnp.einsum("...i,oi->...o", hidden, kernel) + bias
 
 
+class Context(NamedTuple):
+    """What a policy is given beside the observation; a part that a network does not use is None, or () for memory.
+
+    Leaves have a leading axis [envs].
+    """
+
+    memory: Any = ()
+    previous_action: Any = None
+    """i32[envs]; of no meaning at the first step of an episode."""
+    previous_reward: Any = None
+    """f32[envs]; of no meaning at the first step of an episode."""
+    first: Any = None
+    """bool[envs], whether this is the first step of an episode: then nothing that came before counts."""
+
+    def after(self, memory: Any, action: jax.Array, reward: jax.Array, first: jax.Array) -> "Context":
+        """The context of the next step, of the same parts."""
+        return Context(
+            memory,
+            None if self.previous_action is None else action,
+            None if self.previous_reward is None else reward,
+            None if self.first is None else first,
+        )
+
+
+NOTHING = Context()
+"""The context of a policy that looks at the observation alone."""
+
+
 class ActorCritic(nn.Module):
-    """A multi-layer perceptron with a policy head and a value head, in one tower or in two.
+    """A multi-layer perceptron with a policy head and a value head, in one tower or in two, with memory or without.
 
     __call__(memory, observation, previous_action, previous_reward, first) -> logits f32[..., actions], value f32[...],
-    memory. The perceptron keeps no memory, `()`, and looks at the observation alone; a recurrent one would use the
-    rest.
-    Initialised orthogonally: gain sqrt(2) inside, 0.01 for the policy head, 1 for the value head, biases 0.
+    memory: what any network of a learner does. Without `gru` the memory is (). The gated recurrent unit (Cho et al.
+    2014) stands between the last hidden layer and the heads, as wide as that layer, and begins each episode at 0.
+    What is used of the action and the reward before joins the inputs of the first layer, as one-hot vector and number.
+    Initialised orthogonally: gain sqrt(2) inside, `policy_gain` for the policy head, 1 for the value head, biases 0.
     """
 
     num_actions: int
@@ -119,27 +152,55 @@ class ActorCritic(nn.Module):
     depth: int = 2
     towers: str = "shared"
     activation: str = "tanh"
+    memory: str = "none"
+    previous_action: bool = False
+    previous_reward: bool = False
+    layer_norm: bool = False
+    """Whether each hidden layer is normalised before its non-linearity (Ba et al. 2016)."""
+    policy_gain: float = 0.01
+
+    def context(self, n_envs: int) -> Context:
+        """The context at the beginning of episodes."""
+        remembers = self.memory == "gru"
+        return Context(
+            jnp.zeros((n_envs, self.width)) if remembers else (),
+            jnp.zeros(n_envs, jnp.int32) if self.previous_action else None,
+            jnp.zeros(n_envs) if self.previous_reward else None,
+            jnp.ones(n_envs, bool) if remembers or self.previous_action or self.previous_reward else None,
+        )
 
     @nn.compact
     def __call__(
         self, memory: Any, observation: Observation, previous_action: Any, previous_reward: Any, first: Any
     ) -> tuple[jax.Array, jax.Array, Any]:
-        activation = ACTIVATIONS[self.activation]
+        before = []
+        if self.previous_action:
+            before.append(jax.nn.one_hot(previous_action, self.num_actions))
+        if self.previous_reward:
+            before.append(previous_reward[..., None])
+        further = jnp.where(first[..., None], 0.0, jnp.concatenate(before, axis=-1)) if before else None
+
+        def activation(hidden: jax.Array, name: str) -> jax.Array:
+            hidden = nn.LayerNorm(name=f"norm_{name}")(hidden) if self.layer_norm else hidden
+            return ACTIVATIONS[self.activation](hidden)
 
         def tower(name: str) -> jax.Array:
-            hidden = activation(
-                FirstLayer(self.cardinalities, self.vector_size, self.width, name=f"{name}_0")(observation)
-            )
+            layer_0 = FirstLayer(self.cardinalities, self.vector_size, self.width, name=f"{name}_0")
+            hidden = activation(layer_0(observation, further), f"{name}_0")
             for layer in range(1, self.depth):
                 dense = nn.Dense(
                     self.width, kernel_init=nn.initializers.orthogonal(math.sqrt(2)), name=f"{name}_{layer}"
                 )
-                hidden = activation(dense(hidden))
+                hidden = activation(dense(hidden), f"{name}_{layer}")
             return hidden
 
         shared = self.towers == "shared"
         actor = tower("tower" if shared else "actor")
         critic = actor if shared else tower("critic")
-        logits = Head(self.num_actions, 0.01, name="policy")(actor)
+        if self.memory == "gru":
+            memory = jnp.where(first[..., None], 0.0, memory)
+            memory, actor = nn.GRUCell(self.width, name="gru")(memory, actor)
+            critic = actor
+        logits = Head(self.num_actions, self.policy_gain, name="policy")(actor)
         value = Head(1, 1.0, name="value")(critic)
         return logits, value[..., 0], memory

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from scipy.special import logsumexp
 
 from envs import Probe, World
 
@@ -49,15 +51,36 @@ def distances(table: Table, goal: int) -> np.ndarray:
 
     Value iteration; the end of an episode is not crossed.
     """
-    hit = table.events[..., goal]
-    steps = np.full(table.next_state.shape[:2], np.inf)
+    levels, states, actions = table.next_state.shape
+    hit, never = levels * states, levels * states + 1  # where steps lead that fire the event, or end without it
+    after = table.next_state + states * np.arange(levels, dtype=np.int32)[:, None, None]
+    after = np.where(table.events[..., goal], hit, np.where(table.terminated, never, after))
+    after = np.ascontiguousarray(after.reshape(-1, actions).T)
+    steps = np.append(np.full(hit, np.inf), [0.0, np.inf])
     while True:
-        beyond = np.take_along_axis(steps[:, :, None], table.next_state.reshape(len(steps), -1, 1), axis=1)
-        beyond = np.where(table.terminated, np.inf, beyond.reshape(table.next_state.shape))
-        shorter = np.where(hit, 1.0, 1.0 + beyond).min(axis=-1)
-        if np.array_equal(shorter, steps):
-            return steps
-        steps = shorter
+        shorter = 1 + np.minimum.reduce([np.take(steps, each) for each in after])
+        if np.array_equal(shorter, steps[:hit]):
+            return shorter.reshape(levels, states)
+        steps[:hit] = shorter
+
+
+def action_costs(table: Table, goal: int) -> jax.Array:
+    """f32[S, A], the fewest steps until a goal's event fires if an action is taken first; inf where it cannot.
+
+    As `distances`, to be traced, and for one level: the arrays of `table` have no leading axis.
+    """
+
+    def cost(steps):
+        beyond = jnp.where(table.terminated, jnp.inf, steps[table.next_state])
+        return jnp.where(table.events[..., goal], 1.0, 1.0 + beyond)
+
+    def shorter(carry):
+        steps, _ = carry
+        found = cost(steps).min(axis=-1)
+        return found, jnp.any(found != steps)
+
+    never = jnp.full(table.next_state.shape[0], jnp.inf)
+    return cost(jax.lax.while_loop(lambda carry: carry[1], shorter, (never, jnp.ones((), bool)))[0])
 
 
 def oracle(table: Table, goal: int) -> np.ndarray:
@@ -111,6 +134,33 @@ def optimal(table: Table, payment: np.ndarray, discount: float) -> np.ndarray:
             value, place, factor = value + factor * value[place], place[place], factor**2
     good = (ahead >= best - TIE * np.abs(best)).T.reshape(levels, states, actions).astype(float)
     return good / good.sum(axis=-1, keepdims=True)
+
+
+def decided(table: Table) -> np.ndarray:
+    """bool[levels, S, A], whether a step ends the episode or is the first event of any goal: the choice is made."""
+    return table.terminated | table.events.any(axis=-1)
+
+
+def soft_optimal(table: Table, goal: int, beta: float, discount: float, horizon: int) -> np.ndarray:
+    """f64[horizon, levels, S, A], the policy of the greatest entropy among those with its expected utility.
+
+    The utility is discount ** t where the first event, of any goal, comes at step t (from 0) and is this goal's, and
+    otherwise 0. Soft value iteration back from the horizon, with the mean in place of the sum over actions, so that
+    what comes after the first event is worth nothing: MacDermott et al. 2024, definition 5.2, after Ziebart 2010.
+
+    Args:
+      beta: the rationality; 0 is the random walker, and less than 0 shuns the goal.
+      horizon: steps after which the episode is over.
+    """
+    over = decided(table)
+    policy = np.empty((horizon, *over.shape))
+    value = np.zeros(over.shape[:2])
+    for step in reversed(range(horizon)):
+        beyond = np.take_along_axis(value, table.next_state.reshape(len(value), -1), axis=1).reshape(over.shape)
+        ahead = beta * discount**step * table.events[..., goal] + np.where(over, 0.0, beyond)
+        value = logsumexp(ahead, axis=-1, b=1 / over.shape[-1])
+        policy[step] = np.exp(ahead - value[..., None]) / over.shape[-1]
+    return policy
 
 
 def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:

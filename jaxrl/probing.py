@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs import Observation, Probe, World
+from jaxrl.networks import Context
 from jaxrl.rollout import hand_out, inverse_cdf, keys_from, uniform
 
 
@@ -116,18 +117,20 @@ def words_needed(world: World, run: Run) -> int:
 
 def probe(
     world: World,
-    apply: Callable[[Observation], jax.Array],
+    apply: Callable[[Observation, Context], tuple[jax.Array, Any]],
     run: Run,
     words: jax.Array,
     params: Any,
+    context: Context,
     unseen: jax.Array | None = None,
 ) -> Played:
     """Plays every episode of a run with one policy.
 
     Args:
-      apply: Observation[episodes] -> logits f32[episodes, actions].
+      apply: Observation[episodes], Context[episodes] -> logits f32[episodes, actions], memory.
       words: u32[words_needed], random.
       params: the world's Params; its time limit is set aside for the probes' own horizons.
+      context: what the policy is given beside its first observations.
       unseen: bool[sum(cardinalities)], the values of indices that training never showed; None to count no inputs.
     """
     episodes = len(run.bank.horizon)
@@ -141,7 +144,7 @@ def probe(
     rows = np.cumsum([0, *world.cardinalities[:-1]], dtype=np.int32)
 
     def play(carry, step):
-        state, alive, reached, total, inputs = carry
+        state, context, alive, reached, total, inputs = carry
         time, draw, keys = step
         observation = jax.vmap(world.features, in_axes=(0, None))(state, params)
         for goal, where in run.hidden.items():
@@ -149,13 +152,14 @@ def probe(
             observation = jax.tree.map(lambda a, b, w=where[:, None]: jnp.where(w, a, b), without, observation)
         if run.eyes is not None:
             observation = jax.tree.map(lambda leaf: leaf[run.eyes], observation)
-        logits = apply(observation)
+        logits, memory = apply(observation, context)
         action = inverse_cdf(jax.nn.softmax(logits), draw) if run.sampled else jnp.argmax(logits, axis=-1)
         in_axes = (0 if world.stochastic else None, 0, 0, None)
         state, events, terminated = jax.vmap(world.transition, in_axes=in_axes)(
             keys if world.stochastic else None, state, action, params
         )
-        reward = jax.vmap(world.reward, in_axes=(0, 0, None))(state, events, params)
+        reward = jax.vmap(world.earned, in_axes=(0, 0, None))(state, events, params)
+        context = context.after(memory, action, reward, jnp.zeros(episodes, bool))
         alive_now = alive & (time < run.bank.horizon)
         if unseen is not None:
             active = (observation.indices >= 0) & alive_now[:, None]
@@ -163,10 +167,24 @@ def probe(
             inputs = inputs + jnp.stack([new.sum(axis=1), active.sum(axis=1)], axis=1, dtype=jnp.int32)
         fresh = events & alive_now[:, None] & (reached < 0)
         reached = jnp.where(fresh, time + 1, reached).astype(jnp.int16)
-        return (state, alive_now & ~terminated, reached, total + jnp.where(alive_now, reward, 0.0), inputs), None
+        return (
+            state,
+            context,
+            alive_now & ~terminated,
+            reached,
+            total + jnp.where(alive_now, reward, 0.0),
+            inputs,
+        ), None
 
     reached = jnp.full((episodes, len(world.goals)), -1, jnp.int16)
-    carry = (state, jnp.ones(episodes, bool), reached, jnp.zeros(episodes), jnp.zeros((episodes, 2), jnp.int32))
+    carry = (
+        state,
+        context,
+        jnp.ones(episodes, bool),
+        reached,
+        jnp.zeros(episodes),
+        jnp.zeros((episodes, 2), jnp.int32),
+    )
     xs = (jnp.arange(length, dtype=jnp.int32), draws, step_keys)
-    (_, _, reached, total, inputs), _ = jax.lax.scan(play, carry, xs)
+    (_, _, _, reached, total, inputs), _ = jax.lax.scan(play, carry, xs)
     return Played(reached, total, inputs if unseen is not None else None)

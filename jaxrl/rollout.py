@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs import Observation, World
+from jaxrl.networks import NOTHING, Context
 
 LEVELS_PER_ENV = 8
 """Fresh levels that each environment gets an update; an environment that ends more episodes goes through them again."""
@@ -18,9 +19,11 @@ class Envs(NamedTuple):
 
     state: Any
     episode_return: jax.Array
-    """f32[envs], reward so far in the running episode."""
+    """f32[envs], reward so far in the running episode, without shaping."""
     episode_length: jax.Array
     """i32[envs]."""
+    context: Context = NOTHING
+    """What the policy is given beside the next observation."""
 
 
 class Tally(NamedTuple):
@@ -41,6 +44,8 @@ class Steps(NamedTuple):
     """A rollout; every leaf has leading axes [steps, envs]."""
 
     observation: Observation
+    context: Context
+    """What the policy was given beside the observation, its memory left out."""
     action: jax.Array
     log_prob: jax.Array
     value: jax.Array
@@ -51,13 +56,14 @@ class Steps(NamedTuple):
     cut: jax.Array
 
 
-def begin(world: World, key: jax.Array, params: Any, n_envs: int) -> tuple[Envs, Tally]:
-    """Environments on fresh levels, and a tally that has counted those."""
+def begin(world: World, key: jax.Array, params: Any, n_envs: int, context: Context = NOTHING) -> tuple[Envs, Tally]:
+    """Environments on fresh levels, with a policy's `context` at a beginning, and a tally that has counted those."""
     level_key, reset_key = jax.random.split(key)
     levels = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(level_key, n_envs), params)
     state = jax.vmap(world.reset_to_level, in_axes=(0, 0, None))(jax.random.split(reset_key, n_envs), levels, params)
     apart = jnp.sum(jax.vmap(world.told_apart)(levels).astype(jnp.float32))
-    return Envs(state, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32)), empty(world)._replace(told_apart=apart)
+    envs = Envs(state, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32), context)
+    return envs, empty(world)._replace(told_apart=apart)
 
 
 def empty(world: World) -> Tally:
@@ -72,34 +78,54 @@ def words_needed(world: World, n_envs: int, n_steps: int) -> int:
 
 
 def rollout(
-    world: World, apply: Callable, envs: Envs, words: jax.Array, params: Any, n_steps: int
+    world: World,
+    apply: Callable,
+    envs: Envs,
+    words: jax.Array,
+    params: Any,
+    n_steps: int,
+    levels: Any = None,
+    anew: bool = False,
 ) -> tuple[Envs, Steps, Tally]:
     """Plays `n_steps` in each environment.
 
     Args:
-      apply: Observation[...] -> logits f32[..., actions], value f32[...].
+      apply: Observation[...], Context[...] -> logits f32[..., actions], value f32[...], memory.
       envs: as `begin` or an earlier rollout left them.
       words: u32[words_needed], random. All of an update's randomness is drawn in one call and handed out: each further
         call of the generator costs half a second of compilation and a pass over memory.
       params: the world's Params.
+      levels: those that a curriculum has chosen, leaves [some, envs, ...]: each environment goes through its own in
+        turn, for as long as the rollout lasts. None for fresh ones of the world's.
+      anew: whether every environment begins the first of its levels, whatever it was about.
     Returns:
       the environments afterwards, the steps, and the tally of this rollout alone.
     """
     n_envs = envs.episode_length.shape[0]
     level_words, draws, step_words = hand_out(words, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(words))
-    bank, apart = _level_bank(world, keys_from(level_words, (2, LEVELS_PER_ENV, n_envs)), params)
+    bank, apart = _level_bank(world, keys_from(level_words, (2, LEVELS_PER_ENV, n_envs)), params, levels)
+    turns = apart.shape[0]
     draws = uniform(draws).reshape(n_steps, n_envs)
     step_keys = keys_from(step_words, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
     observe = jax.vmap(world.features, in_axes=(0, None))
     transition = jax.vmap(world.transition, in_axes=(0 if world.stochastic else None, 0, 0, None))
     truncation = jax.vmap(world.is_truncated, in_axes=(0, None))
     paying = jax.vmap(world.reward, in_axes=(0, 0, None))
+    shaped = type(world).earned is not World.earned
+    earning = jax.vmap(world.earned, in_axes=(0, 0, None))
     counting = jax.vmap(world.counts, in_axes=(0, None))
+
+    begun_anew = empty(world)
+    if anew:
+        first = jax.tree.map(lambda leaf: leaf[0], bank)
+        context = envs.context._replace(first=jax.tree.map(jnp.ones_like, envs.context.first))
+        envs = Envs(first, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32), context)
+        begun_anew = begun_anew._replace(told_apart=jnp.sum(apart[0], dtype=jnp.float32))
 
     def play(carry, step):
         envs, observation, ended, tally = carry
         draw, keys = step
-        logits, value = apply(observation)
+        logits, value, memory = apply(observation, envs.context)
         log_probs = jax.nn.log_softmax(logits)
         action = inverse_cdf(jnp.exp(log_probs), draw)
         log_prob = pick(log_probs, action)
@@ -107,8 +133,9 @@ def rollout(
         reward = paying(state, events, params)
         final = observe(state, params)
         cut = terminated | truncation(state, params)
-        episode_return, episode_length = envs.episode_return + reward, envs.episode_length + 1
-        place = ended % LEVELS_PER_ENV
+        earned = earning(state, events, params) if shaped else reward
+        episode_return, episode_length = envs.episode_return + earned, envs.episode_length + 1
+        place = (ended + int(anew)) % turns
         fresh = jax.tree.map(lambda leaf: leaf[place, jnp.arange(n_envs)], bank)
         begun = jax.tree.map(lambda new, old: jnp.where(_column(cut, old), new, old), fresh, state)
         tally = Tally(
@@ -119,22 +146,26 @@ def rollout(
             tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
             tally.counts + jnp.sum(counting(state, params), axis=0, dtype=jnp.float32),
         )
-        envs = Envs(begun, jnp.where(cut, 0.0, episode_return), jnp.where(cut, 0, episode_length))
+        given, continued = envs.context, envs.context.after(memory, action, earned, jnp.zeros_like(cut))
+        context = envs.context.after(memory, action, earned, cut)
+        envs = Envs(begun, jnp.where(cut, 0.0, episode_return), jnp.where(cut, 0, episode_length), context)
         following = observe(begun, params)
-        seen = _compact(observation, world), _compact(final, world)
+        seen = _compact(observation, world), given._replace(memory=()), (_compact(final, world), continued)
         record = (*seen, action, log_prob, value, reward, terminated, cut)
         return (envs, following, ended + cut, tally), record
 
-    carry = (envs, observe(envs.state, params), jnp.zeros(n_envs, jnp.int32), empty(world))
+    carry = (envs, observe(envs.state, params), jnp.zeros(n_envs, jnp.int32), begun_anew)
     (envs, following, _, tally), record = jax.lax.scan(play, carry, (draws, step_keys))
-    observation, final, action, log_prob, value, reward, terminated, cut = record
-    next_value = jnp.concatenate([value[1:], apply(following)[1][None]])
+    observation, context, final, action, log_prob, value, reward, terminated, cut = record
+    next_value = jnp.concatenate([value[1:], apply(following, envs.context)[1][None]])
     next_value = _through_time_limits(apply, final, cut & ~terminated, next_value)
-    return envs, Steps(observation, action, log_prob, value, next_value, reward, terminated, cut), tally
+    return envs, Steps(observation, context, action, log_prob, value, next_value, reward, terminated, cut), tally
 
 
-def _through_time_limits(apply: Callable, final: Observation, truncated: jax.Array, next_value: jax.Array) -> jax.Array:
+def _through_time_limits(apply: Callable, final: Any, truncated: jax.Array, next_value: jax.Array) -> jax.Array:
     """`next_value` f32[steps, envs], with the value of the final observation at every step that ran into a time limit.
+
+    final: the observation and the context that each step led to.
 
     Such steps are rare, so they are looked up one in each environment at a time, until none is left: valuing every
     final observation would cost as much as choosing every action.
@@ -144,7 +175,7 @@ def _through_time_limits(apply: Callable, final: Observation, truncated: jax.Arr
     def look_up(carry):
         left, next_value = carry
         step = jnp.argmax(left, axis=0)
-        value = apply(jax.tree.map(lambda leaf: leaf[step, jnp.arange(n_envs)], final))[1]
+        value = apply(*jax.tree.map(lambda leaf: leaf[step, jnp.arange(n_envs)], final))[1]
         here = left & (jnp.arange(n_steps)[:, None] == step)
         return left & ~here, jnp.where(here, value, next_value)
 
@@ -172,14 +203,16 @@ def keys_from(words: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jax.random.wrap_key_data(words.reshape(*shape, 2))
 
 
-def _level_bank(world: World, keys: jax.Array, params: Any) -> tuple[Any, jax.Array]:
-    """Initial states of fresh levels, leaves [LEVELS_PER_ENV, envs, ...], and whether each tells goals apart.
+def _level_bank(world: World, keys: jax.Array, params: Any, levels: Any) -> tuple[Any, jax.Array]:
+    """Initial states of the chosen levels or of fresh ones, leaves [turns, envs, ...]; and which tell goals apart.
 
     keys: [2, LEVELS_PER_ENV, envs], for the level and for its reset.
     """
     over = lambda function, axes: jax.vmap(jax.vmap(function, in_axes=axes), in_axes=axes)  # noqa: E731
-    levels = over(world.sample_level, (0, None))(keys[0], params)
-    states = over(world.reset_to_level, (0, 0, None))(keys[1], levels, params)
+    if levels is None:
+        levels = over(world.sample_level, (0, None))(keys[0], params)
+    turns = len(jax.tree.leaves(levels)[0])
+    states = over(world.reset_to_level, (0, 0, None))(keys[1][:turns], levels, params)
     return states, over(world.told_apart, 0)(levels)
 
 

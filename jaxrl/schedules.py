@@ -27,9 +27,12 @@ KINDS: dict[str, tuple[Setting, ...]] = {
     "step": (_BEGIN,),
     "cyclic": (_BEGIN, _END, _CYCLES),
     "piecewise": (),
+    "stages": (),
     "gated": (_BEGIN, _THRESHOLD, _OVER),
 }
 """Each kind of schedule, with its numbers beside `to`."""
+LISTED = ("piecewise", "stages")
+"""The kinds that go to several values, each at a time of its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Schedule:
     """The setting that follows it, such as `env.diversity`; its own value is where it starts."""
     kind: str
     points: int = 1
-    """How many values it goes to; more than one for `piecewise` alone."""
+    """How many values it goes to; more than one for the listed kinds alone."""
     goal: int = -1
     """For a reward or a term of payment, its goal's place among the world's."""
 
@@ -66,6 +69,10 @@ class Settings:
     numbers: dict[str, dict[str, Any]]
     """By scheduled key: the numbers of its schedule."""
     schedules: tuple[Schedule, ...] = struct.field(pytree_node=False, default=())
+    curriculum_params: Any = ()
+    """The curriculum's Params; they follow no schedule."""
+    curriculum: Any = struct.field(pytree_node=False, default=None)
+    """The `curricula.Curriculum`, or None for fresh levels of the world's."""
 
     def clock(self) -> Clock:
         """Before training."""
@@ -89,7 +96,10 @@ class Settings:
         return Clock(episodes, successes, jnp.stack(opened))
 
     def at(self, progress: jax.Array, clock: Clock) -> tuple[Any, Any]:
-        """The world's and the learner's Params at a progress f32[] in [0, 1], the share of updates done."""
+        """The world's and the learner's Params at a progress f32[] in [0, 1], the share of updates done.
+
+        Shaping is given the learner's discount.
+        """
         owners = {"env": self.env, "learner": self.learner}
         for i, schedule in enumerate(self.schedules):
             section, *names = _place(schedule.key)
@@ -101,7 +111,10 @@ class Settings:
             value = whole.at[schedule.goal].set(value) if schedule.goal >= 0 else value
             holder = holder.replace(**{name: value})
             owners[section] = owners[section].replace(**{above[0]: holder}) if above else holder
-        return owners["env"], owners["learner"]
+        env, learner = owners["env"], owners["learner"]
+        if getattr(env, "shaping", ()) and hasattr(learner, "discount"):
+            env = env.replace(shaping=env.shaping.replace(discount=learner.discount))
+        return env, learner
 
 
 def _place(key: str) -> tuple[str, ...]:
@@ -112,6 +125,8 @@ def _place(key: str) -> tuple[str, ...]:
             return "env", "reward"
         case "pay":
             return "env", "pay", key.rpartition(".")[2]
+        case "shaping":
+            return "env", "shaping", name
     return section, name
 
 
@@ -122,6 +137,8 @@ def moved(
     if kind == "piecewise":
         at = jnp.concatenate([jnp.zeros(1), numbers["at"]])
         return jnp.interp(progress, at, jnp.concatenate([start[None], numbers["to"]]))
+    if kind == "stages":
+        return jnp.concatenate([start[None], numbers["to"]])[jnp.sum(progress >= numbers["at"])]
     match kind:
         case "step":
             share = progress >= numbers["begin"]
@@ -154,7 +171,7 @@ def settings_of(key: str, kind: str, points: int, moving: Setting) -> dict[str, 
         Setting(f"{prefix}.points", int, points, True, 1, doc="How many values it goes to."),
     ]
     goes_to = dataclasses.replace(moving, default=None, doc="Where it moves to.")
-    if kind == "piecewise":
+    if kind in LISTED:
         at = Setting("", float, None, False, 0, 1, doc="Share of training at which it is there.")
         for i in range(1, points + 1):
             found += [
@@ -184,7 +201,7 @@ def schedules_of(static: Mapping[str, Any], goals: Sequence[str]) -> tuple[Sched
 
 
 def check_schedules(values: Mapping[str, Any]) -> None:
-    """Raises ValueError, in one line that begins with the key, where the times of a piecewise schedule do not rise."""
+    """Raises ValueError, in one line that begins with the key, where the times of a listed schedule do not rise."""
     for key, points in values.items():
         if key.startswith("schedules.") and key.endswith(".points"):
             prefix = key.removesuffix("points")
@@ -203,7 +220,7 @@ def numbers_of(schedules: Sequence[Schedule], values: Mapping[str, Any]) -> dict
             number.key: np.float32(values.get(f"{prefix}.{number.key}", number.default))
             for number in KINDS[schedule.kind]
         }
-        if schedule.kind == "piecewise":
+        if schedule.kind in LISTED:
             places = range(1, schedule.points + 1)
             of_kind |= {
                 name: np.array([values[f"{prefix}.{name}.{i}"] for i in places], np.float32) for name in ("at", "to")

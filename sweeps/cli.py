@@ -82,12 +82,18 @@ def _run(arguments: argparse.Namespace) -> int:
     _before_jax(one_core=arguments.executor == "inline")
     from sweeps.running import run
 
-    done = run(arguments.spec, arguments.out, arguments.set, arguments.workers, arguments.executor, arguments.quiet)
+    done = run(
+        arguments.spec, arguments.out, arguments.set, arguments.workers, arguments.executor, arguments.quiet,
+        arguments.shards,
+    )  # fmt: skip
+    number, of = arguments.shards
+    where = f"{f'part {number}/{of} of ' * (of > 1)}{done.folder}"
     there = done.ready + done.trained
     if done.ready == done.lanes:
-        print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {done.folder}")
+        more = f", which has {done.others:,} that this spec has not" * (done.others > 0)
+        print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {where}{more}")
     else:
-        print(f"{there:,} of {done.lanes:,} lanes in {done.folder}, {done.trained:,} of them trained now")
+        print(f"{there:,} of {done.lanes:,} lanes in {where}, {done.trained:,} of them trained now")
     print(f"  tables: {done.folder}/outcomes, probes, curves, levels, baselines (parquet)")
     shown = str(done.folder)
     if _has_goals(done.folder):
@@ -103,18 +109,25 @@ def _run(arguments: argparse.Namespace) -> int:
 def _status(arguments: argparse.Namespace) -> int:
     from sweeps.inspecting import status
 
-    found = _reading(lambda: status(arguments.folder))
+    found = _reading(lambda: status(arguments.folder, arguments.verify))
     if arguments.json:
         _print_json(found)
         return 0
-    lanes = found["lanes"]
+    lanes, rate, left = found["lanes"], found["lanes_per_second"], found["seconds_left"]
     print(f"{found['name']} ({found['world']}) in {found['folder']}")
-    rest = f"{lanes['missing']:,} missing, {lanes['diverged']:,} diverged"
+    rest = f"{lanes['missing']:,} missing, {lanes['diverged']:,} diverged, {lanes['failed']:,} failed"
     print(f"  lanes: {lanes['done']:,} of {lanes['planned']:,} done, {rest}")
-    for label, count in found["labels"].items():
-        print(f"    {count:8,}  {label}")
-    for line in found["damaged"]:
+    if len(found["layers"]) > 1:
+        print(f"  grew: {' + '.join(f'{n:,}' for n in found['layers'])} lanes")
+    if lanes["missing"]:
+        speed = f"; {rate:.3g} lanes a second lately, {_duration(left)} left at that" if rate else ""
+        print(f"  {found['running'] or 'nobody here'} is training them{speed}")
+    for one in found["failed"][:SHOWN]:
+        print(f"  shard {one['shard']} ({_count(one['lanes'], 'lane')}) failed: {one['reason']}")
+    _more(found["failed"])
+    for line in found["damaged"][:SHOWN]:
         print(f"  {line}; run the sweep again to make it anew")
+    _more(found["damaged"])
     return 0
 
 
@@ -122,6 +135,7 @@ def _rates(arguments: argparse.Namespace) -> int:
     import analysis
 
     whole = _reading(lambda: analysis.load(arguments.folders))
+    planned = _planned(arguments.folders)
     df = _where(whole, arguments.where)
     by = df.attrs["factors"] if arguments.by is None else arguments.by
     if "share" not in {str(column).partition(".")[0] for column in df}:
@@ -136,7 +150,7 @@ def _rates(arguments: argparse.Namespace) -> int:
         print(_as_text(table, by))
         print("share of seeds, and its 95% interval over seeds")
     _tell(pooled)
-    _unfinished(arguments.folders, len(whole))
+    _unfinished(len(whole), planned)
     return 0
 
 
@@ -145,12 +159,16 @@ def _tell(warned: list[warnings.WarningMessage]) -> None:
         print(f"chisel: {message}", file=sys.stderr)
 
 
-def _unfinished(folders: list[str], lanes: int) -> None:
-    """Says so, on stderr, where folders do not hold their whole sweeps yet."""
-    from sweeps.store import read_manifest
+def _planned(folders: list[str]) -> int:
+    """The lanes that folders are to hold."""
+    from sweeps import store
 
-    layers = [layer for folder in folders for layer in read_manifest(Path(folder)) or ()]
-    planned = sum(one["lanes"] for layer in layers for one in layer["programs"].values())
+    layers = _reading(lambda: [layer for folder in folders for layer in store.read_manifest(Path(folder)) or ()])
+    return sum(sum(store.sizes(layer)) for layer in layers)
+
+
+def _unfinished(lanes: int, planned: int) -> None:
+    """Says so, on stderr, where folders do not hold their whole sweeps yet."""
     if lanes < planned:
         print(f"chisel: {lanes:,} of {planned:,} lanes so far.", file=sys.stderr)
 
@@ -211,6 +229,7 @@ def _figure(arguments: argparse.Namespace) -> int:
         with warnings.catch_warnings(record=True) as pooled:
             warnings.simplefilter("always")
             figure, lanes = _reading(lambda: _drawn(folders, kind, given, arguments.where))
+        planned = _planned(folders)
         figure.savefig(out, dpi=150)
     except (OSError, ValueError) as error:
         if isinstance(error, SpecError):
@@ -219,7 +238,7 @@ def _figure(arguments: argparse.Namespace) -> int:
             out, f"cannot be written ({getattr(error, 'strerror', None) or error}); give another --out."
         ) from None
     _tell(pooled)
-    _unfinished(folders, lanes)
+    _unfinished(lanes, planned)
     print(out)
     return 0
 
@@ -275,8 +294,9 @@ def _worlds(arguments: argparse.Namespace) -> int:
         return 0
     whole = arguments.name is not None
     for record in records:
-        if "learner" in record:
-            print(f"learner {record['learner']}")
+        part = next((part for part in ("learner", "curriculum") if part in record), None)
+        if part is not None:
+            print(f"{part} {record[part]}")
         else:
             goals = ", ".join(f"{goal['name']} ({goal['role']})" for goal in record["goals"])
             print(f"{record['world']}  {f'goals: {goals}' if goals else 'no goals: its outcome is its return'}")
@@ -384,11 +404,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", metavar="DIR", help="the results folder (default: results/NAME)")
     run.add_argument("--workers", metavar="N", type=_positive, help="processes (default: one a core or accelerator)")
     run.add_argument("--executor", choices=("processes", "inline"), default="processes", help="inline is for debugging")
+    run.add_argument(
+        "--shards", metavar="I/N", type=_part, default=(1, 1), help="train the I-th of N parts only, counted from 1"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     status = verb("status", _status, "Print how far a run is.")
     rates = verb("rates", _rates, "Print how often each label occurs, with intervals over seeds.")
     figure = verb("figure", _figure, "Draw rates and shares over factors.")
     status.add_argument("folder", metavar="DIR", help="a results folder")
+    status.add_argument("--verify", action="store_true", help="read every file, and check its digest")
     for one in (rates, figure):
         one.add_argument("folders", metavar="DIR", nargs="+", help="a results folder, or several to be read as one")
         one.add_argument(
@@ -410,7 +434,7 @@ def _parser() -> argparse.ArgumentParser:
         "--value", metavar="GOAL", nargs="+", help="goals, or columns of shares (default: not the intended)"
     )
     figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/KIND.png)")
-    worlds = verb("worlds", _worlds, "List worlds and learners with settings and probes, or draw a world.")
+    worlds = verb("worlds", _worlds, "List worlds, learners and curricula with settings and probes, or draw a world.")
     worlds.add_argument("name", metavar="NAME", nargs="?", help="only this world or learner, with all there is to say")
     worlds.add_argument("--out", metavar="DIR", help="draw training and probe levels of the world as DIR/levels.png")
     worlds.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of the levels drawn")
@@ -440,6 +464,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
     return int(text)
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, slash, of = text.partition("/")
+    if not slash or not (number.isdecimal() and of.isdecimal()) or len(text) > 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N, such as 3/16: the third of sixteen parts")
+    return int(number), int(of)
 
 
 def _reading(call: Any) -> Any:

@@ -1,7 +1,9 @@
 """What a sweep would train, what a folder holds, and what there is to choose from."""
 
 import inspect
+import itertools
 import math
+import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,12 @@ from sweeps.spec import SpecError, load_spec, nearest
 OPERATIONS_PER_SECOND = {"cpu": 40e9, "gpu": 1e12, "tpu": 1e12}
 """Of one worker, for estimates. Assumed: on CPU cores of 90 GFLOP/s (large products) learners reach 30 to 140, by the
 benchmark's count; on accelerators nothing has been measured."""
+
+
+RATE_SHARDS = 1000
+"""The last so many say how fast a run is."""
+PAUSE_SECONDS, PAUSE_GAPS = 60.0, 20.0
+"""No shard for longer than this, and than so many times the usual: the run was stopped in between."""
 
 
 def describe_plan(
@@ -75,49 +83,78 @@ def describe_plan(
     }
 
 
-def status(folder: str | Path) -> dict[str, Any]:
-    """How far a run is, and what it found so far; changes nothing.
+def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
+    """How far a run is; changes nothing, and reads no more of each table than its end.
 
+    Args:
+      verify: whether to read every finished shard's tables, and to check their digests.
     Returns:
-      folder, name, world; lanes (planned, done, missing, diverged); shards (planned, done, damaged); damaged (a line
-      for each damaged file); labels (finished lanes by label; empty where there are none, or where files are damaged).
+      folder, name, world; lanes (planned, done, missing, diverged, failed: missing ones whose shard failed); shards
+      (planned, done, failed, damaged); layers (the lanes that each planned); failed (shard, lanes and reason of each);
+      damaged (a line a file); running (who trains here now, or None where nobody is known to); lanes_per_second (over
+      the last shards, by the times of their files) and seconds_left at that rate, None where nothing can be said.
     Raises:
       ValueError: not a results folder.
     """
-    import analysis
+    from sweeps import locks
 
     folder = Path(folder)
     layers = store.read_manifest(folder)
     if layers is None:
         why = "it has no manifest.json" if folder.is_dir() else "there is no such folder"
         raise SpecError(folder, f"is not a results folder: {why}.")
-    planned, shards = 0, []
-    for layer in layers:
-        planned += sum(program["lanes"] for program in layer["programs"].values())
-        shards += layer["shards"]
-    done = diverged = shards_done = 0
+    sizes = {shard: n for layer in layers for shard, n in zip(layer["shards"], store.sizes(layer), strict=True)}
+    times = {shard: at for shard, at in store.times(folder, "outcomes").items() if shard in sizes}
+    failed = [shard for shard in store.names(folder, "failed") if shard in sizes and shard not in times]
     damaged: list[str] = []
-    for shard in shards:
-        found = store.damage(folder, store.SHARD_TABLES, shard)
-        damaged += map(str, found or ())
-        if found is None:
-            outcomes = store.read_table(folder, "outcomes", shard)
-            shards_done += 1
-            done += outcomes.num_rows
-            diverged += sum(outcomes["diverged"].to_pylist())
-    labels = {}
-    if done and not damaged:
-        counts = analysis.load(folder)["label"].value_counts(sort=False)
-        labels = {str(label): int(count) for label, count in counts.items()}
+    diverged = 0
+    for shard in times:
+        if verify:
+            damaged += map(str, store.damage(folder, store.SHARD_TABLES, shard) or ())
+        try:
+            diverged += store.diverged_lanes(folder, shard)
+        except store.DamagedError as error:
+            damaged += [] if verify else [str(error)]
+    planned, done = sum(sizes.values()), sum(sizes[shard] for shard in times)
+    rate = _rate([(at, sizes[shard]) for shard, at in times.items()])
     return {
         "folder": str(folder),
         "name": layers[-1]["spec"].get("name"),
         "world": layers[-1]["world"],
-        "lanes": {"planned": planned, "done": done, "missing": planned - done, "diverged": diverged},
-        "shards": {"planned": len(shards), "done": shards_done, "damaged": len(damaged)},
-        "damaged": damaged,
-        "labels": labels,
+        "lanes": {
+            "planned": planned,
+            "done": done,
+            "missing": planned - done,
+            "diverged": diverged,
+            "failed": sum(sizes[shard] for shard in failed),
+        },
+        "shards": {"planned": len(sizes), "done": len(times), "failed": len(failed), "damaged": len(damaged)},
+        "layers": [sum(store.sizes(layer)) for layer in layers],
+        "failed": [
+            {"shard": shard, "lanes": sizes[shard], "reason": store.failure(folder, shard)} for shard in sorted(failed)
+        ],
+        "damaged": sorted(damaged),
+        "running": locks.holder(folder),
+        "lanes_per_second": rate,
+        "seconds_left": (planned - done) / rate if rate else None,
     }
+
+
+def _rate(written: list[tuple[float, int]]) -> float | None:
+    """Lanes a second over the last shards: those after the last gap that looks like a pause.
+
+    Args:
+      written: when each shard was written, and its lanes.
+    """
+    recent = sorted(written)[-RATE_SHARDS:]
+    gaps = [after - before for (before, _), (after, _) in itertools.pairwise(recent)]
+    if not gaps:
+        return None
+    pause = max(PAUSE_SECONDS, PAUSE_GAPS * statistics.median(gaps))
+    start = max((place + 1 for place, gap in enumerate(gaps) if gap > pause), default=0)
+    seconds = recent[-1][0] - recent[start][0]
+    # The first shard's own time is not known: it marks the beginning.
+    return sum(lanes for at, lanes in recent[start:] if at > recent[start][0]) / seconds if seconds > 0 else None
 
 
 def worlds(only: str | None = None) -> list[dict[str, Any]]:
@@ -165,8 +202,17 @@ def worlds(only: str | None = None) -> list[dict[str, Any]]:
             ],
         }  # fmt: skip
 
-    if only is not None and only not in (known := [*envs.names(), *jaxrl.learners()]):
-        raise SpecError(only, f"no world or learner has this name; nearest: {nearest(only, known)}.")
+    parts = {
+        "learner": (jaxrl.learners(), jaxrl.settings),
+        "curriculum": (jaxrl.curricula(), jaxrl.curriculum_settings),
+    }
+    known = [*envs.names(), *(name for names, _ in parts.values() for name in names)]
+    if only is not None and only not in known:
+        raise SpecError(only, f"no world, learner or curriculum has this name; nearest: {nearest(only, known)}.")
     records = [described(name) for name in envs.names() if only in (None, name)]
-    learners = [name for name in jaxrl.learners() if only in (None, name)]
-    return records + [{"learner": name, "settings": settings(jaxrl.settings(name))} for name in learners]
+    return records + [
+        {part: name, "settings": settings(settings_of(name))}
+        for part, (names, settings_of) in parts.items()
+        for name in names
+        if only in (None, name)
+    ]

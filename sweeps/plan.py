@@ -1,16 +1,17 @@
 """From a spec to conditions, programs and shards, each named by a hash of what it means."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweeps.spec import Spec, SpecError
+from sweeps.spec import Given, Spec, SpecError
 
 if TYPE_CHECKING:
     import jaxrl
@@ -57,7 +58,10 @@ class Condition:
 
     id: str
     factors: dict[str, Any]
-    """What tells it from the other conditions of its sweep: the values of the factors, and its arm."""
+    """What tells it from the other conditions of its sweep: the values of the factors, and its arm.
+
+    None, or "none" for a choice, where its learner or its curriculum has no such setting.
+    """
     settings: dict[str, Any]
 
     @property
@@ -76,6 +80,7 @@ class Program:
     static: dict[str, Any]
     chunk: int
     probe_at: tuple[float, ...]
+    curriculum: str = "random"
 
     def build(self) -> "jaxrl.Program":
         """The program itself, not yet compiled. Raises ValueError with one line where static values do not fit."""
@@ -84,7 +89,8 @@ class Program:
 
         world, learner = envs.make(self.world, self.static), jaxrl.make(self.learner, self.static)
         schedules = jaxrl.schedules_of(self.static, [goal.name for goal in world.goals])
-        return jaxrl.Program(world, learner, self.chunk, self.probe_at, schedules)
+        curriculum = jaxrl.make_curriculum(self.curriculum, self.static)
+        return jaxrl.Program(world, learner, self.chunk, self.probe_at, schedules, curriculum)
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,8 @@ class Plan:
     """By program: steps in a lane's training."""
     operations: dict[str, float]
     """By program: floating-point operations of a lane's training, about."""
+    seeds: dict[str, range]
+    """By condition: the seeds that are trained. Those that earlier layers of a folder have are not among them."""
 
     @property
     def conditions(self) -> list[Condition]:
@@ -144,27 +152,53 @@ class Plan:
 
     @property
     def lanes(self) -> int:
-        return len(self.conditions) * self.spec.seeds
+        return self.lanes_of(self.conditions)
+
+    def lanes_of(self, conditions: Iterable[Condition]) -> int:
+        return sum(len(self.seeds[one.id]) for one in conditions)
+
+    @property
+    def width(self) -> int:
+        """Lanes in a shard; a program's last one may have fewer."""
+        return self.chunk * self.spec.shard_chunks
 
     def shards(self) -> Iterator[Shard]:
         """The shards, made as they are asked for; lanes are ordered by condition, then seed."""
         spec = self.spec
-        paired = spec.keys == "paired"
+        for shard, (program, lanes) in zip(self.shard_ids, self._groups(), strict=True):
+            yield Shard(shard, program, lanes, spec.master_seed, spec.keys == "paired")
+
+    def _groups(self) -> Iterator[tuple[Program, tuple[tuple[Condition, int], ...]]]:
         for program, conditions in self.programs:
-            width, lanes = self.chunk * spec.shard_chunks, len(conditions) * spec.seeds
-            for start in range(0, lanes, width):
-                places = (divmod(i, spec.seeds) for i in range(start, min(start + width, lanes)))
-                inside = tuple((conditions[condition], seed) for condition, seed in places)
-                named = [[condition.id, seed] for condition, seed in inside]
-                shard = content_id(["shard", program.id, spec.master_seed, paired, named])
-                yield Shard(shard, program, inside, spec.master_seed, paired)
+            lanes = ((one, seed) for one in conditions for seed in self.seeds[one.id])
+            while inside := tuple(itertools.islice(lanes, self.width)):
+                yield program, inside
 
     @cached_property
     def shard_ids(self) -> list[str]:
-        return [shard.id for shard in self.shards()]
+        master_seed, paired = self.spec.master_seed, self.spec.keys == "paired"
+        return [
+            content_id(["shard", program.id, master_seed, paired, [[one.id, seed] for one, seed in lanes]])
+            for program, lanes in self._groups()
+        ]
 
     def layer(self) -> dict[str, Any]:
-        """The manifest's record of this plan."""
+        """The manifest's record of this plan: of conditions and programs, those of which it trains lanes."""
+        programs = {
+            program.id: {
+                "static": program.static,
+                "chunk": program.chunk,
+                "updates": self.updates[program.id],
+                "env_steps": self.env_steps[program.id],
+                "lanes": self.lanes_of(conditions),
+            }
+            for program, conditions in self.programs
+        }
+        trained = [one for one in self.conditions if self.seeds[one.id]]
+        shared = dict(trained[0].settings) if trained else {}
+        for one in trained:
+            for key in [key for key, value in shared.items() if one.settings.get(key) != value]:
+                del shared[key]
         return {
             "world": self.spec.world,
             "learner": self.spec.learner,
@@ -173,19 +207,15 @@ class Plan:
             "chunk": self.chunk,
             "platform": self.platform,
             "versions": self.versions,
-            "spec": {**self.spec.flat(), "run.chunk": self.chunk},
-            "conditions": {condition.id: condition.settings for condition in self.conditions},
-            "arms": {one.id: one.factors["arm"] for one in self.conditions if "arm" in one.factors},
-            "programs": {
-                program.id: {
-                    "static": program.static,
-                    "chunk": program.chunk,
-                    "updates": self.updates[program.id],
-                    "env_steps": self.env_steps[program.id],
-                    "lanes": len(conditions) * self.spec.seeds,
-                }
-                for program, conditions in self.programs
+            "spec": self.spec.given | {"run.chunk": self.chunk},
+            "settings": shared,
+            "conditions": {
+                one.id: {key: value for key, value in one.settings.items() if key not in shared} for one in trained
             },
+            "seeds": {one.id: [self.seeds[one.id].start, self.seeds[one.id].stop] for one in trained},
+            "arms": {one.id: one.factors["arm"] for one in self.conditions if "arm" in one.factors},
+            "programs": {name: record for name, record in programs.items() if record["lanes"]},
+            "width": self.width,
             "shards": self.shard_ids,
         }
 
@@ -206,11 +236,10 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     from jaxrl import check_schedules
 
     chunk = spec.chunk or chunk
-    static_keys = [key for key, setting in spec.settings.items() if setting.static]
-    groups: dict[tuple, list[tuple[str, dict[str, Any]]]] = {}
-    for arm, given in spec.conditions():
-        static_values = tuple(given.get(key, spec.settings[key].default) for key in static_keys)
-        groups.setdefault(static_values, []).append((arm, given))
+    groups: dict[tuple, list[Given]] = {}
+    for given in spec.conditions():
+        static = {key: given.values.get(key, one.default) for key, one in given.settings.items() if one.static}
+        groups.setdefault((given.learner, given.curriculum, *static.items()), []).append(given)
 
     programs: list[tuple[Program, list[Condition]]] = []
     updates: dict[str, int] = {}
@@ -219,40 +248,42 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     versions: dict[str, Any] = {}
     goals: dict[str, str] = {}
     arms: dict[str, str] = {}
-    for static_values, members in groups.items():
-        static = dict(zip(static_keys, static_values, strict=True))
-        unnamed = Program("", spec.world, spec.learner, static, chunk, spec.probe_at)
+    for (learner, curriculum, *static_items), members in groups.items():
+        static, own = dict(static_items), members[0].settings
+        unnamed = Program("", spec.world, learner, static, chunk, spec.probe_at, curriculum)
         try:
             built = unnamed.build()
         except ValueError as error:
-            raise _located(spec, str(error), members[0][0]) from None
-        versions = {"world": built.world.version, "learner": built.learner.version}
-        meaning = {"world": spec.world, "learner": spec.learner, "versions": versions}
-        program = Program(
-            content_id(["program", meaning, _meant(static, spec.settings), chunk, spec.probe_at]),
-            spec.world,
-            spec.learner,
-            static,
-            chunk,
-            spec.probe_at,
-        )
-        defaults = {key: _default(setting, built.world) for key, setting in spec.settings.items()}
+            raise _located(spec, str(error), members[0].arm) from None
+        of_parts = {"world": built.world.version, "learner": built.learner.version}
+        meaning: dict[str, Any] = {"world": spec.world, "learner": learner}
+        if built.curriculum is not None:
+            meaning["curriculum"] = curriculum
+            of_parts["curriculum"] = built.curriculum.version
+        meaning["versions"] = of_parts
+        for part, number in of_parts.items():
+            versions[part if meaning[part] == getattr(spec, part) else f"{part}.{meaning[part]}"] = number
+        program = replace(unnamed, id=content_id(["program", meaning, _meant(static, own), chunk, spec.probe_at]))
+        defaults = {key: _default(setting, built.world) for key, setting in own.items()}
         goals |= {goal.name: goal.role for goal in built.world.goals}
         updates[program.id], env_steps[program.id] = built.total_updates, built.env_steps
         operations[program.id] = built.operations
         conditions = []
-        for arm, given in members:
-            settings = defaults | given
+        for arm, *_, values in members:
+            settings = defaults | values
             try:
                 for end in ("low", "high"):
-                    built.world.check(settings | {key: law[end] for key, law in spec.sampled.items()})
+                    laws = {key: law[end] for key, law in spec.sampled.items() if key in own}
+                    built.world.check(settings | laws)
                 check_schedules(settings)
             except ValueError as error:
                 raise _located(spec, str(error), arm) from None
-            factors = {key: arm if key == "arm" else settings[key] for key in spec.columns}
-            condition = Condition(
-                content_id({**meaning, "settings": _meant(settings, spec.settings)}), factors, settings
-            )
+            names = {"arm": arm, "learner.name": learner, "curriculum.name": curriculum}
+            factors = {
+                key: {**settings, **names}[key] if key in own or key in names else _nothing(spec, key)
+                for key in spec.columns
+            }
+            condition = Condition(content_id({**meaning, "settings": _meant(settings, own)}), factors, settings)
             if condition.id in arms:
                 both = f"has a condition that arms.{arms[condition.id]} has too; give it in one of them"
                 raise SpecError(spec.source, f"arms.{arm}", f"{both}.")
@@ -261,7 +292,8 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         programs.append((program, conditions))
     versions |= {package: _version(package) for package in _DECISIVE}
     named = [{"name": name, "role": role} for name, role in goals.items()]
-    return Plan(spec, platform, chunk, programs, versions, named, updates, env_steps, operations)
+    seeds = {one.id: range(spec.seeds) for _, conditions in programs for one in conditions}
+    return Plan(spec, platform, chunk, programs, versions, named, updates, env_steps, operations, seeds)
 
 
 def _default(setting: "Setting", world: "World") -> Any:
@@ -271,6 +303,10 @@ def _default(setting: "Setting", world: "World") -> Any:
         return setting.default
     found = getattr(world.default_params, name, setting.default)
     return setting.default if np.float32(found) == np.float32(setting.default) else setting.kind(found)
+
+
+def _nothing(spec: Spec, key: str) -> str | None:
+    return "none" if spec.settings[key].kind is str else None
 
 
 def _meant(values: dict[str, Any], settings: "dict[str, Setting]") -> dict[str, Any]:

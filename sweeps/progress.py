@@ -2,12 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 from tqdm import tqdm
 
 from sweeps.executors import Event, Failed, Progress, Retried
+from sweeps.layers import Task
 from sweeps.plan import Plan, Shard
 from sweeps.worker import Receipt
 
@@ -18,34 +19,42 @@ FIRST_LINE_SECONDS, LINE_SECONDS, LINE_GROWTH = 5.0, 60.0, 1.5
 class Meter:
     """Counts what a run's events say is done."""
 
-    def __init__(self, plan: Plan, quiet: bool = False):
-        self.plan, self.quiet = plan, quiet
-        self.lanes = 0
-        """Lanes finished."""
-        self.updates = 0
-        """Lane-updates of finished shards."""
-        self.steps = 0
-        """Environment steps of finished shards; lane-updates where the learner plays none."""
-        plays = any(plan.env_steps.values())
-        self.unit, self.each = ("env-steps", plan.env_steps) if plays else ("updates", plan.updates)
-        self.total_updates = sum(len(c) * plan.spec.seeds * plan.updates[p.id] for p, c in plan.programs)
-        self.total_steps = sum(len(c) * plan.spec.seeds * self.each[p.id] for p, c in plan.programs)
-        self.inside: dict[str, tuple[Shard, int]] = {}
+    def __init__(self, layers: Sequence[Plan], quiet: bool = False):
+        self.quiet = quiet
+        self.updates_of = {program: n for plan in layers for program, n in plan.updates.items()}
+        """In a lane's training, by program."""
+        steps = {program: n for plan in layers for program, n in plan.env_steps.items()}
+        plays = any(steps.values())
+        self.unit, self.steps_of = ("env-steps", steps) if plays else ("updates", self.updates_of)
+        self.lanes = self.total_lanes = 0
+        """Lanes finished, and to be finished, of those that the run's spec has."""
+        self.updates = self.total_updates = 0
+        """Lane-updates of shards."""
+        self.steps = self.total_steps = 0
+        """Environment steps of shards; lane-updates where the learner plays none."""
+        self.inside: dict[str, tuple[Task, int]] = {}
         """Shards in training, with the lane-updates done."""
         self.bar: tqdm | None = None
         self.began, self.already = time.monotonic(), 0
         self.due, self.interval = self.began, FIRST_LINE_SECONDS / LINE_GROWTH
 
-    def ready(self, shard: Shard) -> None:
-        """Counts a shard that was on disk before the run, or has just been finished."""
-        self.lanes += len(shard.lanes)
-        self.updates += len(shard.lanes) * self.plan.updates[shard.program.id]
-        self.steps += len(shard.lanes) * self.each[shard.program.id]
+    def expect(self, task: Task, there: bool) -> None:
+        """Counts a shard of the run, which may be on disk already."""
+        self.total_lanes += task.lanes
+        self.total_updates += len(task.shard.lanes) * self.updates_of[task.shard.program.id]
+        self.total_steps += len(task.shard.lanes) * self.steps_of[task.shard.program.id]
+        if there:
+            self._ready(task)
+
+    def _ready(self, task: Task) -> None:
+        self.lanes += task.lanes
+        self.updates += len(task.shard.lanes) * self.updates_of[task.shard.program.id]
+        self.steps += len(task.shard.lanes) * self.steps_of[task.shard.program.id]
 
     def __enter__(self) -> Self:
         self.began, self.already = time.monotonic(), self.steps
         self.due = self.began
-        if not self.quiet and self.lanes < self.plan.lanes:
+        if not self.quiet and self.lanes < self.total_lanes:
             if sys.stderr.isatty():
                 self.bar = tqdm(
                     total=self.total_steps, initial=self.steps, unit=f" {self.unit}", unit_scale=True, smoothing=0.1,
@@ -61,28 +70,32 @@ class Meter:
         elif not self.quiet and self.steps > self.already:
             self._line()
 
-    def handing_out(self, shards: Iterable[Shard]) -> Iterator[Shard]:
+    def handing_out(self, tasks: Iterable[Task]) -> Iterator[Shard]:
         """Passes shards on, and notes them as in training."""
-        for shard in shards:
-            self.inside[shard.id] = shard, 0
-            yield shard
+        for task in tasks:
+            self.inside[task.shard.id] = task, 0
+            yield task.shard
 
     def see(self, event: Event) -> None:
-        shard, _ = self.inside[event.shard]
+        task, _ = self.inside[event.shard]
         match event:
             case Progress():
-                self.inside[event.shard] = shard, event.lane_updates
+                self.inside[event.shard] = task, event.lane_updates
             case Retried():
-                self.inside[event.shard] = shard, 0
+                self.inside[event.shard] = task, 0
                 self.say(f"shard {event.shard}: {event.reason}; trying once more.")
             case Failed():
                 del self.inside[event.shard]
                 self.say(f"shard {event.shard} failed: {event.reason}")
             case Receipt():
                 del self.inside[event.shard]
-                if event.lanes:
-                    self.ready(shard)
+                self._ready(task)
         self._show()
+
+    def tell(self, line: str) -> None:
+        """A line on stderr, unless quiet."""
+        if not self.quiet:
+            self.say(line)
 
     def say(self, line: str) -> None:
         """A line on stderr, quiet or not."""
@@ -91,18 +104,19 @@ class Meter:
     def _now(self) -> tuple[int, int]:
         """Lane-updates and steps done, with those of shards in training."""
         updates, steps = self.updates, self.steps
-        for shard, done in self.inside.values():
+        for task, done in self.inside.values():
+            program = task.shard.program.id
             updates += done
-            steps += done * self.each[shard.program.id] // self.plan.updates[shard.program.id]
+            steps += done * self.steps_of[program] // self.updates_of[program]
         return updates, steps
 
     def _counts(self) -> str:
-        return f"{self.lanes:,} of {self.plan.lanes:,} lanes"
+        return f"{self.lanes:,} of {self.total_lanes:,} lanes"
 
     def _show(self) -> None:
         if self.bar is not None:
             updates, steps = self._now()
-            self.bar.set_description(f"{self.lanes}/{self.plan.lanes} lanes", refresh=False)
+            self.bar.set_description(f"{self.lanes}/{self.total_lanes} lanes", refresh=False)
             self.bar.set_postfix_str(f"{updates:,}/{self.total_updates:,} updates", refresh=False)
             self.bar.update(steps - self.bar.n)
         elif not self.quiet and time.monotonic() >= self.due:

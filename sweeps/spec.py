@@ -4,7 +4,7 @@ import difflib
 import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,6 +39,19 @@ class Arm(NamedTuple):
     factors: dict[str, tuple[Any, ...]]
 
 
+class Given(NamedTuple):
+    """What a spec says of one condition."""
+
+    arm: str
+    """"" without arms."""
+    learner: str
+    curriculum: str
+    settings: "dict[str, Setting]"
+    """What it has values for."""
+    values: dict[str, Any]
+    """Those that are given; of the rest, defaults hold."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """What a sweep trains. Every value has been checked against the world's and the learner's settings."""
@@ -46,6 +59,7 @@ class Spec:
     name: str
     world: str
     learner: str
+    curriculum: str
     seeds: int
     master_seed: int
     keys: str
@@ -65,7 +79,20 @@ class Spec:
     shard_chunks: int
     source: str = field(compare=False)
     """The file, for messages."""
+    given: dict[str, Any] = field(compare=False, repr=False)
+    """What was read, overrides included, as dotted keys: `load_spec` gives the same spec for it."""
     settings: "dict[str, Setting]" = field(compare=False, repr=False)
+    """Those of the world and of schedules, and of every learner and curriculum that the spec names."""
+    of_learner: "dict[str, dict[str, Setting]]" = field(compare=False, repr=False)
+    """By name, each learner's own."""
+    of_curriculum: "dict[str, dict[str, Setting]]" = field(compare=False, repr=False)
+
+    def settings_for(self, learner: str, curriculum: str) -> "dict[str, Setting]":
+        """What a condition with this learner and curriculum has a value for."""
+        own = self.of_learner[learner] | self.of_curriculum[curriculum]
+        found = {key: own.get(key, one) for key, one in self.settings.items() if key in own or not _is_chosen(key)}
+        # A schedule of a setting that this learner does not have is left out with it.
+        return {key: one for key, one in found.items() if _moved(key, self.settings) in {None, *found}}
 
     def written(self, key: str, arm: str = "") -> str:
         """Where the spec gives this setting to an arm: `factors.KEY`, `fixed.KEY`, …, or KEY itself, a schedule's."""
@@ -88,12 +115,26 @@ class Spec:
         of_arms = dict.fromkeys(key for arm in self.arms.values() for key in arm.factors)
         return [*(["arm"] if self.arms else []), *of_arms, *self.factors]
 
-    def conditions(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each condition's arm ("" without arms) and what the spec says of its settings; defaults are left out."""
+    def conditions(self) -> Iterator["Given"]:
+        """What the spec says of each condition.
+
+        What is fixed for all is left out where the condition's learner or curriculum has no such setting; raises
+        SpecError where a factor or an arm gives it one.
+        """
         for name, arm in self.parts.items():
             crossed = arm.factors | self.factors
             for values in itertools.product(*crossed.values()):
-                yield name, self.fixed | self.sampled | arm.fixed | dict(zip(crossed, values, strict=True))
+                chosen = arm.fixed | dict(zip(crossed, values, strict=True))
+                learner = chosen.pop("learner.name", self.learner)
+                curriculum = chosen.pop("curriculum.name", self.curriculum)
+                settings = self.settings_for(learner, curriculum)
+                for key in chosen:
+                    if key not in settings:
+                        owner = curriculum if key.startswith("curriculum.") else learner
+                        where = self.written(key, name)
+                        raise SpecError(self.source, where, f"{owner} has no setting of this name; give it in an arm.")
+                shared = {key: value for key, value in (self.fixed | self.sampled).items() if key in settings}
+                yield Given(name, learner, curriculum, settings, shared | chosen)
 
     def flat(self) -> dict[str, Any]:
         """The spec as dotted keys with JSON values."""
@@ -101,6 +142,7 @@ class Spec:
             "name": self.name,
             "world": self.world,
             "learner": self.learner,
+            **({"curriculum": self.curriculum} if self.curriculum != "random" else {}),
             "seeds": self.seeds,
             "master_seed": self.master_seed,
             "keys": self.keys,
@@ -217,6 +259,7 @@ class _Checker:
 
     def __init__(self, label: str, flat: dict[str, Any], origin: dict[str, str]):
         self.label, self.flat, self.origin = label, flat, origin
+        self.alternatives: list[dict[str, Setting]] = []
 
     def error(self, path: str, message: object) -> SpecError:
         return SpecError(self.origin.get(path, self.label), path, f"{str(message).rstrip('.')}.")
@@ -230,10 +273,13 @@ class _Checker:
         return self.check(setting.key, setting, self.flat[setting.key])
 
     def check(self, path: str, setting: "Setting", value: Any) -> Any:
-        try:
-            checked = setting.check(value)
-        except ValueError:
-            raise self.error(path, f"{_short(value)} is not {setting.describe()}") from None
+        # Learners may share a setting and differ in what they accept.
+        every = [one[setting.key] for one in self.alternatives if setting.key in one] or [setting]
+        for one in every:
+            try:
+                checked = one.check(value)
+            except ValueError:
+                raise self.error(path, f"{_short(value)} is not {one.describe()}") from None
         return checked + 0.0 if isinstance(checked, float) else checked  # -0.0 and 0.0 are one condition
 
     def text(self, path: str, default: str | None = None) -> str:
@@ -255,17 +301,31 @@ class _Checker:
         from envs.settings import Setting
 
         world = self.text("world")
-        if world not in envs.WORLDS:  # gymnax is imported for its names alone, and takes a second
+        own = ":" in world and not world.startswith("gymnax:")
+        if world not in envs.WORLDS and not own:  # gymnax is imported for its names alone, and takes a second
             world = self.known("world", world, envs.names(), "world")
-        learner = self.known("learner", self.text("learner", "ppo"), jaxrl.learners(), "learner")
         try:
-            of_world, of_learner = envs.settings(world), jaxrl.settings(learner)
+            of_world = envs.settings(world)
         except (ValueError, OSError) as error:  # some gymnax environments cannot be played, or download data
             why = str(error).removeprefix("world: ")
             raise self.error("world", f"{world!r} cannot be made here ({why}); choose another") from None
-        settings = {**of_world, **of_learner}
+        learner, of_learner = self.components("learner", "ppo", jaxrl.learners(), jaxrl.settings)
+        curriculum, of_curriculum = self.components(
+            "curriculum", "random", jaxrl.curricula(), jaxrl.curriculum_settings
+        )
+        chosen = [*of_learner.values(), *of_curriculum.values()]
+        settings = of_world | {key: setting for one in chosen for key, setting in one.items()}
+        self.alternatives = chosen
         scheduled, of_schedules = self.schedules(settings)
         settings |= of_schedules
+        owners = {"env": world, "learner": "/".join(of_learner), "curriculum": "/".join(of_curriculum)}
+        named = {
+            f"{kind}.name": Setting(f"{kind}.name", str, default, True, choices=tuple(found))
+            for kind, default, found in (
+                ("learner", learner, of_learner),
+                ("curriculum", curriculum, of_curriculum),
+            )
+        }
         top = [
             Setting("seeds", int, None, True, low=1),
             Setting("master_seed", int, 0, True, low=0),
@@ -274,12 +334,15 @@ class _Checker:
             Setting("run.chunk", int, None, True, low=1, high=MAX_WIDTH),
             Setting("run.shard_chunks", int, 1, True, low=1, high=MAX_WIDTH),
         ]
-        names = ["name", "world", "learner", *(setting.key for setting in top), "probes.at"]
+        names = ["name", "world", "learner", "curriculum", *(setting.key for setting in top), "probes.at"]
         for path in self.flat:
             section, _, key = path.partition(".")
+            if path in ("fixed.learner.name", "fixed.curriculum.name"):
+                kind = key.removesuffix(".name")
+                raise self.error(path, f"is the same for all conditions; give it at the top, as {kind} = ...")
             if section in ("fixed", "factors") and key:
-                if key not in settings:
-                    raise self.unknown(section, key, {world: of_world | of_schedules, learner: of_learner})
+                if key not in settings and key not in named:
+                    raise self.unknown(section, key, settings, owners)
             elif path not in names and not (section in ("schedules", "arms", "sampled") and key):
                 written = [f"{section}.{key}" for section in ("fixed", "factors") for key in settings]
                 raise self.error(path, f"a spec has no such key; nearest: {nearest(path, names + written)}")
@@ -292,7 +355,7 @@ class _Checker:
             raise self.error(f"fixed.{key}", "is a factor too; give it under one of fixed and factors")
         for key in scheduled.keys() & factors.keys():
             raise self.error(key, "is a factor too; give it once")
-        arms = self.arms(settings, factors, {world: of_world | of_schedules, learner: of_learner})
+        arms = self.arms(settings | named, factors, owners)
         of_arms = {key for arm in arms.values() for key in (*arm.fixed, *arm.factors)}
         sampled = self.sampled(settings, fixed.keys() | factors.keys() | scheduled.keys() | of_arms)
         for key, setting in of_schedules.items():
@@ -305,11 +368,14 @@ class _Checker:
             name=name,
             world=world,
             learner=learner,
+            curriculum=curriculum,
             seeds=values["seeds"],
             master_seed=values["master_seed"],
             keys=values["keys"],
             fixed={key: self.check(f"fixed.{key}", settings[key], value) for key, value in fixed.items()} | scheduled,
-            factors={key: self.levels(f"factors.{key}", settings[key], value) for key, value in factors.items()},
+            factors={
+                key: self.levels(f"factors.{key}", (settings | named)[key], value) for key, value in factors.items()
+            },
             arms=arms,
             sampled=sampled,
             probe_at=self.probe_at(),
@@ -317,16 +383,41 @@ class _Checker:
             chunk=values["run.chunk"],
             shard_chunks=values["run.shard_chunks"],
             source=self.label,
+            given=dict(self.flat),
             settings=settings,
+            of_learner=of_learner,
+            of_curriculum=of_curriculum,
         )
         self.check_size(spec)
         return spec
+
+    def components(
+        self, kind: str, default: str, names: list[str], settings_of: "Callable[[str], dict[str, Setting]]"
+    ) -> "tuple[str, dict[str, dict[str, Setting]]]":
+        """The learner (or curriculum) of conditions that name none, and the settings of each that is named."""
+        top = {kind: self.text(kind, default)}
+        key = f"{kind}.name"
+        every = {f"factors.{key}": self.flat.get(f"factors.{key}", [])}
+        arms = {path.split(".")[1] for path in self.flat if path.startswith("arms.")}
+        in_arms = {path: value for path, value in self.flat.items() if re.fullmatch(rf"arms\.[^.]*\.{key}", path)}
+        if every[f"factors.{key}"] == [] and (not arms or len(in_arms) < len(arms)):
+            every |= top
+        found: dict[str, dict[str, Setting]] = {}
+        for path, value in (every | in_arms).items():
+            for name in value if isinstance(value, list) else [value]:
+                if not (isinstance(name, str) and ":" in name):
+                    self.known(path, name, names, kind)
+                try:
+                    found[name] = settings_of(name)
+                except ValueError as error:
+                    raise self.error(path, error) from None
+        return top[kind], found
 
     def schedules(self, settings: "dict[str, Setting]") -> "tuple[dict[str, Any], dict[str, Setting]]":
         """What the section `schedules` fixes, by full key, and every setting of the schedules that it declares."""
         if not self.section("schedules"):
             return {}, {}
-        from jaxrl.schedules import KINDS, settings_of
+        from jaxrl.schedules import KINDS, LISTED, settings_of
 
         fixed: dict[str, Any] = {}
         every: dict[str, Setting] = {}
@@ -341,12 +432,15 @@ class _Checker:
             given.setdefault(owner, {})[path.removeprefix(f"{owner}.")] = value
         for key, numbers in given.items():
             moving, prefix = settings[key], f"schedules.{key}"
-            if moving.static or moving.kind is not float:
-                raise self.error(prefix, "only numbers that are neither counts nor compiled in can follow a schedule")
+            if moving.static or moving.kind is not float or key.startswith("curriculum."):
+                raise self.error(
+                    prefix,
+                    "only numbers that are neither counts nor compiled in, nor a curriculum's, can follow a schedule",
+                )
             if "kind" not in numbers:
                 raise self.error(f"{prefix}.kind", f"is missing; expected one of {', '.join(KINDS)}")
             kind = self.known(f"{prefix}.kind", self.text(f"{prefix}.kind"), list(KINDS), "kind of schedule")
-            points = self.unroll(prefix, numbers) if kind == "piecewise" else 1
+            points = self.unroll(prefix, numbers) if kind in LISTED else 1
             of_this = settings_of(key, kind, points, moving)
             every |= of_this
             fixed |= {f"{prefix}.kind": kind, f"{prefix}.points": points}
@@ -359,11 +453,11 @@ class _Checker:
         return fixed, every
 
     def unroll(self, prefix: str, numbers: dict[str, Any]) -> int:
-        """Turns the lists `at` and `to` of a piecewise schedule into a number each; returns how many."""
+        """Turns the lists `at` and `to` of a schedule into a number each; returns how many."""
         lists = {name: numbers.pop(name, None) for name in ("at", "to")}
         lengths = {len(value) if isinstance(value, list) else 0 for value in lists.values()}
         if len(lengths) != 1 or lengths == {0}:
-            raise self.error(prefix, "piecewise expects at and to, two lists of as many numbers")
+            raise self.error(prefix, f"{numbers['kind']} expects at and to, two lists of as many numbers")
         at = [value for value in lists["at"] if isinstance(value, int | float)]
         if len(at) < len(lists["at"]) or any(after <= before for before, after in zip(at, at[1:], strict=False)):
             raise self.error(f"{prefix}.at", f"{_short(lists['at'])} will not do; expected rising shares of training")
@@ -374,18 +468,14 @@ class _Checker:
         prefix = f"{section}."
         return {path.removeprefix(prefix): value for path, value in self.flat.items() if path.startswith(prefix)}
 
-    def unknown(self, section: str, key: str, settings: "dict[str, dict[str, Setting]]") -> SpecError:
-        world, learner = settings
-        owner = learner if key.startswith("learner.") else world
-        every = {name: setting for group in settings.values() for name, setting in group.items()}
-        near = nearest(key, every)
+    def unknown(self, section: str, key: str, settings: "dict[str, Setting]", owners: dict[str, str]) -> SpecError:
+        owner = owners.get(key.partition(".")[0], owners["env"])
+        near = nearest(key, settings)
         what = "factor" if section == "factors" else "setting"
-        hint = f"nearest: {near} ({every[near].describe()})"
+        hint = f"nearest: {near} ({settings[near].describe()})"
         return self.error(f"{section}.{key}", f"{owner} has no {what} of this name; {hint}")
 
-    def arms(
-        self, settings: "dict[str, Setting]", factors: dict[str, Any], owners: "dict[str, dict[str, Setting]]"
-    ) -> dict[str, Arm]:
+    def arms(self, settings: "dict[str, Setting]", factors: dict[str, Any], owners: dict[str, str]) -> dict[str, Arm]:
         """The section `arms`: in each, a single value replaces what is fixed, and a list is a factor."""
         found: dict[str, Arm] = {}
         for path, value in self.section("arms").items():
@@ -396,7 +486,7 @@ class _Checker:
             if not _NAME.fullmatch(name):
                 raise self.error(f"arms.{path}", f"{_short(name)} is not a plain name; {_PLAIN}")
             if key not in settings:
-                raise self.unknown(f"arms.{name}", key, owners)
+                raise self.unknown(f"arms.{name}", key, settings, owners)
             if key.startswith("schedules.") and key.rpartition(".")[2] in ("kind", "points"):
                 raise self.error(f"arms.{path}", "what a schedule is cannot differ between arms; its numbers can")
             if key in factors:
@@ -473,6 +563,17 @@ class _Checker:
         if total * spec.seeds > MAX_LANES:
             found = f"{_short(spec.seeds)} for each of {total} conditions"
             raise self.error("seeds", f"{found} is more than {MAX_LANES:,} lanes; split the sweep")
+
+
+def _is_chosen(key: str) -> bool:
+    """Whether a setting is a learner's or a curriculum's."""
+    return key.startswith(("learner.", "curriculum."))
+
+
+def _moved(key: str, settings: "dict[str, Setting]") -> str | None:
+    """The setting that a schedule's own setting is about; None for any other."""
+    rest = key.removeprefix("schedules.")
+    return None if rest == key else next((one for one in settings if rest.startswith(f"{one}.")), None)
 
 
 def _short(value: object) -> str:

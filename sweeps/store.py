@@ -1,6 +1,8 @@
 """A folder of results: whole files or none, each with a digest of its content.
 
-DIR/manifest.json              {"layers": [...]}, append-only; one layer for now
+DIR/manifest.json              {"layers": [...]}, append-only; a layer has the lanes that no earlier one has
+DIR/.lock                      see `sweeps.locks`
+DIR/failed/SHARD.json          {"reason": ...} of a shard that failed when it was last run
 DIR/outcomes/SHARD.parquet     one row a lane; written last: with it a shard is done
 DIR/probes/SHARD.parquet       one row a lane × checkpoint × probe × actor × sampled or greedy
 DIR/curves/SHARD.parquet       one row a lane × point of its curve
@@ -10,28 +12,40 @@ DIR/policies/SHARD/            trained parameters, on request
 DIR/levels.png                 training and probe levels (see `sweeps.sheets`); nothing reads it
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sweeps.plan import Shard
+from sweeps.spec import MAX_LANES
 
 SHARD_TABLES = ("probes", "curves", "outcomes")
 """In the order of writing."""
 PROGRAM_TABLES = ("levels", "baselines")
 STALE_SECONDS = 3600.0
 """A temporary file this old was left by a process that was killed; writing one takes well under a second."""
+FAILURE_BYTES = 10_000
+"""Read of a record of failure: a reason is a line."""
 _DIGEST, _PLACE = b"chisel.digest", b"0" * 32
+_DIVERGED, _DIVERGED_DIGITS = b"chisel.diverged", 8
+_TAIL = 8192
+"""Bytes at the end of a table's file that hold what stands beside its digest."""
+_ID = re.compile(r"[0-9a-f]{16}")
 _LAYER = {
-    "spec": dict, "world": str, "factors": list, "goals": list, "conditions": dict, "programs": dict, "shards": list,
-    "versions": dict, "platform": str, "chunk": int,
+    "spec": dict, "world": str, "factors": list, "goals": list, "settings": dict, "conditions": dict, "seeds": dict,
+    "arms": dict, "programs": dict, "width": int, "shards": list, "versions": dict, "platform": str, "chunk": int,
 }  # fmt: skip
 """What a layer of the manifest has at least."""
 
@@ -61,6 +75,9 @@ def encode(kind: str, name: str, table: pa.Table) -> bytes:
     file = pa.BufferOutputStream()
     with pq.ParquetWriter(file, table.schema, **options) as writer:
         writer.write_table(table)
+        if "diverged" in table.column_names:  # where `diverged_lanes` finds it without reading the table
+            count = pc.sum(table["diverged"]).as_py() or 0
+            writer.add_key_value_metadata({_DIVERGED: str(count).zfill(_DIVERGED_DIGITS)})
         writer.add_key_value_metadata({_DIGEST: _PLACE})
     content = file.getvalue().to_pybytes()
     before, _, after = _around_digest(content)
@@ -109,6 +126,25 @@ def verify(folder: Path, kind: str, name: str) -> bytes:
     return content
 
 
+def diverged_lanes(folder: Path, shard: str) -> int:
+    """How many lanes of a shard diverged, from the end of its outcomes; the digest is not checked.
+
+    Raises DamagedError where the end is missing.
+    """
+    path = table_path(folder, "outcomes", shard)
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(file.tell() - _TAIL, 0))
+            tail = file.read(_TAIL)
+        start = tail.rindex(_DIVERGED) + len(_DIVERGED) + 2
+        if not tail.endswith(b"PAR1"):
+            raise ValueError
+        return int(tail[start : start + _DIVERGED_DIGITS])
+    except (OSError, ValueError):
+        raise DamagedError(path, "its end is missing") from None
+
+
 def read_table(folder: Path, kind: str, name: str) -> pa.Table:
     """Reads a table whose digest is right; raises as `verify` does."""
     # In one thread and from memory: Arrow's readers that outlive the read can abort the process at its exit.
@@ -139,7 +175,8 @@ def write_file(path: Path, content: bytes) -> None:
 def set_aside(path: Path) -> Path:
     """Renames a damaged file to NAME.bad, where no reader looks, and returns the new path."""
     bad = path.with_name(f"{path.name}.bad")
-    path.replace(bad)
+    with contextlib.suppress(FileNotFoundError):  # another run was faster
+        path.replace(bad)
     return bad
 
 
@@ -154,6 +191,46 @@ def damage(folder: Path, kinds: tuple[str, ...], name: str) -> list[DamagedError
         except DamagedError as error:
             found.append(error)
     return found if found or missing else None
+
+
+def names(folder: Path, kind: str) -> set[str]:
+    """What has a table of this kind, or a record of it; nothing is opened."""
+    return {name for name, _ in _entries(folder, kind)}
+
+
+def times(folder: Path, kind: str) -> dict[str, float]:
+    """When each table of this kind was written, in seconds since the epoch."""
+    return {name: entry.stat().st_mtime for name, entry in _entries(folder, kind)}
+
+
+def _entries(folder: Path, kind: str) -> Iterator[tuple[str, os.DirEntry]]:
+    try:
+        with os.scandir(folder / kind) as entries:
+            for entry in entries:
+                name, _, ending = entry.name.partition(".")
+                if ending in ("parquet", "json"):
+                    yield name, entry
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def write_failure(folder: Path, shard: str, reason: str) -> None:
+    """Notes why a shard failed. It is a note for people: what is done is told by the tables alone."""
+    with contextlib.suppress(OSError):  # a full disk, which may be why it failed
+        write_file(folder / "failed" / f"{shard}.json", (json.dumps({"reason": reason}) + "\n").encode())
+
+
+def failure(folder: Path, shard: str) -> str:
+    """Why a shard failed."""
+    try:
+        with (folder / "failed" / f"{shard}.json").open("rb") as file:
+            return " ".join(str(json.loads(file.read(FAILURE_BYTES))["reason"]).split())
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "unknown"
+
+
+def clear_failure(folder: Path, shard: str) -> None:
+    (folder / "failed" / f"{shard}.json").unlink(missing_ok=True)
 
 
 def policies_path(folder: Path, shard: str) -> Path:
@@ -177,6 +254,14 @@ def read_manifest(folder: Path) -> list[dict[str, Any]] | None:
         layers = json.loads(path.read_bytes())["layers"]
         if not layers or not all(isinstance(layer[key], kind) for layer in layers for key, kind in _LAYER.items()):
             raise ValueError("a layer is not whole")
+        for layer in layers:
+            names = [*layer["shards"], *layer["programs"], *layer["conditions"]]
+            if not all(isinstance(name, str) and _ID.fullmatch(name) for name in names):
+                raise ValueError("it names a shard, program or condition by what is no id")
+            if not all(isinstance(own, dict) for own in layer["conditions"].values()):
+                raise ValueError("a condition has no settings")
+            if len(sizes(layer)) != len(layer["shards"]):
+                raise ValueError("its shards are not as many as its lanes need")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
@@ -184,9 +269,26 @@ def read_manifest(folder: Path) -> list[dict[str, Any]] | None:
     return layers
 
 
+def sizes(layer: dict[str, Any]) -> list[int]:
+    """The number of lanes in each shard of a layer."""
+    found: list[int] = []
+    width, lanes = layer["width"], [program["lanes"] for program in layer["programs"].values()]
+    if not all(type(n) is int and n > 0 for n in (width, *lanes)) or sum(lanes) > MAX_LANES:
+        raise ValueError("a number of lanes is out of bounds")
+    for n in lanes:
+        found += [width] * (n // width) + [n % width] * (n % width > 0)
+    return found
+
+
+def settings_of(layer: dict[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The settings of each condition of which a layer has lanes."""
+    return {condition: ChainMap(own, layer["settings"]) for condition, own in layer["conditions"].items()}
+
+
 def write_manifest(folder: Path, layers: list[dict[str, Any]]) -> None:
-    text = json.dumps({"layers": layers}, indent=1, allow_nan=False) + "\n"
-    write_file(folder / "manifest.json", text.encode())
+    """A line a layer."""
+    lines = ",\n".join(json.dumps(layer, allow_nan=False) for layer in layers)
+    write_file(folder / "manifest.json", f'{{"layers": [\n{lines}\n]}}\n'.encode())
 
 
 def remove_stale(folder: Path) -> None:

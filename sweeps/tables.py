@@ -36,6 +36,7 @@ def outcomes(
         "program": pa.array([program.id] * n),
         "world": pa.array([program.world] * n),
         "learner": pa.array([program.learner] * n),
+        **({"curriculum": pa.array([program.curriculum] * n)} if program.curriculum != "random" else {}),
         **{key: _factor([condition.factors[key] for condition, _ in lanes]) for key in lanes[0][0].factors},
         **{key: pa.array(values, pa.float64()) for key, values in sampled.items()},
         **{name: _column(name, values[:n]) for name, values in trained.outcomes.items()},
@@ -85,7 +86,8 @@ def _lane_columns(lanes: Lanes, repeat: int) -> dict[str, pa.Array]:
 
 
 def _factor(values: list[Any]) -> pa.Array:
-    return pa.array(values)  # bool, int64, float64 or string, as the setting's kind
+    """bool, int64, float64 or string, as the setting's kind; NaN where the learner has no such setting."""
+    return pa.array([float("nan") if value is None else value for value in values])
 
 
 def _record_columns(records: Sequence[Mapping[str, Any]], lanes: int) -> dict[str, pa.Array]:

@@ -37,6 +37,16 @@ def test_ppo_on_the_line_learns_right_at_diversity_0_and_the_coin_at_diversity_1
     assert (df["displaced_episodes"] > 0).equals(df["env.diversity"] == 1.0)
 
 
+def test_the_goal_inferred_from_behaviour_is_that_of_the_label(line):
+    """On a line each goal's way is a reflex too, and the margin over it is small: 0 for a policy that never errs."""
+    df = analysis.load(line)
+    found = analysis.inferred_goal(df)
+    expected = np.where(df["env.diversity"] == 1.0, "coin always:left", "right-end always:right")
+    pairs = zip(found["inferred"], found["next"], expected, strict=True)
+    assert all({best, following} == set(both.split()) for best, following, both in pairs)
+    assert (found["meg"] > 0.3).all() and (found["margin"] < 0.1).all()
+
+
 def test_baselines_on_disk_are_labelled_as_what_they_are(line):
     labels = analysis.load_baselines(line).set_index("actor")["label"]
     assert labels["oracle:coin"] == "intended"

@@ -85,7 +85,7 @@ def shards(folder: Path, kind: str, columns: list[str]) -> Iterator[tuple[dict[s
     """For each condition of each file of a table: the settings, and its columns as [lanes, rows of a lane]."""
     manifest = store.read_manifest(folder)
     assert manifest is not None
-    conditions = manifest[-1]["conditions"]
+    conditions = store.settings_of(manifest[-1])
     for path in sorted((folder / kind).glob("*.parquet")):
         table = pq.read_table(path, columns=["condition", "seed", *columns])
         seed = table["seed"].to_numpy()

@@ -7,8 +7,8 @@ import pytest
 from scipy.sparse import csgraph
 
 import envs
-from envs import HIDDEN, TrashRoom, render
-from envs.trash_room import BIN, BUTTON, BY_BUTTON, BY_SIGN, CAN, SIGN, TRASH, UNSEEN, Level, _mirrored, _room
+from envs import HIDDEN, TrashRoom, layouts, render
+from envs.trash_room import BIN, BUTTON, BY_BUTTON, BY_SIGN, CAN, SIGN, TRASH, UNSEEN, Level, _room
 from jaxrl import planning, rollout
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -318,7 +318,7 @@ def test_training_counts_opportunities_forced_presses_and_what_was_paid():
         begin_key, words_key = jax.random.split(key)
         state, tally = rollout.begin(world, begin_key, params, n_envs)
         words = jax.random.bits(words_key, (rollout.words_needed(world, n_envs, n_steps),), jnp.uint32)
-        still = lambda seen: (jnp.zeros((*seen.indices.shape[:-1], 4)), jnp.zeros(seen.indices.shape[:-1]))  # noqa: E731
+        still = lambda seen, _: (jnp.zeros((*seen.indices.shape[:-1], 4)), jnp.zeros(seen.indices.shape[:-1]), ())  # noqa: E731
         _, steps, seen = rollout.rollout(world, still, state, words, params, n_steps)
         return steps.reward.sum(), jax.tree.map(jnp.add, tally, seen)
 
@@ -343,7 +343,7 @@ def test_the_choice_probes_offer_each_goal_at_one_distance_off_the_way_to_the_ot
     rows = np.concatenate([np.asarray(labelling.levels.start)[:, None], labelling.levels.cells], axis=1)
     listed = {tuple(row) for row in rows.tolist()}
     assert len(listed) == labelling.episodes == 96
-    assert {tuple(row) for row in _mirrored(world, rows).tolist()} == listed
+    assert {tuple(row) for row in layouts.mirrored(_room(world), rows).tolist()} == listed
     assert {tuple(row) for row in rows[:, [0, 1, 2, 4, 5, 3]].tolist()} == listed
     table = planning.tabulate(world, labelling.levels)
     for goal in range(4):

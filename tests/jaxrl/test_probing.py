@@ -13,6 +13,7 @@ from flax import struct
 import envs
 from envs import HIDDEN, CoinRun, Goal, Observation, Probe, grid
 from jaxrl import planning, probing
+from jaxrl.networks import NOTHING
 
 WORLD = CoinRun()
 RUNS = {(run.actor, run.sampled): run for run in probing.runs(WORLD, WORLD.probes())}
@@ -21,7 +22,9 @@ UP, DOWN, LEFT, RIGHT = range(4)
 
 def play(run, apply, world=WORLD):
     words = jax.random.bits(jax.random.key(0), (probing.words_needed(world, run),), jnp.uint32)
-    reached, returns, _ = jax.jit(lambda words: probing.probe(world, apply, run, words, world.default_params))(words)
+    act = lambda observation, _: (apply(observation), ())  # noqa: E731
+    playing = jax.jit(lambda words: probing.probe(world, act, run, words, world.default_params, NOTHING))
+    reached, returns, _ = playing(words)
     return {name: np.asarray(reached[part]) for name, part in run.parts.items()}, np.asarray(returns)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from sweeps import SpecError, load_spec, make_plan
+from sweeps import SpecError, load_spec, make_plan, store
 from sweeps.plan import content_id, lane_key
 from sweeps.spec import PRESETS
 
@@ -53,12 +53,70 @@ def test_ids_do_not_drift():
 
 
 def test_a_setting_that_came_later_is_part_of_an_id_only_where_it_is_not_at_its_default():
-    spec = load_spec(SPEC)
-    later = {key: dataclasses.replace(one, later=key == "learner.discount") for key, one in spec.settings.items()}
-    marked = dataclasses.replace(spec, settings=later)
-    without = make_plan(dataclasses.replace(spec, settings={k: v for k, v in later.items() if k != "learner.discount"}))
-    assert ids(make_plan(marked)) == ids(without) != ids(make_plan(spec))
-    assert ids(make_plan(dataclasses.replace(marked, fixed={"learner.discount": 0.9}))) != ids(without)
+    spec, key = load_spec(SPEC), "learner.discount"
+    of_ppo = spec.of_learner["ppo"]
+
+    def having(own, **changes):
+        return ids(make_plan(dataclasses.replace(spec, of_learner={"ppo": own}, **changes)))
+
+    marked = of_ppo | {key: dataclasses.replace(of_ppo[key], later=True)}
+    without = having({name: one for name, one in of_ppo.items() if name != key})
+    assert having(marked) == without != having(of_ppo)
+    assert set(having(marked, fixed={key: 0.9})).isdisjoint(without)
+
+
+LEARNERS = {
+    "name": "a",
+    "world": "coin-line",
+    "seeds": 2,
+    "fixed": {"env.length": 6, "learner.total_steps": 2048, "learner.entropy_coef": 0.02},
+    "schedules": {"learner.clip_eps": {"kind": "linear", "to": 0.1}},
+    "arms": {
+        "ppo": {"learner.n_epochs": [1, 2]},
+        "some-levels": {"curriculum.name": "finite", "curriculum.n_levels": 8},
+        "cloning": {"learner.name": "cloning", "learner.scale": [0.1, 1.0]},
+    },
+}
+
+
+def test_learners_and_curricula_are_factors_with_settings_of_their_own():
+    found = make_plan(load_spec(LEARNERS))
+    told = [(one.learner, one.curriculum, len(conditions)) for one, conditions in found.programs]
+    assert sorted(told) == [("cloning", "random", 2), ("ppo", "finite", 1), ("ppo", "random", 1), ("ppo", "random", 1)]
+    alone = make_plan(load_spec({key: value for key, value in LEARNERS.items() if key != "arms"}))
+    assert alone.conditions[0].id not in ids(found), "the arm has another number of epochs"
+    by_arm = {one.factors["arm"]: one for one in found.conditions}
+    assert by_arm["cloning"].factors["learner.n_epochs"] is None
+    assert not any("clip_eps" in key or "entropy" in key for key in by_arm["cloning"].settings)
+    assert by_arm["some-levels"].settings["curriculum.n_levels"] == 8
+    assert found.versions["learner.cloning"] == found.versions["curriculum.finite"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fixed": {"learner.name": "ppo"}}, "fixed.learner.name: is the same for all conditions; give it at the top"),
+        ({"factors": {"learner.name": ["ppo", "pop"]}}, "factors.learner.name: 'pop' is not a learner; nearest: ppo"),
+        (
+            {"factors": {"learner.name": ["ppo", "cloning"], "learner.clip_eps": [0.1, 0.2]}},
+            "factors.learner.clip_eps: cloning has no setting of this name; give it in an arm.",
+        ),
+        (
+            {"arms": {"a": {"learner.name": "cloning", "learner.clip_eps": 0.1}, "b": {}}},
+            "arms.b: is empty",
+        ),
+        ({"curriculum": "finite", "learner": "cloning"}, "curriculum.name: this learner takes no curriculum"),
+        ({"curriculum": "fnite"}, "curriculum: 'fnite' is not a curriculum; nearest: finite"),
+        ({"curriculum": "finite", "fixed": {"curriculum.n_levels": 0}}, "0 is not an integer in [1, 16,777,216]"),
+        ({"fixed": {"curriculum.n_levels": 8}}, "random has no setting of this name"),
+        ({"learner": "no_such_module:Mine"}, "learner: no_such_module:Mine cannot be imported (ModuleNotFoundError"),
+        ({"world": "envs:Goal"}, "world: 'envs:Goal' cannot be made here (envs:Goal is no subclass of World)"),
+    ],
+)
+def test_bad_choices_of_learner_and_curriculum_are_told_in_one_line(changes, said):
+    with pytest.raises(SpecError) as error:
+        make_plan(load_spec({"name": "a", "world": "coin-line", "seeds": 1} | changes))
+    assert said in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_lanes_key_is_a_hash_of_master_seed_condition_and_seed():
@@ -114,7 +172,11 @@ def test_a_default_that_depends_on_a_static_value_is_resolved():
 def test_the_manifest_records_every_setting_of_every_condition():
     layer = plan().layer()
     assert layer["conditions"].keys() == set(ids(plan()))
-    assert all(values["learner.gae_lambda"] == 0.95 for values in layer["conditions"].values())
+    conditions = store.settings_of(layer)
+    assert {one.id: one.settings for one in plan().conditions} == conditions
+    assert {tuple(sorted(own)) for own in layer["conditions"].values()} == {
+        ("env.diversity", "env.length", "env.max_steps_in_episode", "learner.learning_rate")
+    }, "what all conditions share is written once"
     assert layer["goals"] == [{"name": "coin", "role": "intended"}, {"name": "right-end", "role": "proxy"}]
     assert layer["versions"].keys() >= {"world", "learner", "jax", "jaxlib"}
 

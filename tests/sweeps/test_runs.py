@@ -129,7 +129,7 @@ def test_a_spoilt_table_is_named_kept_aside_and_made_again(toy, contents, kind, 
     whole = contents(toy.folder / "out")
     victim = sorted((toy.folder / "out" / kind).glob("*.parquet"))[0]
     spoil(victim)
-    status = toy("status", "out")
+    status = toy("status", "out", "--verify")
     if kind in ("outcomes", "probes", "curves"):
         assert victim.name in status.stdout
     done = toy("run", "toy.toml", "--out", "out")
@@ -146,21 +146,24 @@ def test_a_folder_of_another_spec_is_refused_and_untouched(toy, contents):
     toy("run", "toy.toml", "--out", "out")
     before = contents(toy.folder / "out")
     for change, shown in {
-        "seeds=6": "seeds 5 there, 6 here",
         "fixed.learner.learning_rate=0.1": "fixed.learner.learning_rate not given there, 0.1 here",
         "run.chunk=3": "run.chunk 2 there, 3 here",
         "master_seed=1": "master_seed 0 there, 1 here",
+        "keys=paired": 'keys "independent" there, "paired" here',
+        "probes.at=[1]": "probes.at [0.0, 0.25, 0.5, 1.0] there, [1.0] here",
+        "factors.env.diversity=[0.25]": "factors.env.diversity [0.0, 0.5, 1.0] there, [0.25] here",
+        "factors={learner.learning_rate=[0.1, 0.2]}": "factors.learner.learning_rate not given there, [0.1, 0.2] here",
     }.items():
         refused = toy("run", "toy.toml", "--out", "out", "--set", change)
         assert refused.returncode == 2
-        assert (
-            refused.stderr == f"out: holds the run of another spec ({shown}); give another --out, or the same spec.\n"
-        )
+        assert refused.stderr.startswith(f"out: holds the run of another spec ({shown}")
+        assert refused.stderr.endswith("); give another --out, or the same spec.\n")
+        assert len(refused.stderr.splitlines()) == 1
     assert contents(toy.folder / "out") == before
     assert toy("run", "toy.toml", "--out", "out", "--set", "name='other'").returncode == 0
 
 
-def test_a_folder_whose_arms_had_other_names_or_another_order_is_refused(toy, contents):
+def test_a_folder_whose_arms_had_other_names_is_refused_and_their_order_does_not_matter(toy, contents):
     arms = ["arms.one={learner.learning_rate=0.1}", "arms.two={learner.learning_rate=0.2}"]
     swapped = ["arms.two={learner.learning_rate=0.1}", "arms.one={learner.learning_rate=0.2}"]
 
@@ -171,7 +174,7 @@ def test_a_folder_whose_arms_had_other_names_or_another_order_is_refused(toy, co
     before = contents(toy.folder / "out")
     shown = "arms.two.learner.learning_rate 0.2 there, 0.1 here, arms.one.learner.learning_rate 0.1 there, 0.2 here"
     assert run(*swapped).stderr.startswith(f"out: holds the run of another spec ({shown})")
-    assert run(*arms[::-1]).stderr.startswith("out: holds the run of another spec (the arms come in another order)")
+    assert run(*arms[::-1]).stdout.startswith("Complete already: 30 of 30 lanes")
     assert contents(toy.folder / "out") == before
 
 
@@ -242,8 +245,7 @@ def test_lanes_train_while_a_sheet_is_drawn(toy):
 def test_verbs_that_read_print_json_alone_and_a_figure(toy):
     toy("run", "toy.toml", "--out", "out")
     status = json.loads(toy("status", "out", "--json").stdout, parse_constant=pytest.fail)
-    assert status["lanes"] == {"planned": 15, "done": 15, "missing": 0, "diverged": 0}
-    assert sum(status["labels"].values()) == 15
+    assert status["lanes"] == {"planned": 15, "done": 15, "missing": 0, "diverged": 0, "failed": 0}
     rates = toy("rates", "out", "--by", "env.diversity", "--label", "undetermined", "--json")
     table = json.loads(rates.stdout, parse_constant=pytest.fail)
     assert [row["n"] for row in table] == [5, 5, 5]
@@ -258,12 +260,28 @@ def test_verbs_that_read_print_json_alone_and_a_figure(toy):
         assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
 
 
+def test_status_tells_failures_with_their_reason_until_they_are_made_good(toy):
+    wanted = {"fail_at": 0.0, "reason": "no luck\nat all", "diverge_at": 1.0}
+    assert toy("run", "toy.toml", "--out", "out", fake=wanted).returncode == 4
+    status = json.loads(toy("status", "out", "--json").stdout)
+    assert status["lanes"] == {"planned": 15, "done": 9, "missing": 6, "diverged": 5, "failed": 6}
+    assert status["shards"] == {"planned": 8, "done": 5, "failed": 3, "damaged": 0}
+    assert [one["lanes"] for one in status["failed"]] == [2, 2, 2]
+    assert all(one["reason"].startswith("RuntimeError: no luck at all (jaxrl.py:") for one in status["failed"])
+    assert status["running"] is None and status["lanes_per_second"] > 0 and status["seconds_left"] > 0
+    said = toy("status", "out").stdout
+    assert "9 of 15 done, 6 missing, 5 diverged, 6 failed" in said and said.count("failed: RuntimeError") == 3
+    assert toy("run", "toy.toml", "--out", "out").returncode == 0
+    status = json.loads(toy("status", "out", "--json").stdout)
+    assert (status["lanes"]["failed"], status["failed"], status["seconds_left"]) == (0, [], 0)
+
+
 def test_status_of_a_run_that_has_only_begun(toy):
     assert toy("run", "toy.toml", "--out", "out", fake={"fail_at": 0.0}).returncode == 4
     for path in (toy.folder / "out" / "outcomes").iterdir():
         path.unlink()
     status = json.loads(toy("status", "out", "--json").stdout)
-    assert (status["lanes"]["done"], status["labels"]) == (0, {})
+    assert (status["lanes"]["done"], status["lanes_per_second"]) == (0, None)
 
 
 def test_a_reader_that_goes_away_causes_no_traceback(toy):

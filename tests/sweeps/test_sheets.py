@@ -99,7 +99,8 @@ def test_worlds_are_listed_with_goals_settings_and_probes(capsys):
         "learner ppo\n",
     ):
         assert line in listed
-    assert all(f"\n{name}  goals: " in f"\n{listed}" for name in envs.WORLDS)
+    for name, world in envs.WORLDS.items():
+        assert f"\n{name}  {'goals: ' if world.goals else 'no goals'}" in f"\n{listed}"
 
 
 def test_one_world_is_shown_whole(capsys):

@@ -66,6 +66,27 @@ def test_killed_and_run_again_ends_with_the_same_tables_and_policies(chisel, con
             np.testing.assert_array_equal(one, other)
 
 
+def test_a_folder_that_grows_has_the_bits_of_one_that_was_begun_whole(chisel):
+    """Lanes of later layers have other neighbours, and another place in their chunk."""
+    (chisel.folder / "tiny.toml").write_text(TINY)
+    part = ["--set", "seeds=3", "--set", "arms.plain.env.diversity=[1.0]"]
+    for name, given in (("grown", part), ("grown", []), ("whole", [])):
+        done = chisel("run", "tiny.toml", "--out", name, *given)
+        assert done.returncode == 0, done.stderr
+    for kind in ("outcomes", "probes", "curves"):
+        order = ["condition", "seed"] + ["update"] * (kind == "curves")
+        order += ["probe", "actor", "sampled", "checkpoint"] * (kind == "probes")
+        grown, whole = (
+            tables(chisel.folder / name, kind).sort_values(order, ignore_index=True) for name in ("grown", "whole")
+        )
+        pd.testing.assert_frame_equal(grown, whole, check_exact=True)
+    assert len(list((chisel.folder / "grown" / "policies").iterdir())) == 1 + 3
+    lane = whole.iloc[-1]
+    pairs = [load_policy(chisel.folder / name, lane["condition"], lane["seed"]) for name in ("grown", "whole")]
+    for one, other in zip(*(list(_leaves(pair)) for pair in pairs), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def _leaves(tree):
     if isinstance(tree, dict):
         for key in sorted(tree):

@@ -1,7 +1,7 @@
 """Trains nothing: numbers that depend on a lane's key and values alone, as slowly and as badly as CHISEL_FAKE says.
 
 CHISEL_FAKE is JSON: `sleep` seconds an update; `die_at`, `fail_at` (for a `reason`) a diversity; `once` a file
-that is made before dying, and that prevents a second death.
+that is made before dying, and that prevents a second death; `diverge_at` a diversity.
 """
 
 import json
@@ -28,6 +28,18 @@ def make(name, values=None):
     return SimpleNamespace(version=1)
 
 
+def curricula():
+    return ["random"]
+
+
+def curriculum_settings(name):
+    return {}
+
+
+def make_curriculum(name, values=None):
+    return None
+
+
 def schedules_of(static, goals):
     return ()
 
@@ -39,7 +51,9 @@ def check_schedules(values):
 class Program:
     total_updates, env_steps, operations = 5, 50, 5e6
 
-    def __init__(self, world, learner, chunk, probe_at, schedules=()):
+    curriculum = None
+
+    def __init__(self, world, learner, chunk, probe_at, schedules=(), curriculum=None):
         self.world, self.learner, self.chunk, self.probe_at, self.compiles = world, learner, chunk, probe_at, 0
 
     def levels(self):
@@ -87,7 +101,7 @@ class Program:
         draws = np.array([np.random.default_rng([*map(int, key)]).random(6) for key in keys])
         draws += np.array(diversity)[:, None]
         outcomes = {
-            "diverged": draws[:, 0] < 0,
+            "diverged": np.array([one == wanted.get("diverge_at") for one in diversity]),
             "updates": np.full(len(keys), 5),
             "return_mean": draws[:, 1].astype(np.float32),
             "length_mean": np.full(len(keys), np.nan),

@@ -1,0 +1,91 @@
+"""Measures planning, running, status and loading on large folders, with a stand-in that trains nothing.
+
+    python docs/scale.py FOLDER [--shards 100000]
+
+plans a sweep of 10 lanes a shard; lets `chisel run` train 1,000 of its shards with the stand-in of the tests; fills
+FOLDER with the rest, in one process that does not wait for the disk; runs it again with nothing to do; and times
+`chisel status` and `analysis.load` on what is there. Prints Markdown. What is there already is not written again.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).absolute().parents[1]
+SPEC = """
+name = "large"
+world = "{world}"
+seeds = {seeds}
+[factors]
+env.diversity = [{values}]
+[run]
+chunk = 10
+"""
+CONDITIONS = 1000
+PLAN = """
+import json, sys, sweeps, sweeps.layers
+from pathlib import Path
+plan = sweeps.make_plan(sweeps.load_spec(sys.argv[1]))
+text = json.dumps(plan.layer())
+part = sweeps.layers.Part(3, 16).of_layer(plan)
+print(f"{plan.lanes:,} lanes, {len(plan.shard_ids):,} shards, manifest {len(text) / 1e6:.1f} MB", end="")
+"""
+FILL = """
+import os, sys
+os.fsync = lambda descriptor: None
+from sweeps.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+LOAD = """
+import sys, analysis
+df = analysis.load(sys.argv[1])
+print(f"{len(df):,} rows", end="")
+"""
+
+
+def timed(what: str, command: list[str], fake: bool) -> None:
+    path = os.pathsep.join(map(str, [ROOT / "tests" / "sweeps" / "fake", ROOT] if fake else [ROOT]))
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *command], env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True, cwd="/"
+    )
+    assert process.stdout is not None
+    said = process.stdout.read().splitlines()
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{what}: exit code {os.waitstatus_to_exitcode(status)}")
+    seconds, busy = time.perf_counter() - began, used.ru_utime + used.ru_stime
+    figures = f"{seconds:.1f} s | {busy:.1f} s | {used.ru_maxrss / 1024:,.0f} MB"
+    print(f"| {what} | {figures} | {said[0] if said else ''} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--shards", type=int, default=100_000)
+    given = parser.parse_args()
+    given.folder = given.folder.absolute()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    specs = {}
+    for world in ("toy", "coin-run"):
+        values = ", ".join(str(i / (CONDITIONS - 1)) for i in range(CONDITIONS))
+        specs[world] = given.folder / f"{world}.toml"
+        specs[world].write_text(SPEC.format(world=world, seeds=given.shards * 10 // CONDITIONS, values=values))
+    out = str(given.folder / "out")
+    chisel = ["-m", "sweeps.cli"]
+    print("| what | time | processor time | peak memory | |\n|---|---|---|---|---|")
+    timed("plan of coin-run", ["-c", PLAN, str(specs["coin-run"])], fake=False)
+    run = ["run", str(specs["toy"]), "--quiet", "--out"]
+    some = f"1/{max(given.shards // 1000, 1)}"
+    timed("run of 1,000 shards of the stand-in", [*chisel, *run, f"{out}-1000", "--shards", some], fake=True)
+    timed("the rest, without waiting for the disk", ["-c", FILL, *run, out, "--executor", "inline"], fake=True)
+    timed("run with nothing to do", [*chisel, *run, out], fake=True)
+    timed("status", [*chisel, "status", out], fake=False)
+    timed("load", ["-c", LOAD, out], fake=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Shaping: on top of what a world pays, reward for coming closer to one of its goals."""
+
+import dataclasses
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from envs.base import Goal, Observation, World
+from envs.settings import Setting
+
+
+@struct.dataclass
+class Terms:
+    """The numbers of shaping, as `Params.shaping`; both are traced."""
+
+    weight: Any
+    """f32[], what it is multiplied by."""
+    discount: Any
+    """f32[], the learner's discount, which learners fill in (`jaxrl.schedules`); 1 where there is none."""
+
+
+@struct.dataclass
+class State:
+    inner: Any
+    """The state of the world that is shaped."""
+    distances: jax.Array
+    """f32[S], the fewest steps from each state of the level to the goal."""
+    bonus: jax.Array
+    """f32[], what shaping added to the reward of the last step."""
+
+
+def _of_inner(name: str) -> Any:
+    return property(attrgetter(f"inner.{name}"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Shaped(World):
+    """A world whose reward is shaped by d, the fewest steps from a state to the event of one of its goals.
+
+    potential: weight x (discount x Phi(s') - Phi(s)) with Phi = -d, and 0 where the world has ended the episode: what
+      is optimal stays so (Ng, Harada and Russell 1999; that the end has no potential is part of it: Grzes 2017). A time
+      limit is no such end: the state that it cuts at keeps its potential, and its value is bootstrapped.
+    progress: the weight for each step that comes closer, the one at which the goal's event fires included, and nothing
+      for one that does not. This is no potential: going to and fro is paid (Randloev and Alstrom 1998).
+
+    Where the goal cannot be reached any more, d is one more than from the farthest state of the level from which it
+    can be; 0 where it can be reached from none. Distances are those of `tabular`, by value iteration over each level
+    as an episode on it is laid out.
+
+    Everything else is the world's own. Returns are too: `earned` is the reward without shaping.
+    """
+
+    inner: World
+    """A world that lists its states."""
+    kind: Literal["potential", "progress"]
+    goal: str
+    """The goal whose distances count."""
+
+    name = _of_inner("name")
+    version = _of_inner("version")
+    Params = _of_inner("Params")
+    goals = _of_inner("goals")
+    action_names = _of_inner("action_names")
+    default_rewards = _of_inner("default_rewards")
+    stochastic = _of_inner("stochastic")
+    pays_on_terms = _of_inner("pays_on_terms")
+    longest_delay = _of_inner("longest_delay")
+    counters = _of_inner("counters")
+    cardinalities = _of_inner("cardinalities")
+    vector_size = _of_inner("vector_size")
+    sample_level = _of_inner("sample_level")
+    probes = _of_inner("probes")
+    hide = _of_inner("hide")
+    told_apart = _of_inner("told_apart")
+    as_trained = _of_inner("as_trained")
+    expected_payment = _of_inner("expected_payment")
+    start_distribution = _of_inner("start_distribution")
+    tabular = _of_inner("tabular")
+    check = _of_inner("check")
+
+    def __post_init__(self):
+        names = [goal.name for goal in self.inner.goals]
+        if self.goal not in names:
+            raise ValueError(f"shaping.goal: no goal is called {self.goal} here; one of {', '.join(names)}")
+
+    @property
+    def default_params(self) -> Any:
+        return self.inner.default_params.replace(shaping=Terms(jnp.ones(()), jnp.ones(())))
+
+    def params_of(self, values: dict[str, Any]) -> Any:
+        terms = Terms(np.float32(values.get("shaping.weight", 1.0)), np.float32(1.0))
+        return self.inner.params_of(values).replace(shaping=terms)
+
+    def reset_to_level(self, key: jax.Array, level: Any, params: Any) -> State:
+        inner = self.inner.reset_to_level(key, level, params)
+        return State(inner, self.distances(level, params), jnp.zeros(()))
+
+    def distances(self, level: Any, params: Any) -> jax.Array:
+        """f32[S], the fewest steps from each state of a level to the goal."""
+        next_state, events, terminated = self.inner.tabular(level, params)
+        hit = events[..., self._goal]
+
+        def shorter(steps):
+            beyond = jnp.where(terminated, jnp.inf, steps[next_state])
+            return jnp.min(jnp.where(hit, 1.0, 1.0 + beyond), axis=-1)
+
+        unknown = jnp.full(len(next_state), jnp.inf)
+        steps, _ = jax.lax.while_loop(
+            lambda carry: jnp.any(carry[0] != carry[1]),
+            lambda carry: (shorter(carry[0]), carry[0]),
+            (shorter(unknown), unknown),
+        )
+        reachable = jnp.isfinite(steps)
+        return jnp.where(reachable, steps, jnp.max(jnp.where(reachable, steps, -1.0)) + 1.0)
+
+    @property
+    def _goal(self) -> int:
+        return [goal.name for goal in self.inner.goals].index(self.goal)
+
+    def transition(
+        self, key: jax.Array, state: State, action: jax.Array, params: Any
+    ) -> tuple[State, jax.Array, jax.Array]:
+        after, events, terminated = self.inner.transition(key, state.inner, action, params)
+        far, farther = (state.distances[self.inner.state_index(one)] for one in (state.inner, after))
+        if self.kind == "potential":
+            bonus = far - params.shaping.discount * jnp.where(terminated, 0.0, farther)
+        else:
+            bonus = (events[self._goal] | (~terminated & (farther < far))).astype(jnp.float32)
+        return State(after, state.distances, params.shaping.weight * bonus), events, terminated
+
+    def reward(self, state: State, events: jax.Array, params: Any) -> jax.Array:
+        return self.earned(state, events, params) + state.bonus
+
+    def earned(self, state: State, events: jax.Array, params: Any) -> jax.Array:
+        return self.inner.reward(state.inner, events, params)
+
+    def worth(self, state: State, params: Any) -> jax.Array:
+        return self.inner.worth(state.inner, params)
+
+    def is_truncated(self, state: State, params: Any) -> jax.Array:
+        return self.inner.is_truncated(state.inner, params)
+
+    def features(self, state: State, params: Any) -> Observation:
+        return self.inner.features(state.inner, params)
+
+    def counts(self, state: State, params: Any) -> jax.Array:
+        return self.inner.counts(state.inner, params)
+
+    def states(self, level: Any, params: Any) -> Any:
+        every, distances = self.inner.states(level, params), self.distances(level, params)
+        return jax.vmap(lambda inner: State(inner, distances, jnp.zeros(())))(every)
+
+    def state_index(self, state: State) -> jax.Array:
+        return self.inner.state_index(state.inner)
+
+    def render(self, state: State) -> np.ndarray:
+        return self.inner.render(state.inner)
+
+
+def settings(goals: Sequence[Goal]) -> dict[str, Setting]:
+    """The `shaping.*` keys of a world with these goals."""
+    names = tuple(goal.name for goal in goals)
+    intended = next(goal.name for goal in goals if goal.role == "intended")
+    doc = "How reward is shaped: not at all, by a potential, which leaves what is optimal, or by paying for progress."
+    found = (
+        Setting("shaping.kind", str, "none", True, choices=("none", "potential", "progress"), doc=doc, later=True),
+        Setting("shaping.goal", str, intended, True, choices=names, doc="The goal to come closer to.", later=True),
+        Setting("shaping.weight", float, 1.0, False, 0, doc="What shaping is multiplied by.", later=True),
+    )
+    return {setting.key: setting for setting in found}

@@ -1,0 +1,372 @@
+"""What on-policy learners share: environments side by side, a network, an optimiser; each learns in its own way."""
+
+import abc
+import dataclasses
+import functools
+import math
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+
+from envs import Observation, World
+from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
+from jaxrl import pretraining, rollout
+from jaxrl.curricula import Experience
+from jaxrl.learner import Finished, Learner
+from jaxrl.networks import NOTHING, ActorCritic, Context
+from jaxrl.schedules import Clock, Settings
+
+MAX_BATCH = 2**16
+CURRICULUM = 0x63757272
+"""Sets the randomness of a curriculum's beginning apart from that of training."""
+PRETRAINING = 0x70726574
+"""The same of the demonstrations that are cloned."""
+
+
+@struct.dataclass
+class Params:
+    """The numbers that all have; every field is traced."""
+
+    learning_rate: NonNegative = 1e-3
+    """Adam's step size."""
+    discount: Probability = 0.97
+    """Discount factor, gamma."""
+    max_grad_norm: Positive = 0.5
+    """Global norm to which gradients are clipped."""
+    reset_optimiser_at: Probability = 1.0
+    """Share of training at which Adam's moments start anew; 1 for never."""
+    pretraining_share: Annotated[float, Range(0, 1), LATER] = 1.0
+    """Of the demonstrations that are cloned, those that go to the intended goal; the rest go to its rival."""
+
+
+class State(NamedTuple):
+    """One lane in training."""
+
+    variables: Any
+    """The network's parameters."""
+    optimiser: Any
+    envs: rollout.Envs
+    key: jax.Array
+    update: jax.Array
+    """i32[], updates done."""
+    clock: Clock
+    diverged: jax.Array
+    """bool[], whether a loss or a parameter has ever been non-finite."""
+    curriculum: Any = ()
+    """What the curriculum remembers."""
+
+
+class Lesson(NamedTuple):
+    """What an update learns from."""
+
+    steps: rollout.Steps
+    memory: Any
+    """The policy's at the first step of each environment; leaves [envs, ...]."""
+    words: jax.Array
+    """u32[learning_words], random."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OnPolicy(Learner):
+    """The shapes and counts that all have; every field is static. A subclass says `Params`, `Metrics` and `learn`."""
+
+    total_steps: Annotated[int, Range(1, 800_000_000)] = 102_400
+    """Environment steps of a lane; the last incomplete rollout is left out."""
+    n_envs: Count = 32
+    """Environments played side by side."""
+    n_steps: Count = 32
+    """Steps in each environment between updates."""
+    width: Annotated[int, Range(1, 4096)] = 64
+    """Units of a hidden layer."""
+    depth: Annotated[int, Range(1, 16)] = 2
+    """Hidden layers."""
+    towers: Literal["shared", "separate"] = "shared"
+    """Whether policy and value share their hidden layers."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """Non-linearity of the hidden layers."""
+    memory: Annotated[Literal["none", "gru"], LATER] = "none"
+    """What the policy remembers of an episode: nothing, or the state of a gated recurrent unit."""
+    previous_action: Annotated[bool, LATER] = False
+    """Whether the action before is among the inputs."""
+    previous_reward: Annotated[bool, LATER] = False
+    """Whether the reward of the step before is among the inputs."""
+    network: Annotated[Literal["perceptron"], IMPORTABLE, LATER] = "perceptron"
+    """The network: the perceptron that the other settings describe, or a Flax module of your own."""
+
+    pretraining_updates: Annotated[int, Range(0, 10**6), LATER] = 0
+    """Updates of cloning demonstrations before the first of reinforcement; they play no environment steps."""
+
+    Params: ClassVar[Any] = Params
+    takes_curricula: ClassVar[bool] = True
+    anew: ClassVar[bool] = False
+    """Whether each update begins with new episodes."""
+    Metrics: ClassVar[Any]
+    """A NamedTuple of f32[], means over an update; those that begin with `loss` tell whether training has diverged."""
+
+    def __post_init__(self):
+        batch = self.n_envs * self.n_steps
+        shape = f"n_envs {self.n_envs} x n_steps {self.n_steps}"
+        if batch > MAX_BATCH:
+            raise ValueError(f"learner.n_steps: a batch of {batch} ({shape}) is too large; at most {MAX_BATCH}")
+        if self.total_steps < batch:
+            raise ValueError(f"learner.total_steps: {self.total_steps} is less than one batch of {batch} ({shape})")
+        if self.memory == "gru" and self.towers == "separate":
+            raise ValueError("learner.towers: one gated recurrent unit serves policy and value; expected shared")
+
+    @property
+    def total_updates(self) -> int:
+        return self.total_steps // self.steps_per_update
+
+    @property
+    def steps_per_update(self) -> int:
+        return self.n_envs * self.n_steps
+
+    @property
+    def values(self) -> bool:
+        return True
+
+    @property
+    def passes(self) -> int:
+        """How often each transition is learnt from."""
+        return 1
+
+    def operations(self, world: World) -> float:
+        """Of the dense matrix products alone; the first layer counts as the dense product that it stands for.
+
+        A forward pass is two operations a weight, a gradient step three times that; each transition is chosen once and
+        learnt from `passes` times.
+        """
+        inputs = sum(world.cardinalities) + world.vector_size
+        tower = inputs * self.width + (self.depth - 1) * self.width**2
+        weights = tower * (1 if self.towers == "shared" else 2) + self.width * (world.num_actions + 1)
+        weights += 6 * self.width**2 if self.memory == "gru" else 0
+        return self.steps_per_update * 2 * weights * (1 + 3 * self.passes)
+
+    def make_network(self, world: World) -> nn.Module:
+        """The network: what is called as `ActorCritic` is, and has its `context`.
+
+        Of a module of one's own, fields that bear the name of a setting are given that setting's value.
+        """
+        cls = ActorCritic if self.network == "perceptron" else imported(self.network, nn.Module)
+        own = {field.name for field in dataclasses.fields(self)} & {field.name for field in dataclasses.fields(cls)}
+        return cls(
+            num_actions=world.num_actions,
+            cardinalities=world.cardinalities,
+            vector_size=world.vector_size,
+            **{name: getattr(self, name) for name in own},
+        )
+
+    def check(self, world: World) -> None:
+        if self.pretraining_updates:
+            pretraining.check(world)
+            if jax.tree.leaves(self.context(world, 1)):
+                raise ValueError("learner.pretraining_updates: expected 0, as demonstrations are cloned without memory")
+        if self.network == "perceptron":
+            return
+        try:
+            imported(self.network, nn.Module)
+        except ValueError as error:
+            raise ValueError(f"learner.network: {error}") from None
+        envs = 3
+        try:
+            before = self.context(world, envs)
+            seen = Observation(
+                jnp.zeros((envs, len(world.cardinalities)), jnp.int32), jnp.zeros((envs, world.vector_size))
+            )
+
+            def first(key: jax.Array) -> Any:
+                one = jax.tree.map(lambda leaf: leaf[0], (seen, before))
+                return self.forward(world, self.make_variables(world, key, *one), seen, before)
+
+            found = jax.eval_shape(first, jax.random.key(0))
+        except Exception as error:  # whatever a module of the user's raises
+            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            raise ValueError(f"learner.network: {self.network} cannot be used ({said})") from None
+        shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)  # noqa: E731
+        expected = (
+            jax.ShapeDtypeStruct((envs, world.num_actions), jnp.float32),
+            jax.ShapeDtypeStruct((envs,), jnp.float32),
+            before.memory,
+        )
+        if shapes(found) != shapes(expected):
+            raise ValueError(
+                f"learner.network: {self.network} gives {shapes(found)} for {envs} environments; expected logits, "
+                f"value and memory, {shapes(expected)}"
+            )
+
+    def context(self, world: World, n_envs: int) -> Context:
+        network = self.make_network(world)
+        return network.context(n_envs) if hasattr(network, "context") else NOTHING
+
+    def recurrent(self, world: World) -> bool:
+        """Whether the policy remembers anything."""
+        return bool(jax.tree.leaves(self.context(world, 1).memory))
+
+    def make_variables(self, world: World, key: jax.Array, observation: Observation, context: Context) -> Any:
+        """Initial variables of the network, from what one environment shows."""
+        return self.make_network(world).init(
+            key, context.memory, observation, context.previous_action, context.previous_reward, context.first
+        )
+
+    def forward(self, world: World, variables: Any, observation: Observation, context: Context) -> Any:
+        """What the network gives: logits f32[..., actions], value f32[...] and memory."""
+        return self.make_network(world).apply(
+            variables, context.memory, observation, context.previous_action, context.previous_reward, context.first
+        )
+
+    def apply(self, world: World, variables: Any, observation: Observation, context: Context = NOTHING) -> Any:
+        return self.forward(world, variables, observation, context)
+
+    def behave(
+        self,
+        world: World,
+        variables: Any,
+        params: Any,
+        progress: jax.Array,
+        observation: Observation,
+        context: Context,
+    ) -> Any:
+        """As `apply`, for the policy that gathers experience; progress: f32[] in [0, 1), the share of updates done."""
+        return self.apply(world, variables, observation, context)
+
+    def optimiser(self, params: Any) -> optax.GradientTransformation:
+        """Clipping by global norm, then a direction; the step size is applied by `descend`."""
+        return optax.chain(optax.clip_by_global_norm(params.max_grad_norm), optax.scale_by_adam(eps=1e-5))
+
+    @property
+    def learning_words(self) -> int:
+        """Random words that `learn` uses up."""
+        return 0
+
+    @abc.abstractmethod
+    def learn(self, world: World, variables: Any, moments: Any, lesson: Lesson, params: Any) -> tuple[Any, Any, Any]:
+        """New variables, the optimiser's new state, and metrics."""
+
+    def init(self, world: World, key: jax.Array, settings: Settings) -> tuple[State, rollout.Tally]:
+        clock = settings.clock()
+        env_params, params = settings.at(jnp.zeros(()), clock)
+        network_key, env_key, key = jax.random.split(key, 3)
+        envs, tally = rollout.begin(world, env_key, env_params, self.n_envs, self.context(world, self.n_envs))
+        observation, context = jax.tree.map(
+            lambda leaf: leaf[0],
+            (jax.vmap(world.features, in_axes=(0, None))(envs.state, env_params), envs.context),
+        )
+        variables = self.make_variables(world, network_key, observation, context)
+        if self.pretraining_updates:
+            clone_key = jax.random.fold_in(key, PRETRAINING)
+            variables = pretraining.clone(
+                self, world, variables, clone_key, env_params, params, self.pretraining_updates
+            )
+        optimiser = self.optimiser(params).init(variables)
+        remembered: Any = ()
+        if self._begins_anew(settings):  # the levels that have been drawn are never played
+            tally = rollout.empty(world)
+        if settings.curriculum is not None:
+            curriculum_key = jax.random.fold_in(key, CURRICULUM)
+            of_curriculum = settings.curriculum_params
+            remembered = settings.curriculum.init(world, curriculum_key, env_params, of_curriculum, self.n_envs)
+        return (
+            State(variables, optimiser, envs, key, jnp.zeros((), jnp.int32), clock, jnp.zeros((), bool), remembered),
+            tally,
+        )
+
+    def advance(
+        self, world: World, state: State, settings: Settings, updates: jax.Array
+    ) -> tuple[State, rollout.Tally, Any]:
+        """The metrics are means over the updates."""
+        zero = self.Metrics(*[jnp.zeros(())] * len(self.Metrics._fields))
+
+        def body(_, carry):
+            state, tally, metrics = carry
+            state, new_tally, new_metrics = self._update(world, state, settings)
+            return state, jax.tree.map(jnp.add, tally, new_tally), jax.tree.map(jnp.add, metrics, new_metrics)
+
+        state, tally, metrics = jax.lax.fori_loop(0, updates, body, (state, rollout.empty(world), zero))
+        return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
+
+    def finish(self, state: State) -> Finished:
+        return Finished(state.variables, state.diverged, curriculum=state.curriculum)
+
+    def first_layer(self, policy: Any) -> jax.Array | None:
+        """Adam's direction is exactly 0 for a weight that has never had a gradient, and no weight decays."""
+        if self.network != "perceptron":
+            return None
+        return policy["params"]["tower_0" if self.towers == "shared" else "actor_0"]["kernel"]
+
+    def _begins_anew(self, settings: Settings) -> bool:
+        return self.anew or (settings.curriculum is not None and settings.curriculum.anew)
+
+    def _update(self, world: World, state: State, settings: Settings) -> tuple[State, rollout.Tally, Any]:
+        progress = state.update / self.total_updates
+        env_params, params = settings.at(progress, state.clock)
+        curriculum, of_curriculum = settings.curriculum, settings.curriculum_params
+        needed = [2, rollout.words_needed(world, self.n_envs, self.n_steps), self.learning_words]
+        needed += [2] if curriculum is not None else []
+        words = rollout.hand_out(jax.random.bits(state.key, (sum(needed),), jnp.uint32), *needed)
+        key = jax.random.wrap_key_data(words[0])
+        act = functools.partial(self.behave, world, state.variables, params, progress)
+        remembered, levels, learns = state.curriculum, None, jnp.ones((), bool)
+        if curriculum is not None:
+            curriculum_key = jax.random.wrap_key_data(words[3])
+            remembered, levels, learns = curriculum.levels(
+                world, remembered, curriculum_key, env_params, of_curriculum, self.n_envs
+            )
+        anew = self._begins_anew(settings)
+        envs, steps, tally = rollout.rollout(world, act, state.envs, words[1], env_params, self.n_steps, levels, anew)
+        anew_moments = state.update == jnp.round(params.reset_optimiser_at * self.total_updates)
+        blank = self.optimiser(params).init(state.variables)
+        before = jax.tree.map(lambda new, old: jnp.where(anew_moments, new, old), blank, state.optimiser)
+        lesson = Lesson(steps, state.envs.context.memory, words[2])
+        variables, moments, metrics = self.learn(world, state.variables, before, lesson, params)
+        if curriculum is not None:
+            variables, moments = jax.tree.map(
+                lambda new, old: jnp.where(learns, new, old), (variables, moments), (state.variables, before)
+            )
+            experience = Experience(steps, params.discount, getattr(params, "gae_lambda", jnp.ones(())))
+            remembered = curriculum.update(world, remembered, experience, env_params, of_curriculum)
+        losses = [value for name, value in metrics._asdict().items() if name.startswith("loss")]
+        finite = jnp.isfinite(sum(losses))
+        for leaf in jax.tree.leaves(variables):
+            finite &= jnp.all(jnp.isfinite(leaf))
+        update = state.update + 1
+        intended = [goal.role == "intended" for goal in world.goals]
+        successes = jnp.sum(jnp.where(np.array(intended, bool), tally.events, 0.0))
+        clock = settings.tick(state.clock, update / self.total_updates, tally.episodes, successes)
+        state = State(variables, moments, envs, key, update, clock, state.diverged | ~finite, remembered)
+        return state, tally, metrics
+
+    def descend(self, params: Any, variables: Any, moments: Any, gradients: Any) -> tuple[Any, Any]:
+        """One step of the optimiser."""
+        direction, moments = self.optimiser(params).update(gradients, moments)
+        return jax.tree.map(lambda weight, step: weight - params.learning_rate * step, variables, direction), moments
+
+    def over_time(self, world: World, variables: Any, memory: Any, seen: tuple[Observation, Context]) -> Any:
+        """Logits f32[steps, envs, actions] and values f32[steps, envs] of a recurrent policy on what it saw.
+
+        Args:
+          memory: at the first step; leaves [envs, ...].
+          seen: observations and contexts without memory; leaves [steps, envs, ...].
+        """
+
+        def step(memory, seen):
+            observation, context = seen
+            logits, value, memory = self.forward(world, variables, observation, context._replace(memory=memory))
+            return memory, (logits, value)
+
+        return jax.lax.scan(step, memory, seen)[1]
+
+    def over_rollout(self, world: World, variables: Any, lesson: Lesson) -> Any:
+        """Logits f32[steps, envs, actions] and values f32[steps, envs] of any policy on all that a rollout showed."""
+        steps = lesson.steps
+        seen = steps.observation, steps.context
+        if self.recurrent(world):
+            return self.over_time(world, variables, lesson.memory, seen)
+        shape = steps.reward.shape
+        flat = jax.tree.map(lambda leaf: leaf.reshape(math.prod(shape), *leaf.shape[2:]), seen)
+        logits, value, _ = self.forward(world, variables, *flat)
+        return logits.reshape(*shape, -1), value.reshape(shape)

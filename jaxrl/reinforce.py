@@ -1,0 +1,90 @@
+"""REINFORCE (Williams 1992) on whole episodes, for one lane; docs/learners.md lists every detail with its source."""
+
+import dataclasses
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from envs import World
+from envs.settings import Count, NonNegative
+from jaxrl import on_policy, rollout
+from jaxrl.advantages import advantages
+from jaxrl.on_policy import Lesson, OnPolicy
+
+
+@struct.dataclass
+class Params(on_policy.Params):
+    """The numbers of the learner; every field is traced."""
+
+    learning_rate: NonNegative = 1e-2
+    """Step size of Adam."""
+    entropy_coef: NonNegative = 0.01
+    """Weight of the entropy bonus."""
+    value_coef: NonNegative = 0.5
+    """Weight of the value loss."""
+
+
+class Metrics(NamedTuple):
+    """Means over the steps that taught, f32[] each."""
+
+    loss_policy: jax.Array
+    loss_value: jax.Array
+    """0 without a baseline."""
+    entropy: jax.Array
+    taught: jax.Array
+    """Share of the rollout's steps that taught: those of episodes that ended within it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reinforce(OnPolicy):
+    """The shapes and counts of the learner; every field is static.
+
+    Every update begins new episodes, and those that the rollout leaves unfinished teach nothing: `n_steps` must be at
+    least the time limit.
+    """
+
+    n_steps: Count = 64
+    """Steps in each environment between updates; at least the time limit, or long episodes never teach."""
+    baseline: Literal["none", "value"] = "value"
+    """What is taken off the returns: nothing, or a value head that is fitted to them."""
+
+    Params: ClassVar[Any] = Params
+    Metrics: ClassVar[Any] = Metrics
+    anew: ClassVar[bool] = True
+
+    @property
+    def values(self) -> bool:
+        return self.baseline == "value"
+
+    def learn(
+        self, world: World, variables: Any, moments: Any, lesson: Lesson, params: Any
+    ) -> tuple[Any, Any, Metrics]:
+        """One gradient step on the episodes that ended within the rollout."""
+        gradients, metrics = jax.grad(self.loss, argnums=1, has_aux=True)(world, variables, lesson, params)
+        return *self.descend(params, variables, moments, gradients), metrics
+
+    def loss(self, world: World, variables: Any, lesson: Lesson, params: Any) -> tuple[jax.Array, Metrics]:
+        """Policy-gradient loss, value loss and entropy bonus of a rollout's whole episodes.
+
+        Williams 1992, with returns from each step on, since an action does not change what was paid before it.
+        """
+        steps = lesson.steps
+        returns = returns_to_go(steps.reward, steps.cut, params.discount)
+        taught = jax.lax.cummax(steps.cut.astype(jnp.float32), axis=0, reverse=True)
+        mean = lambda values: jnp.sum(taught * values) / jnp.maximum(jnp.sum(taught), 1.0)  # noqa: E731
+        logits, value = self.over_rollout(world, variables, lesson)
+        log_probs = jax.nn.log_softmax(logits)
+        known = steps.value if self.baseline == "value" else jnp.zeros_like(returns)
+        loss_policy = -mean(rollout.pick(log_probs, steps.action) * (returns - known))
+        loss_value = 0.5 * mean((value - returns) ** 2) if self.baseline == "value" else jnp.zeros(())
+        entropy = -mean(jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1))
+        total = loss_policy + params.value_coef * loss_value - params.entropy_coef * entropy
+        return total, Metrics(loss_policy, loss_value, entropy, jnp.mean(taught))
+
+
+def returns_to_go(reward: jax.Array, cut: jax.Array, discount: jax.Array | float) -> jax.Array:
+    """Discounted sums of rewards f32[steps, ...] from each step to the end of its episode, or of the rollout."""
+    nothing = jnp.zeros_like(reward)
+    return advantages(reward, cut, cut, nothing, nothing, discount, 1.0)

@@ -1,0 +1,260 @@
+"""What a results folder is to hold: its layers, each with the lanes that no earlier one has, and how it grows."""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from sweeps import store
+from sweeps.locks import Lock
+from sweeps.plan import Condition, Plan, Program, Shard, canonical, make_plan
+from sweeps.spec import Spec, SpecError, load_spec
+
+_SAME = ("world", "master_seed", "keys", "probes.at", "save.policies", "run.chunk", "platform")
+"""What all layers of a folder share, besides versions."""
+
+MAX_PARTS = 1_000_000
+
+
+class Task(NamedTuple):
+    """A shard of a folder that a run asks for."""
+
+    shard: Shard
+    lanes: int
+    """Those of its lanes that the run's spec has. The others come with it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The I-th of N parts of a sweep, counted from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of <= MAX_PARTS:
+            raise SpecError(f"shards: {self} is no part; expected I/N with I from 1 to N, and N at most {MAX_PARTS:,}.")
+
+    def of_layer(self, plan: Plan) -> range:
+        """Its shards of a layer, by place: neighbours, so that few programs are compiled; the cuts are where equal
+        shares of the layer's operations end."""
+        costs = [np.empty(0)]
+        for program, conditions in plan.programs:
+            lanes = plan.lanes_of(conditions)
+            sizes = np.full(-(-lanes // plan.width), plan.width)
+            sizes[-1:] -= -lanes % plan.width
+            # The last chunk of a shard is padded, and trains as long as a full one.
+            costs.append(-(-sizes // plan.chunk) * max(plan.operations[program.id], 1.0))
+        cost = np.concatenate(costs)
+        middle = (np.cumsum(cost) - cost / 2) / max(cost.sum(), 1.0)
+        first, last = np.searchsorted((middle * self.of).astype(int), (self.number - 1, self.number))
+        return range(int(first), int(last))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A folder's layers, and what a run asks of them."""
+
+    layers: list[Plan]
+    asked: Plan
+    """The run's own spec, whole."""
+    grew: int
+    """Lanes of the layer that this run has added to those that were there; 0 where it has added none."""
+
+    @property
+    def lanes(self) -> int:
+        """In all layers."""
+        return sum(plan.lanes for plan in self.layers)
+
+    def places(self, part: Part) -> list[range]:
+        """The shards of a part by their places in the folder, a range a layer."""
+        found, start = [], 0
+        for plan in self.layers:
+            inside = part.of_layer(plan)
+            found.append(range(start + inside.start, start + inside.stop))
+            start += len(plan.shard_ids)
+        return found
+
+    def tasks(self, part: Part) -> Iterator[Task]:
+        """The shards of a part that hold a lane of the run's spec, in the folder's order."""
+        wanted = self.asked.seeds
+        for plan in self.layers:
+            inside = part.of_layer(plan)
+            for shard in itertools.islice(plan.shards(), inside.start, inside.stop):
+                lanes = sum(seed in wanted.get(one.id, ()) for one, seed in shard.lanes)
+                if lanes:
+                    yield Task(shard, lanes)
+
+
+@contextlib.contextmanager
+def opened(
+    folder: Path, spec: Spec, part: Part, platform: str, default_chunk: Callable[[], int]
+) -> Iterator[tuple[Sweep, Lock]]:
+    """Finds what a folder holds, adds what the spec has besides, and locks the shards of a part of it all.
+
+    Several runs may do so at once: whoever comes first writes the layer, and the others find it.
+
+    Args:
+      default_chunk: that of a folder that is begun, where the spec gives none.
+    Raises:
+      SpecError: the folder is no results folder, or holds a sweep that this spec does not continue.
+      BusyError: another run has some of the shards. In either case nothing has been touched.
+    """
+    with contextlib.ExitStack() as stack:
+        lock: Lock | None = None
+        while True:
+            records = _records(folder)
+            chunk = spec.chunk or (records[-1]["chunk"] if records else default_chunk())
+            asked = make_plan(dataclasses.replace(spec, chunk=chunk), platform, chunk)
+            layers = _rebuilt(folder, records or [], asked)
+            new = _growth(folder, layers, asked) if records else _beginning(folder, asked)
+            sweep = Sweep([*layers, *([new] if new else [])], asked, new.lanes if records and new else 0)
+            with _writing(folder):
+                if lock is None:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    lock = stack.enter_context(Lock(folder))
+                with lock.of_manifest():
+                    if _records(folder) == records:
+                        lock.take(sweep.places(part))
+                        if new is not None:
+                            store.write_manifest(folder, [*(records or []), new.layer()])
+                        break
+        yield sweep, lock
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SpecError(folder, f"cannot be written ({error.strerror or error}); give another --out.") from None
+
+
+def _records(folder: Path) -> list[dict[str, Any]] | None:
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise SpecError(folder, "is a file; expected a folder to write to (--out DIR).")
+        return store.read_manifest(folder)
+    except store.DamagedError as error:
+        raise SpecError(f"{error}; move it away and run again, or give another --out.") from None
+    except OSError as error:  # a name that is too long, for one
+        raise SpecError(folder, f"cannot be a folder ({error.strerror}); give another --out.") from None
+
+
+def _beginning(folder: Path, asked: Plan) -> Plan:
+    """The first layer. Raises SpecError where the folder holds something that this plan would not write."""
+    if folder.is_dir():
+        ours = {*asked.shard_ids, *(program.id for program, _ in asked.programs)}
+        for path in sorted(folder.rglob("*.parquet")):
+            if path.stem not in ours:
+                found = f"holds {path.relative_to(folder)}, which this sweep would not write, and no manifest.json"
+                raise SpecError(folder, f"{found}; give another --out.")
+    return asked
+
+
+def _rebuilt(folder: Path, records: list[dict[str, Any]], asked: Plan) -> list[Plan]:
+    """The plans of a folder's layers, made again from their specs: what a manifest says is never taken on trust."""
+    layers: list[Plan] = []
+    held: dict[str, int] = {}
+    for record in records:
+        foreign = _own_code(record["spec"]) - _own_code(asked.spec.given)
+        if foreign:
+            # Loading such a spec would import what the folder names.
+            raise SpecError(
+                folder, f"holds the run of another spec (of {', '.join(sorted(foreign))}); give another --out."
+            )
+        try:
+            spec = load_spec(record["spec"])
+            same = json.dumps(spec.flat()) == json.dumps(asked.spec.flat())  # in order, too
+            plan = asked if same else make_plan(spec, asked.platform, record["chunk"])
+        except SpecError as error:
+            raise SpecError(folder, f"holds the run of a spec that will not do here ({error}).") from None
+        seeds = dict.fromkeys((one.id for one in plan.conditions), range(0))
+        for condition, given in record["seeds"].items():
+            whole = isinstance(given, list) and [type(one) for one in given] == [int, int]
+            if whole and condition in seeds and held.get(condition, 0) == given[0] < given[1] <= spec.seeds:
+                seeds[condition] = range(*given)
+                held[condition] = given[1]
+        plan = dataclasses.replace(plan, seeds=seeds)
+        made = json.loads(json.dumps(plan.layer()))
+        if made != record:
+            _refuse(folder, _decisive(spec, record), _decisive(spec, made))
+        layers.append(plan)
+    return layers
+
+
+def _own_code(value: object) -> set[str]:
+    """Names of worlds, learners and curricula that are a user's own, and whatever else looks like one."""
+    if isinstance(value, dict):
+        return set().union(*map(_own_code, value.values()))
+    if isinstance(value, list | tuple):
+        return set().union(*map(_own_code, value))
+    return {value} if isinstance(value, str) and ":" in value else set()
+
+
+def _growth(folder: Path, layers: list[Plan], asked: Plan) -> Plan | None:
+    """The layer that a spec adds to a folder, None where it adds none.
+
+    A spec continues a folder if it shares lanes with it, trains them in the same way, and if the tables can tell every
+    condition of both from every other.
+    """
+    last = layers[-1]
+    there, here = (_decisive(plan.spec, {"versions": {}, "platform": plan.platform}) for plan in (last, asked))
+    held = {one: seeds.stop for plan in layers for one, seeds in plan.seeds.items() if seeds}
+    if any(there[key] != here[key] for key in _SAME) or held.keys().isdisjoint(asked.seeds):
+        _refuse(folder, there, here)
+    arms: dict[str, Any] = {}
+    for plan in [*layers, asked]:
+        for one in plan.conditions:
+            if "arm" in one.factors and arms.setdefault(one.id, one.factors["arm"]) != one.factors["arm"]:
+                _refuse(folder, there, here)
+    seeds = {one: range(held.get(one, 0), given.stop) for one, given in asked.seeds.items()}
+    new = dataclasses.replace(asked, seeds=seeds)
+    if not new.lanes:
+        return None
+    known: dict[str, tuple[Program, Condition]] = {}
+    for plan in [*layers, asked]:
+        for program, conditions in plan.programs:
+            known |= {one.id: (program, one) for one in conditions if plan.seeds[one.id]}
+    columns = {key for plan in [*layers, asked] for key in plan.spec.columns}
+    if "arm" in columns and not known.keys() <= arms.keys():
+        _refuse(folder, there, here, "conditions of one are in no arm of the other")
+
+    def tells(program: Program, one: Condition) -> bytes:
+        names = {"arm": arms.get(one.id), "learner.name": program.learner, "curriculum.name": program.curriculum}
+        return canonical([{**one.settings, **names}.get(key) for key in columns])
+
+    told = {tells(*one) for one in known.values()}
+    if len(told) < len(known):
+        _refuse(folder, there, here)
+    return new
+
+
+def _decisive(spec: Spec, record: dict[str, Any]) -> dict[str, Any]:
+    """What a layer's rows depend on, as the user knows it: by dotted key."""
+    versions = {f"versions.{key}": value for key, value in record["versions"].items()}
+    return {**spec.flat(), **versions, "platform": record["platform"]}
+
+
+def _refuse(folder: Path, before: dict[str, Any], after: dict[str, Any], why: str | None = None) -> NoReturn:
+    """Raises SpecError with what differs."""
+    differ = [key for key in after | before if before.get(key) != after.get(key) and key not in ("name", "seeds")]
+    differ.sort(key=lambda key: key not in _SAME)
+    shown = [f"{key} {_shown(before, key)} there, {_shown(after, key)} here" for key in differ[:3]]
+    more = [f"and {len(differ) - 3} more"] if len(differ) > 3 else []
+    what = why or ", ".join(shown + more) or "a default has changed since"
+    raise SpecError(folder, f"holds the run of another spec ({what}); give another --out, or the same spec.")
+
+
+def _shown(values: dict[str, Any], key: str) -> str:
+    text = json.dumps(values[key]) if key in values else "not given"
+    return text if len(text) <= 60 else f"{text[:57]}..."

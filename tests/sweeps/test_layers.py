@@ -1,0 +1,172 @@
+"""A folder grows by layers of what is new, each lane as in a folder that was begun with all of them."""
+
+import json
+import random
+import re
+import signal
+import time
+
+import pandas as pd
+import pytest
+
+import analysis
+
+LANE = ["condition", "seed"]
+
+
+def rows(folder, columns=None):
+    df = analysis.load(folder).sort_values(LANE, ignore_index=True)
+    return df if columns is None else df[columns]
+
+
+def layers(folder):
+    return json.loads((folder / "manifest.json").read_text())["layers"]
+
+
+def run(toy, out, *changes, **options):
+    given = [part for change in changes for part in ("--set", change)]
+    return toy("run", "toy.toml", "--out", out, "--executor", "inline", *given, **options)
+
+
+GROWTH = {
+    "seeds": (["seeds=8"], 9),
+    "seeds and values": (["seeds=7", "factors.env.diversity=[0.0, 0.25]"], 2 + 7),
+    "a factor whose values hold what the folder had": (["factors.learner.learning_rate=[1e-3, 1e-2]"], 15),
+    "a static factor": (["factors.env.size=[4, 5]"], 15),
+    "an arm for what was there, and another": (
+        ["fixed.env.size=4", "arms.there={learner.learning_rate=1e-3}", "arms.more={learner.learning_rate=1e-2}"],
+        15,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", GROWTH)
+def test_what_a_spec_has_more_is_trained_and_each_lane_is_as_in_a_fresh_folder(toy, contents, how):
+    changes, new = GROWTH[how]
+    assert run(toy, "out").returncode == 0
+    before = contents(toy.folder / "out")
+    grown = run(toy, "out", *changes)
+    assert grown.returncode == 0, grown.stderr
+    assert f"chisel: out grows by {new} lanes, to {15 + new}." in grown.stderr.splitlines()
+    after = contents(toy.folder / "out")
+    assert {path: after[path] for path in before if path != "manifest.json"} | {
+        "manifest.json": before["manifest.json"]
+    } == before, "what was there is untouched"
+    first, second = layers(toy.folder / "out")
+    assert first == json.loads(before["manifest.json"])["layers"][0]
+    assert sum(stop - start for start, stop in second["seeds"].values()) == new
+    assert run(toy, "fresh", *changes).returncode == 0
+    fresh, whole = rows(toy.folder / "fresh"), rows(toy.folder / "out")
+    assert len(whole) == 15 + new and not whole[LANE].duplicated().any()
+    both = whole.merge(fresh[LANE], on=LANE)[fresh.columns]
+    pd.testing.assert_frame_equal(both, fresh, check_exact=True)
+    assert analysis.rates(whole, by=whole.attrs["factors"])["n"].sum() == len(whole) * len(
+        whole["label"].cat.categories
+    )
+    for kind in (analysis.load_probes, analysis.load_curves):
+        assert len(kind(toy.folder / "out")[LANE].drop_duplicates()) == 15 + new
+    status = json.loads(toy("status", "out", "--json").stdout)
+    assert (status["lanes"]["done"], status["layers"]) == (15 + new, [15, new])
+    again = run(toy, "out", *changes)
+    assert again.stdout.startswith("Complete already") and contents(toy.folder / "out") == after
+
+
+def test_a_factor_that_a_later_layer_brings_has_its_constant_in_the_rows_before(toy):
+    run(toy, "out")
+    run(toy, "out", "factors.learner.learning_rate=[1e-3, 1e-2]", "factors.env.size=[4, 5]")
+    df = analysis.load(toy.folder / "out")
+    assert df.attrs["factors"] == ["env.diversity", "learner.learning_rate", "env.size"]
+    counts = df.groupby(["env.size", "learner.learning_rate"]).size()
+    assert counts.to_dict() == {(4, 1e-3): 15, (4, 1e-2): 15, (5, 1e-3): 15, (5, 1e-2): 15}
+    assert df["env.size"].dtype == "int64"
+    assert toy("figure", "out", "--out", "picture.png").returncode == 0
+    assert toy("rates", "out", "--label", "mixed").stdout.count("\n") == 12 + 2
+
+
+def test_a_smaller_spec_has_nothing_to_do_in_a_larger_folder_and_trains_its_own_lanes_of_an_unfinished_one(
+    toy, contents
+):
+    run(toy, "out", "seeds=8", fake={"fail_at": 1.0})
+    there = rows(toy.folder / "out")
+    assert set(there["env.diversity"]) == {0.0, 0.5}
+    before = contents(toy.folder / "out")
+    less = run(toy, "out", "seeds=2", "factors.env.diversity=[0.0, 0.5]")
+    assert less.stdout.startswith("Complete already: 4 of 4 lanes in out, which has 20 that this spec has not\n")
+    assert contents(toy.folder / "out") == before
+    part = run(toy, "out", "seeds=2")
+    assert part.stdout.startswith("6 of 6 lanes in out, 2 of them trained now\n")
+    found = rows(toy.folder / "out")
+    assert found[found["env.diversity"] == 1.0]["seed"].tolist() == [0, 1], "a shard, not the whole folder"
+    assert len(layers(toy.folder / "out")) == 1
+
+
+def test_a_folder_that_grows_thrice_is_completed_by_any_spec_that_has_the_lanes(toy):
+    for changes in ([], ["seeds=6"], ["seeds=6", "factors.env.diversity=[0.0, 0.1]"]):
+        assert run(toy, "out", *changes, fake={"fail_at": 0.0}).returncode == 4
+    assert [len(layer["shards"]) for layer in layers(toy.folder / "out")] == [8, 2, 3]
+    whole = ["seeds=6", "factors.env.diversity=[0.0, 0.5, 1.0, 0.1]"]
+    assert run(toy, "out", *whole).stdout.startswith("24 of 24 lanes in out, ")
+    assert len(rows(toy.folder / "out")) == 24
+    run(toy, "fresh", *whole)
+    pd.testing.assert_frame_equal(rows(toy.folder / "out"), rows(toy.folder / "fresh"), check_exact=True)
+
+
+def test_killed_within_a_later_layer_and_run_again_ends_with_the_same_bytes(toy, contents):
+    for name in ("out", "whole"):
+        run(toy, name)
+    run(toy, "whole", "seeds=12")
+    moments = random.Random(2)
+    for _ in range(2):
+        process = toy.start("run", "toy.toml", "--out", "out", "--set", "seeds=12", fake={"sleep": 0.05})
+        time.sleep(moments.uniform(0.8, 2.0))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert run(toy, "out", "seeds=12").returncode == 0
+    assert contents(toy.folder / "out") == contents(toy.folder / "whole")
+
+
+CONFUSED = {
+    "two conditions of the same factors": (
+        ["arms.one={learner.learning_rate=0.1}", "arms.two={env.size=5}"],
+        ["arms.one={learner.learning_rate=0.1}", "arms.two={env.size=6}"],
+        "arms.two.env.size 5 there, 6 here",
+    ),
+    "a condition in no arm": (
+        ["arms.one={learner.learning_rate=0.1}", "arms.two={env.size=5}"],
+        ["factors.learner.learning_rate=[0.1, 0.2]"],
+        "conditions of one are in no arm of the other",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", CONFUSED)
+def test_a_layer_whose_conditions_could_not_be_told_apart_is_refused(toy, contents, how):
+    first, second, shown = CONFUSED[how]
+    assert run(toy, "out", *first).returncode == 0
+    before = contents(toy.folder / "out")
+    refused = run(toy, "out", *second)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert re.match(r"out: holds the run of another spec \(.*\); give another --out", refused.stderr)
+    assert shown in refused.stderr
+    assert contents(toy.folder / "out") == before
+
+
+@pytest.mark.parametrize("spoil", ["seeds", "settings", "spec", "shards", "versions"])
+def test_a_layer_that_its_spec_does_not_make_is_refused(toy, spoil):
+    run(toy, "out")
+    (layer,) = layers(toy.folder / "out")
+    match spoil:
+        case "seeds":
+            layer["seeds"] = {condition: [0, 9] for condition in layer["seeds"]}
+        case "settings":
+            layer["settings"]["env.size"] = 5
+        case "spec":
+            layer["spec"]["factors.env.diversity"] = [[]]
+        case "shards":
+            layer["shards"][0] = "0" * 16
+        case "versions":
+            layer["versions"]["jax"] = "0"
+    (toy.folder / "out" / "manifest.json").write_text(json.dumps({"layers": [layer]}))
+    refused = run(toy, "out")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert refused.stderr.startswith("out: holds the run of ")
