@@ -72,7 +72,7 @@ def test_a_family_has_fishers_p_and_holms_correction():
 def test_holm_holds_the_family_error_where_single_tests_do_not():
     """Eight arms like the baseline: some p <= 0.05 in about a sixth of sweeps, some p_holm in at most 0.05."""
     random = np.random.default_rng(0)
-    n, arms, sweeps = 64, 8, 120
+    n, arms, sweeps = 64, 8, 60
     single = family = 0
     for _ in range(sweeps):
         counts = dict(zip("abcdefghi", random.binomial(n, 0.3, arms + 1).tolist(), strict=True))
