@@ -152,7 +152,7 @@ def tipping(random: np.random.Generator, repeats: int) -> pd.DataFrame:
 def monotone(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     """The band of the isotonic curve, at each of six doses; the curve is logistic, with tipping dose 0.05."""
     rows = []
-    for seeds, slope in ((8, 2), (16, 2), (16, 8), (8, 0)):
+    for seeds, slope in ((8, 2), (16, 2), (16, 8), (8, 0), (32, 0)):
         truth = expit(slope * np.log(DOSES / 0.05))
         fit = cache(lambda counts, n=seeds: analysis.monotone(dose_frame(counts, n), "dose", "intended"))
         tables = [fit(counts) for counts in drawn(random, slope, 0.05, seeds, repeats)]
