@@ -53,7 +53,8 @@ BUDGETS: dict[str, dict[str, dict[str, Any]]] = {
 def row(name: str, world: str, settings: dict[str, Any]) -> str:
     """A line of the table: the learner, the world, what it took and what it came to."""
     values = {f"learner.{key}": value for key, value in settings.items()}
-    decay = (Schedule("learner.learning_rate", "linear"),) if world == CARTPOLE else ()
+    decays = world == CARTPOLE and "learner.learning_rate" in values
+    decay = (Schedule("learner.learning_rate", "linear"),) if decays else ()
     learner = jaxrl.make(name.split(",")[0], values)
     program = jaxrl.Program(envs.make(world), learner, SEEDS, (1,), schedules=decay)
     lane = values if world == CARTPOLE else values | {"env.diversity": 1.0}
