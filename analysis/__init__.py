@@ -1,26 +1,49 @@
 """From parquet to claims: runs on a laptop, without jax."""
 
 from analysis import figures
+from analysis.comparisons import compare, difference_interval, paired_difference_interval
+from analysis.doses import dose_response, monotone, tipping_dose
 from analysis.exchangeability import exchangeability
 from analysis.goal_inference import inferred_goal
+from analysis.hierarchical import beta_binomial, policy_shares
+from analysis.instrument import effect_of_dose
 from analysis.labels import Thresholds, goal_label, label
 from analysis.load import load, load_baselines, load_curves, load_probes
-from analysis.rates import half_width, rates
+from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see
+from analysis.rates import half_width, interval, rates, upper_bound
+from analysis.sequences import confidence_sequence, more_seeds
 from analysis.shares import mean_interval, shares
 
 __all__ = [
     "Thresholds",
+    "beta_binomial",
+    "compare",
+    "confidence_sequence",
+    "difference_interval",
+    "dose_response",
+    "effect_of_dose",
     "exchangeability",
     "figures",
     "goal_label",
     "half_width",
     "inferred_goal",
+    "interval",
     "label",
     "load",
     "load_baselines",
     "load_curves",
     "load_probes",
     "mean_interval",
+    "monotone",
+    "more_seeds",
+    "paired_difference_interval",
+    "policy_shares",
+    "power",
     "rates",
+    "seeds_for_half_width",
+    "seeds_to_detect",
+    "seeds_to_see",
     "shares",
+    "tipping_dose",
+    "upper_bound",
 ]

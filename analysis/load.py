@@ -31,7 +31,9 @@ CHECKED = ds.ParquetFileFormat(
 )
 """Parquet whose page checksums are verified as it is read."""
 BLIND_TO_PAYMENT = "no memory and no reward among the inputs"
-"""Why nothing can be said about whether a policy follows where payment went: all policies are like that."""
+"""Why nothing can be said about whether such a policy follows where payment went."""
+ENDS_TOO_SOON = "no probe goes on after its first event"
+"""Why nothing can be said of one that sees rewards: a probe of goals is over before a payment could be followed."""
 DIGEST = b"chisel.digest"
 FILES_AT_ONCE, BYTES_AT_ONCE = 1000, 2**26
 """Read together: bounds memory, whatever a folder holds."""
@@ -49,6 +51,8 @@ class _Results:
     factors: list[str]
     conditions: dict[str, ChainMap[str, Any]]
     """The settings of each, and its arm."""
+    paired: bool
+    """Whether all layers share initialisations between conditions, seed by seed."""
 
 
 def _named(read: Callable[P, R]) -> Callable[P, R]:
@@ -81,10 +85,11 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
       **thresholds: fields of `analysis.Thresholds`: reliability, capability, efficiency, min_decided, level.
     Returns:
       Sorted by factors, condition, seed (so equal results give equal frames), with the names of the factors in
-      `df.attrs["factors"]`. Beside the columns of the outcomes table:
+      `df.attrs["factors"]`, and in `df.attrs["paired"]` whether keys were paired. Beside the columns of the outcomes
+      table:
       label: ordered categorical with every label that the world can give.
       share.GOAL: share of decided label-probe episodes in which GOAL was reached first; NaN if none was decided.
-      undecided: share of label-probe episodes in which no goal was reached.
+      undecided: share of label-probe episodes in which no goal was reached; decided: how many of them are not.
       capable.GOAL, success.GOAL, efficiency.GOAL: its own capability probe: the gate, the share of episodes in which it
         was reached, and shortest distance / steps taken averaged over those.
       success.PROBE: performance probes, the share of episodes in which the goal that the probe asks for was reached.
@@ -135,7 +140,7 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
             f"two seeds, the first: condition {one['condition']}, seed {one['seed']}"
         )
     df = df.sort_values([*factors, "condition", "master_seed", "seed"], ignore_index=True)
-    df.attrs["factors"] = factors
+    df.attrs |= {"factors": factors, "paired": all(folder.paired for folder in folders)}
     return df
 
 
@@ -145,9 +150,9 @@ def load_probes(directory: str | Path) -> pd.DataFrame:
 
     Returns:
       The factors; condition, seed, program, checkpoint, update, probe, kind, actor, sampled; episodes; labels (bool,
-      this is the probe that labels); unseen_inputs; undecided; and for each goal share.GOAL, success.GOAL,
-      efficiency.GOAL on this probe; in worlds without goals, return. Sorted by factors, lane, probe, actor, sampled,
-      checkpoint.
+      this is the probe that labels); unseen_inputs; undecided; decided (episodes); and for each goal share.GOAL,
+      success.GOAL, efficiency.GOAL on this probe; in worlds without goals, return. Sorted by factors, lane, probe,
+      actor, sampled, checkpoint.
     Raises:
       ValueError: as `load`.
     """
@@ -198,6 +203,7 @@ def _open(path: Path) -> _Results:
             goals=dict(sorted(goals.items(), key=lambda goal: ROLES.index(goal[1]))),
             factors=list(dict.fromkeys(factor for layer in layers for factor in layer["factors"])),
             conditions=_conditions(layers),
+            paired=all(layer["spec"].get("keys") == "paired" for layer in layers),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{manifest}: not the manifest of a results folder: {error!r}") from error
@@ -300,7 +306,7 @@ def _beside_factors(folder: _Results, rows: pd.DataFrame, order: list[str]) -> p
     place = pd.MultiIndex.from_frame(lanes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
     rows = rows.assign(_place=place)[place >= 0].sort_values(["_place", *order], ignore_index=True)
     df = pd.concat([lanes[factors].take(rows.pop("_place").to_numpy()).reset_index(drop=True), rows], axis=1)
-    df.attrs["factors"] = factors
+    df.attrs |= {"factors": factors, "paired": folder.paired}
     return df
 
 
@@ -377,6 +383,7 @@ def _with_shares(rows: pd.DataFrame, goals: dict[str, str]) -> pd.DataFrame:
         rows[f"success.{goal}"] = rows.pop(f"reached.{goal}") / rows["episodes"]
     if goals:
         rows["undecided"] = 1 - decided / rows["episodes"]
+        rows["decided"] = decided.astype("int64")
     return rows
 
 
@@ -416,7 +423,8 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
         shares[f"exchange.{str(stake).split(',')[1]}"] = _place(chosen, "indifference", len(outcomes))
     if folder.goals:
         shares["tracks_payment"] = np.full(len(outcomes), np.nan)
-        shares["tracks_payment.why"] = np.full(len(outcomes), BLIND_TO_PAYMENT, object)
+        sees = outcomes["condition"].map(lambda key: bool(folder.conditions[key].get("learner.previous_reward")))
+        shares["tracks_payment.why"] = np.where(sees, ENDS_TOO_SOON, BLIND_TO_PAYMENT)
     if "unseen_inputs" in measured:
         shares["unseen_inputs"] = _place(measured[measured["labels"]], "unseen_inputs", len(outcomes))
     front = [*LANE, "master_seed", "program", "world", "learner", *factors]
@@ -470,6 +478,7 @@ def _verdicts(rows: pd.DataFrame, goals: dict[str, str], diverged: np.ndarray, t
     columns |= {f"share.{goal}": share[:, number] for number, goal in enumerate(goals)}
     if goals:
         columns["undecided"] = 1 - _ratio(first.sum(axis=1), episodes)
+        columns["decided"] = first.sum(axis=1).astype(np.int64)
     for number, goal in enumerate(goals):
         columns[f"capable.{goal}"] = gates[:, number]
         columns[f"success.{goal}"] = success_rate[:, number]

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import betaincinv
 
 # statsmodels calls Clopper and Pearson's exact interval by the distribution whose quantiles it takes.
 METHODS = {"wilson": "wilson", "clopper-pearson": "beta"}
@@ -22,19 +23,34 @@ def check_name(kind: str, name: object, names: Iterable[object]) -> None:
     raise ValueError(f"no {kind} named {name!r}; {hint}")
 
 
+def check_level(level: float) -> None:
+    """Raises ValueError where `level` is not strictly between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"level: {level!r} is not a confidence level strictly between 0 and 1")
+
+
+def checked_counts(count: npt.ArrayLike, n: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Both as f64. Raises ValueError where a count is not within [0, n]."""
+    count, n = np.asarray(count, float), np.asarray(n, float)
+    if not np.all((count >= 0) & (count <= n) | ~(n > 0)):
+        raise ValueError("count: below 0, or more than the n that it is counted among")
+    return count, n
+
+
 def interval(
     count: npt.ArrayLike, n: npt.ArrayLike, method: str = "wilson", level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided confidence interval of a share, elementwise; NaN where n is 0.
 
     Wilson 1927; Clopper and Pearson 1934 ("clopper-pearson": never covers less than `level`, hence wider).
+
+    Raises ValueError on a method that does not exist, a level outside (0, 1) or a count outside [0, n].
     """
     from statsmodels.stats.proportion import proportion_confint  # costs a second to import
 
     check_name("method", method, METHODS)
-    if not 0 < level < 1:
-        raise ValueError(f"level: {level!r} is not a confidence level strictly between 0 and 1")
-    count, n = np.asarray(count, float), np.asarray(n, float)
+    check_level(level)
+    count, n = checked_counts(count, n)
     low, high = proportion_confint(count, np.where(n > 0, n, np.nan), alpha=1 - level, method=METHODS[method])
     return np.asarray(low), np.asarray(high)
 
@@ -45,6 +61,7 @@ def rates(
     label: str | Sequence[str] | None = None,
     method: str = "wilson",
     level: float = 0.95,
+    simultaneous: bool = False,
 ) -> pd.DataFrame:
     """The share of seeds with each label, in every group of conditions.
 
@@ -56,6 +73,8 @@ def rates(
       label: the labels to count; None gives every label of the world, those that nobody has included.
       method: "wilson" or "clopper-pearson".
       level: confidence of the two-sided interval over seeds.
+      simultaneous: whether all intervals of the table shall hold at once with that confidence (Bonferroni), rather than
+        each by itself.
     Returns:
       One row a group and label: the `by` columns, label, n (seeds in the group, whatever their label), count, rate,
       low, high. Groups are sorted; labels stand in the world's order.
@@ -81,8 +100,23 @@ def rates(
     # The index numbers the groups, in sorted order; a stable sort keeps the labels' order within each.
     long = long.sort_index(kind="stable").reset_index(drop=True)
     long["rate"] = long["count"] / long["n"]
-    long["low"], long["high"] = interval(long["count"], long["n"], method, level)
+    check_level(level)
+    each = 1 - (1 - level) / max(1, len(long)) if simultaneous else level
+    long["low"], long["high"] = interval(long["count"], long["n"], method, each)
     return long[[*by, "label", "n", "count", "rate", "low", "high"]]
+
+
+def upper_bound(count: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> np.ndarray:
+    """One-sided upper confidence bound of a share, elementwise; 1 where n is 0.
+
+    Clopper and Pearson 1934, one-sided: never covers less than `level`. Where nothing was seen it is
+    1 - (1 - level)^(1 / n), about 3 / n at 0.95 (the rule of three; Hanley and Lippman-Hand 1983).
+
+    Raises ValueError as `interval`.
+    """
+    check_level(level)
+    count, n = checked_counts(count, n)
+    return np.where(count < n, betaincinv(count + 1, np.maximum(n - count, 1e-300), level), 1.0)
 
 
 def pooled_factors(df: pd.DataFrame, by: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.rates import check_name, warn_of_pooling
+from analysis.rates import check_level, check_name, warn_of_pooling
 
 DRAWS = 10_000
 """Weightings from which an end of an interval is taken: its level of 0.025 is met within 0.003."""
@@ -23,8 +23,7 @@ def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, fl
 
     Raises ValueError where `level` is not strictly between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level: {level!r} is not a confidence level strictly between 0 and 1")
+    check_level(level)
     values = np.sort(np.asarray(values, float))
     if not len(values):
         return np.nan, np.nan

@@ -244,10 +244,11 @@ def evaluate(
             action = inverse_cdf(jax.nn.softmax(apply(policy, over(world.features)(state, params))), draw)
             state, events, terminated = transition(keys if world.stochastic else None, state, action, params)
             reward = jax.vmap(world.reward, in_axes=(0, 0, None))(state, events, params)
+            earned = jax.vmap(world.earned, in_axes=(0, 0, None))(state, events, params)
             cut = terminated | over(world.is_truncated)(state, params)
             paid = paid + jnp.sum(jnp.where(begun + limit <= n_steps, reward, 0.0))
             counted = counted + jnp.sum(cut & (time + 1 + limit <= n_steps), dtype=jnp.float32)
-            episode_return = episode_return + reward
+            episode_return = episode_return + earned
             place = jnp.where(cut, (place + 1) % LEVELS_PER_ENV, place)
             fresh = jax.tree.map(lambda leaf: leaf[place, everywhere], bank)
             tally = Tally(

@@ -158,7 +158,7 @@ def probe(
         state, events, terminated = jax.vmap(world.transition, in_axes=in_axes)(
             keys if world.stochastic else None, state, action, params
         )
-        reward = jax.vmap(world.reward, in_axes=(0, 0, None))(state, events, params)
+        reward = jax.vmap(world.earned, in_axes=(0, 0, None))(state, events, params)
         context = context.after(memory, action, reward, jnp.zeros(episodes, bool))
         alive_now = alive & (time < run.bank.horizon)
         if unseen is not None:

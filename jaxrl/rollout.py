@@ -146,8 +146,8 @@ def rollout(
             tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
             tally.counts + jnp.sum(counting(state, params), axis=0, dtype=jnp.float32),
         )
-        given, continued = envs.context, envs.context.after(memory, action, reward, jnp.zeros_like(cut))
-        context = envs.context.after(memory, action, reward, cut)
+        given, continued = envs.context, envs.context.after(memory, action, earned, jnp.zeros_like(cut))
+        context = envs.context.after(memory, action, earned, cut)
         envs = Envs(begun, jnp.where(cut, 0.0, episode_return), jnp.where(cut, 0, episode_length), context)
         following = observe(begun, params)
         seen = _compact(observation, world), given._replace(memory=()), (_compact(final, world), continued)

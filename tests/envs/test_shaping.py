@@ -173,8 +173,8 @@ def test_nothing_but_the_learners_reward_is_another():
         world = envs.make("coin-line", {"shaping.kind": kind})
         params = world.params_of({"shaping.weight": 0.5})
 
-        def apply(seen):
-            return jnp.zeros((*seen.vector.shape[:-1], 2)), jnp.zeros(seen.vector.shape[:-1])
+        def apply(seen, context):
+            return jnp.zeros((*seen.vector.shape[:-1], 2)), jnp.zeros(seen.vector.shape[:-1]), ()
 
         def experience(words, world=world, params=params, apply=apply):
             begun, _ = rollout.begin(world, jax.random.key(0), params, 4)
@@ -194,7 +194,7 @@ def test_shaping_is_given_the_learners_discount_and_its_weight_can_follow_a_sche
     moving = (Schedule("shaping.weight", "linear"),)
     lane = Settings(
         world.params_of(values),
-        jaxrl.lanes.learner_params(learner, values),
+        jaxrl.lanes.params_of(learner.Params, "learner", values),
         schedules.numbers_of(moving, values),
         moving,
     )

@@ -1,0 +1,332 @@
+"""How a rate depends on a dose: penalised logistic regression, the tipping dose, and monotone curves.
+
+A dose is a setting of the training distribution (diversity, exposure) or a count of what happened in training. Where it
+is such a count it is behaviour, and a curve against it is no effect: see `analysis.instrument`.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import isotonic_regression
+from scipy.special import chdtri, expit, logit
+
+from analysis.rates import check_level, check_name, pooled_factors, warn_of_pooling
+from analysis.regions import likelihood_region
+from analysis.shares import check_shares
+
+SCALES = ("linear", "log")
+ITERATIONS = 200
+"""Of a Newton search, at most; some tens where the data are separated."""
+SMALLEST = np.finfo(float).tiny
+"""Stands for 0 in a logarithm."""
+DRAWS = 2000
+"""Weightings of the seeds from which a band is taken."""
+
+
+class _Cells(NamedTuple):
+    """Rows with equal regressors counted together: x f64[cells, k] without intercept, y bool, weight f64[cells]."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+
+def _cells(x: np.ndarray, y: np.ndarray) -> _Cells:
+    """Raises ValueError where the columns of x and an intercept depend on each other linearly."""
+    unique, place = np.unique(x, axis=0, return_inverse=True)
+    with_one = np.column_stack([unique / np.maximum(abs(unique).max(axis=0), 1e-300), np.ones(len(unique))])
+    if np.linalg.matrix_rank(with_one) < with_one.shape[1]:
+        raise ValueError(
+            "dose: too few values to fit: a dose needs two, and an interaction two at each value of the other column"
+        )
+    hits = np.bincount(place.ravel(), weights=y, minlength=len(unique))
+    every = np.bincount(place.ravel(), minlength=len(unique))
+    # firthmodels asks for both outcomes; the penalised likelihood does not need them.
+    weight = np.maximum(np.concatenate([every - hits, hits]), 1e-12)
+    return _Cells(np.tile(unique, (2, 1)), np.repeat([False, True], len(unique)), weight)
+
+
+def _fit(cells: _Cells) -> Any:
+    """Firth's penalised logistic regression: the Jeffreys prior's square root of |information| as the penalty."""
+    from firthmodels import FirthLogisticRegression
+
+    model = FirthLogisticRegression(backend="numpy", max_iter=ITERATIONS, gtol=1e-6, xtol=1e-6)
+    return model.fit(cells.x, cells.y, sample_weight=cells.weight)
+
+
+def dose_response(
+    df: pd.DataFrame,
+    dose: str,
+    label: str,
+    by: str | Sequence[str] = (),
+    scale: str = "linear",
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Log-odds of a label against a dose, and how its slope depends on other columns.
+
+    logit P(label) = intercept + dose + each column of `by` + dose x each column of `by`, by Firth's penalised
+    likelihood, which stays finite where a dose separates seeds with the label from those without, as is usual outside a
+    transition. Intervals and p-values are those of the penalised likelihood ratio.
+
+    Firth 1993 (Biometrika 80, 27-38); Heinze and Schemper 2002 (Statistics in Medicine 21, 2409-2419).
+
+    Args:
+      df: as from `load`, one row a lane.
+      dose: a column of numbers.
+      label: of `df["label"]`.
+      by: columns that the rate and its slope may depend on. Numbers enter as they are; of other columns each value but
+        the first (in sorted order) has a term, its difference from the first.
+      scale: "linear", or "log": the dose enters as its natural logarithm.
+      level: confidence of the two-sided intervals.
+    Returns:
+      One row a term: term, estimate, low, high (log-odds, of a slope per unit of dose or of its logarithm), p. NaN,
+      with firthmodels' warning, where a search for an end does not converge.
+    Raises:
+      ValueError: a column or label that does not exist, a dose that is no number or has no logarithm, or columns that
+        the data do not tell apart.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    check_level(level)
+    seeds, x, y = _doses(df, dose, label, by, scale)
+    _warn_of_pairs(df, [dose, *by])
+    name = f"log {dose}" if scale == "log" else dose
+    columns = {name: x}
+    for column in by:
+        for term, values in _contrasts(seeds[column]).items():
+            columns |= {term: values, f"{name} x {term}": x * values}
+    design = np.stack(list(columns.values()), axis=1)
+    unit = np.where(design.std(axis=0) > 0, design.std(axis=0), 1)
+    cells = _cells(design / unit, y)
+    model = _fit(cells)
+    model.lrt()
+    ends = model.conf_int(alpha=1 - level, method="pl", max_iter=ITERATIONS)
+    table = pd.DataFrame({"term": [*columns, "intercept"], "estimate": np.append(model.coef_, model.intercept_)})
+    table[["low", "high"]] = ends
+    table[["estimate", "low", "high"]] = table[["estimate", "low", "high"]].div(np.append(unit, 1.0), axis=0)
+    table["p"] = model.lrt_pvalues_
+    return table.iloc[[-1, *range(len(columns))]].reset_index(drop=True)
+
+
+def tipping_dose(
+    df: pd.DataFrame,
+    dose: str,
+    label: str,
+    by: str | Sequence[str] = (),
+    rate: float = 0.5,
+    scale: str = "log",
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """The dose at which the rate of a label is one half, in every group, with an interval that says when it has no end.
+
+    The rate is a logistic curve in the dose or its logarithm, fitted by Firth's penalised likelihood in each group by
+    itself. The interval holds the doses at which the penalised likelihood ratio, with chi-squared's quantile, does not
+    reject that the rate is `rate`. Far away from the data that is the hypothesis that the slope is 0: where it is not
+    rejected, the data do not say that the rate depends on the dose, no dose is too large or too small to be the tipping
+    dose, and the interval is unbounded, as Fieller's is.
+
+    Args:
+      df, dose, label: as in `dose_response`.
+      by: columns that define a group.
+      rate: that is reached at the tipping dose.
+      scale: "log" (doses must be positive: leave those of 0 out, or take "linear"), or "linear".
+      level: confidence of the two-sided intervals.
+    Returns:
+      One row a group, sorted: the `by` columns; n; slope, its low and high as slope_low and slope_high, p, that it is 0
+      (log-odds per unit of dose or of its logarithm); dose (the tipping dose), low, high; note, "" where all is well,
+      else why the dose or its interval is not to be relied on.
+    Raises:
+      ValueError: as `dose_response`, or a rate that is not in (0, 1).
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    check_level(level)
+    if not 0 < rate < 1:
+        raise ValueError(f"rate: {rate!r} is not a rate strictly between 0 and 1")
+    seeds, every, has = _doses(df, dose, label, by, scale)
+    warn_of_pooling(df, [dose, *by])
+    _warn_of_pairs(df, [dose, *by])
+    rows = []
+    for key, members in seeds.groupby(by, observed=True, dropna=False).indices.items() if by else [((), slice(None))]:
+        key = key if isinstance(key, tuple) else (key,)
+        x, y = every[members], has[members]
+        centre, unit = x.mean(), x.std() or 1.0
+        found = _tipping(_cells((x - centre)[:, None] / unit, y), logit(rate), 1 - level)
+        tips = centre + unit * np.array([found.dose, found.low, found.high])
+        with np.errstate(over="ignore"):
+            at, low, high = (np.exp(tips) if scale == "log" else tips).tolist()
+        outside = not x.min() <= centre + unit * found.dose <= x.max()
+        note = "outside the doses that were tried" if outside else ""
+        if np.isinf(found.low):
+            note = "unbounded: the rate may not depend on the dose"
+        rows.append(
+            dict(zip(by, key, strict=True))
+            | {"n": len(y), "slope": found.slope / unit}
+            | {"slope_low": found.slope_low / unit, "slope_high": found.slope_high / unit, "p": found.p}
+            | {"dose": at, "low": low, "high": high, "note": note}
+        )
+    return pd.DataFrame(rows)
+
+
+class _Tipping(NamedTuple):
+    slope: float
+    slope_low: float
+    slope_high: float
+    p: float
+    dose: float
+    low: float
+    high: float
+
+
+def _tipping(cells: _Cells, target: float, error: float) -> _Tipping:
+    """Of one regressor, in its own units; target is the logit of the rate."""
+    model = _fit(cells)
+    centre = np.array([model.intercept_, model.coef_[0]])
+    x, hits = np.unique(cells.x[:, 0]), cells.weight[cells.y]
+    n = hits + cells.weight[~cells.y]
+
+    def fit(intercept: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        eta = np.outer(intercept, np.ones_like(x)) + np.outer(slope, x)
+        weight = n * expit(eta) * expit(-eta)
+        total, first, second = weight.sum(axis=1), weight @ x, weight @ x**2
+        information = np.maximum(total * second - first**2, SMALLEST)
+        return eta @ hits - np.logaddexp(0, eta) @ n + np.log(information) / 2
+
+    weight = n * expit(centre[0] + centre[1] * x) * expit(-centre[0] - centre[1] * x)
+    information = np.array([[weight.sum(), weight @ x], [weight @ x, weight @ x**2]])
+    root = np.linalg.cholesky(np.linalg.inv(information))
+
+    def whitened(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return fit(*(centre[:, None] + root @ np.stack([first, second])))
+
+    most = float(fit(*centre[:, None])[0])
+    region = likelihood_region(whitened, most, float(chdtri(1, error)), np.array([[-3.0, 3.0]] * 2))
+    intercept, slope = centre[:, None] + root @ np.column_stack([np.zeros(2), region])
+    p = float(model.lrt(0).lrt_pvalues_[0])
+    sure = p <= error and slope.min() * slope.max() > 0
+    with np.errstate(divide="ignore"):
+        dose = (target - intercept) / slope
+    ends = (dose.min(), dose.max()) if sure else (-np.inf, np.inf)
+    return _Tipping(*(float(one) for one in (slope[0], slope.min(), slope.max(), p, dose[0], *ends)))
+
+
+def monotone(
+    df: pd.DataFrame,
+    dose: str,
+    value: str,
+    by: str | Sequence[str] = (),
+    increasing: bool = True,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """A rate or a mean share against a dose: of the curves that only rise (or only fall), the nearest to the means.
+
+    Isotonic regression. The band is pointwise, by a bootstrap over seeds: 2,000 random weightings, uniform over all
+    weights that sum to 1 (Rubin's of 1981). At each dose one more seed takes part, of share 1 for the upper end and 0
+    for the lower: a plain bootstrap has no width where all seeds agree. At a single dose it is `mean_interval`. Where
+    keys were paired (`df.attrs["paired"]`), a seed has the same weight at every dose.
+
+    Args:
+      df: as from `load`, one row a lane.
+      dose: a column of numbers, or any that sorts.
+      value: a label, whose rate is meant, or a column of shares in [0, 1]; seeds without a share are left out.
+      by: columns that define a curve.
+      increasing: whether the curve rises.
+      level: confidence of the two-sided band at each dose.
+      seed: of the weightings.
+    Returns:
+      One row a group and dose, sorted: the `by` columns, the dose, n, mean (of the seeds), fitted, low, high.
+    Raises:
+      ValueError: a column or label that does not exist, or a column that is no share.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    check_level(level)
+    for column in (dose, *by):
+        check_name("column", column, df.columns)
+    if value in df:
+        check_shares(df, value)
+        given = df[value].astype(float)
+        if given.min() < 0:
+            raise ValueError(f"{value}: its least value is {given.min():.4g}; expected shares in [0, 1]")
+    else:
+        categories = df["label"].cat.categories
+        check_name("label or column", value, [*categories, *df.columns])
+        given = (df["label"] == value).astype(float)
+    warn_of_pooling(df, [dose, *by])
+    known = df.assign(_value=given)[given.notna() & df[dose].notna()]
+    unit = [*(["master_seed"] if "master_seed" in df else []), "seed"] if df.attrs.get("paired") else []
+    parts = []
+    for key, members in known.groupby(by, observed=True, dropna=False) if by else [((), known)]:
+        doses, place = np.unique(members[dose].to_numpy(), return_inverse=True)
+        y, n = members["_value"].to_numpy(), np.bincount(place)
+        mean = np.bincount(place, weights=y) / n
+        fitted = isotonic_regression(mean, weights=n, increasing=increasing).x
+        who = members.groupby(unit).ngroup().to_numpy() if unit else np.arange(len(members))
+        low, high = _band(y, place, who, increasing, level, np.random.default_rng(seed))
+        front = {column: [one] * len(doses) for column, one in zip(by, key, strict=True)}
+        parts.append(
+            pd.DataFrame(front | {dose: doses, "n": n, "mean": mean, "fitted": fitted, "low": low, "high": high})
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _band(
+    y: np.ndarray, place: np.ndarray, who: np.ndarray, increasing: bool, level: float, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends f64[doses] for shares y f64[rows] at doses `place` of seeds `who`."""
+    doses = place.max() + 1
+    at = (place[:, None] == np.arange(doses)).astype(float)
+    weights = generator.standard_exponential((DRAWS, who.max() + 1))[:, who]
+    total, hits = weights @ at, weights @ (at * y[:, None])
+    extra = generator.standard_exponential((DRAWS, doses))
+    heavy, part = total + extra, (1 - level) / 2
+    low, high = (_isotonic(share / heavy, heavy, increasing) for share in (hits, hits + extra))
+    return np.quantile(low, part, axis=0), np.quantile(high, 1 - part, axis=0)
+
+
+def _isotonic(mean: np.ndarray, weight: np.ndarray, increasing: bool) -> np.ndarray:
+    """scipy.optimize.isotonic_regression of f64[draws, doses], by Robertson et al. 1988, equation 1.4.1."""
+    if not increasing:
+        return -_isotonic(-mean, weight, True)
+    doses = mean.shape[1]
+    weights, sums = (np.pad(np.cumsum(one, axis=1), ((0, 0), (1, 0))) for one in (weight, weight * mean))
+    least = np.full((len(mean), doses, doses), -np.inf)
+    for first in range(doses):
+        block = (sums[:, first + 1 :] - sums[:, first, None]) / (weights[:, first + 1 :] - weights[:, first, None])
+        # Of the means of all doses from the first to one at or after j, the least.
+        least[:, first, first:] = np.minimum.accumulate(block[:, ::-1], axis=1)[:, ::-1]
+    return least.max(axis=1)
+
+
+def _doses(
+    df: pd.DataFrame, dose: str, label: str, by: list[str], scale: str
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The frame without rows that lack a dose, the regressor f64[rows], and whether each has the label."""
+    for column in (dose, *by):
+        check_name("column", column, df.columns)
+    check_name("label", label, df["label"].cat.categories)
+    check_name("scale", scale, SCALES)
+    if not pd.api.types.is_numeric_dtype(df[dose]) or pd.api.types.is_bool_dtype(df[dose]):
+        raise ValueError(f"{dose}: not numbers, of which a dose is one")
+    seeds = df[df[dose].notna()]
+    x = seeds[dose].to_numpy(float)
+    if scale == "log":
+        if (x <= 0).any():
+            raise ValueError(f"{dose}: {x.min():g} has no logarithm; leave such doses out, or take scale='linear'")
+        x = np.log(x)
+    return seeds, x, (seeds["label"] == label).to_numpy()
+
+
+def _contrasts(column: pd.Series) -> dict[str, np.ndarray]:
+    """The regressors of a column: itself, or one for each value but the first."""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return {str(column.name): column.to_numpy(float)}
+    values = sorted(column.unique())
+    return {f"{column.name}={value}": (column == value).to_numpy(float) for value in values[1:]}
+
+
+def _warn_of_pairs(df: pd.DataFrame, by: Sequence[str]) -> None:
+    """Warns, on the caller's caller's line, where the same seeds stand at several doses."""
+    if df.attrs.get("paired") and not pooled_factors(df, by):
+        warnings.warn("keys were paired: intervals take the seeds at different doses as independent", stacklevel=3)
