@@ -26,7 +26,9 @@ BUDGETS: dict[str, dict[str, dict[str, Any]]] = {
         COIN_RUN: {},
     },
     "a2c": {
-        CARTPOLE: CLASSIC | {"total_steps": 500_000, "n_envs": 16, "n_steps": 32, "learning_rate": 3e-3},
+        CARTPOLE: CLASSIC | {
+            "total_steps": 500_000, "n_envs": 16, "n_steps": 32, "learning_rate": 3e-3, "max_grad_norm": 1000.0,
+        },
         COIN_RUN: {},
     },
     "reinforce": {
