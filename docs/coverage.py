@@ -1,4 +1,4 @@
-"""What the intervals and tests of `analysis` do on data whose truth is known: `python docs/statistics.py [SECTION …]`.
+"""What the intervals and tests of `analysis` do on data whose truth is known: `python docs/coverage.py [SECTION …]`.
 
 Prints the tables of docs/statistics.md. Each number is from REPEATS simulated data sets, with a fixed seed.
 """
