@@ -45,9 +45,7 @@ def difference(random: np.random.Generator, repeats: int) -> pd.DataFrame:
         for p, q in ((0.001, 0.001), (0.02, 0.02), (0.1, 0.02), (0.5, 0.5), (0.9, 0.3), (0.999, 0.001)):
             count, other = random.binomial(n, p, repeats), random.binomial(n, q, repeats)
             both = 0.8 * min(p, q)
-            pairs = random.multinomial(n, [both, p - both, q - both, max(1 - p - q + both, 0)], repeats).T
-            if p + q - both > 1:
-                pairs = random.multinomial(n, [p * q, p - p * q, q - p * q, (1 - p) * (1 - q)], repeats).T
+            pairs = random.multinomial(n, [both, p - both, q - both, 1 - p - q + both], repeats).T
             rows.append(
                 {"seeds": n, "rate": p, "other": q}
                 | {"newcombe": covered(*analysis.difference_interval(count, n, other, n), p - q)}
