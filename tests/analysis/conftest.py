@@ -110,6 +110,7 @@ def write(
     layer = {"world": "coin-run", "learner": "ppo", "goals": [{"name": name, "role": GOALS[name]} for name in GOALS]}
     layer |= {
         "factors": list(dict.fromkeys(key for factors, _, _ in cells for key in factors)),
+        "settings": {},
         "conditions": conditions,
     }
     layer |= {"spec": {}, "programs": {"a" * 16: {"lanes": len(outcomes)}}, "shards": [], "versions": {}}
