@@ -113,8 +113,9 @@ def write(
         "settings": {},
         "conditions": conditions,
     }
-    layer |= {"spec": {}, "programs": {"a" * 16: {"lanes": len(outcomes)}}, "shards": [], "versions": {}}
-    layer |= {"platform": "cpu", "chunk": 8}
+    layer |= {"spec": {}, "programs": {"a" * 16: {"lanes": len(outcomes)}}, "shards": ["b" * 16], "versions": {}}
+    layer |= {"platform": "cpu", "chunk": 8, "width": len(outcomes), "arms": {}}
+    layer |= {"seeds": {key: [first_seed, last + 1] for key, last in seeds.items()}}
     (path / "manifest.json").write_text(json.dumps({"layers": [layer]}))
     return path
 
