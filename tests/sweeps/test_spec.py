@@ -187,9 +187,7 @@ def test_a_file_that_is_no_spec_is_refused(refused, kind):
 
 def test_a_missing_file_and_an_unknown_preset_are_refused(refused, tmp_path):
     line = refused(None, spec="none.toml")
-    assert line.startswith(
-        "none.toml: no such file; expected a .toml file or a preset (breadth, button-exposure, "
-    )
+    assert line.startswith("none.toml: no such file; expected a .toml file or a preset (breadth, button-exposure, ")
     assert refused(None, spec="coin-rum").startswith("coin-rum: no preset has this name; nearest: coin-run; or give")
     (tmp_path / "folder.toml").mkdir()
     assert refused(None, spec="folder.toml").startswith("folder.toml: cannot be read (Is a directory)")
