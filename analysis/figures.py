@@ -348,31 +348,34 @@ def phase_diagram(
 def seed_scatter(
     df: pd.DataFrame, x: str, value: str, ax: Axes | None = None, like: pd.DataFrame | None = None
 ) -> Axes:
-    """One dot a seed, coloured by its label: a share against a number that varies from seed to seed.
+    """One dot a seed, coloured by its label: a share, or another number, against one that varies from seed to seed.
 
     The horizontal axis is logarithmic where the numbers are positive, span more than a decade and have their median
-    nearer to the middle of such an axis. Seeds without a share, as nothing was decided, stand in a strip below it.
+    nearer to the middle of such an axis. Seeds without a share, as nothing was decided, stand in a strip below it;
+    those without another number are left out.
 
     Args:
       x: a column of numbers, such as a sampled setting of the learner.
-      value: a goal, whose share is meant, or any column of shares.
+      value: a goal, whose share is meant, or any column of numbers, such as `meg.GOAL`.
       like: the frame whose numbers set the axes (default: `df`).
     Raises:
       ValueError: a goal or column that does not exist, with the nearest that does, or does not hold what is drawn.
     """
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    column = _column(df, value)
     check_name("column", x, df.columns)
-    if not pd.api.types.is_numeric_dtype(df[x]) or pd.api.types.is_bool_dtype(df[x]):
+    if not _is_numeric(df, x):
         raise ValueError(f"{x}: not numbers; a curve or a histogram shows shares over names")
     whole = df if like is None else like
+    column = next(iter([value] if isinstance(value, str) else value), "")
+    other = column in whole and _is_numeric(whole, column) and not whole[column].dropna().between(0, 1).all()
+    column = column if other else _column(df, value)
     standalone, ax = ax is None, _axes(ax)
     for name, seeds, colour in _by_label(df, column):
         if len(seeds):
             ax.scatter(
                 seeds[x],
-                seeds[column].astype(float).fillna(BELOW),
+                seeds[column].astype(float).fillna(np.nan if other else BELOW),
                 s=20,
                 marker=MARKERS.get(name, "s"),
                 color=colour,
@@ -383,8 +386,11 @@ def seed_scatter(
                 clip_on=False,
                 zorder=3,
             )
-    _share_axis(ax)
-    if whole[column].isna().any():
+    if other:
+        _quiet(ax)
+    else:
+        _share_axis(ax)
+    if whole[column].isna().any() and not other:
         ax.set_ylim(2 * BELOW, 1)
         ax.set_yticks([BELOW, *ax.get_yticks()[ax.get_yticks() >= 0]])
         ax.set_yticklabels(["none", *(f"{tick:g}" for tick in ax.get_yticks()[1:])])
@@ -605,6 +611,10 @@ def _quiet(ax: Axes) -> None:
 
 def _tick(value: Any) -> str:
     return "none" if pd.isna(value) else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _is_numeric(df: pd.DataFrame, column: str) -> bool:
+    return pd.api.types.is_numeric_dtype(df[column]) and not pd.api.types.is_bool_dtype(df[column])
 
 
 def _column(df: pd.DataFrame, value: str | Sequence[str]) -> str:

@@ -31,7 +31,9 @@ CHECKED = ds.ParquetFileFormat(
 )
 """Parquet whose page checksums are verified as it is read."""
 BLIND_TO_PAYMENT = "no memory and no reward among the inputs"
-"""Why nothing can be said about whether a policy follows where payment went: all policies are like that."""
+"""Why nothing can be said about whether such a policy follows where payment went."""
+ENDS_TOO_SOON = "no probe goes on after its first event"
+"""Why nothing can be said of one that sees rewards: a probe of goals is over before a payment could be followed."""
 DIGEST = b"chisel.digest"
 FILES_AT_ONCE, BYTES_AT_ONCE = 1000, 2**26
 """Read together: bounds memory, whatever a folder holds."""
@@ -421,7 +423,8 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
         shares[f"exchange.{str(stake).split(',')[1]}"] = _place(chosen, "indifference", len(outcomes))
     if folder.goals:
         shares["tracks_payment"] = np.full(len(outcomes), np.nan)
-        shares["tracks_payment.why"] = np.full(len(outcomes), BLIND_TO_PAYMENT, object)
+        sees = outcomes["condition"].map(lambda key: bool(folder.conditions[key].get("learner.previous_reward")))
+        shares["tracks_payment.why"] = np.where(sees, ENDS_TOO_SOON, BLIND_TO_PAYMENT)
     if "unseen_inputs" in measured:
         shares["unseen_inputs"] = _place(measured[measured["labels"]], "unseen_inputs", len(outcomes))
     front = [*LANE, "master_seed", "program", "world", "learner", *factors]

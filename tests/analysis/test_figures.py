@@ -172,6 +172,9 @@ def test_scatter_has_a_dot_a_seed_in_the_colour_of_its_label(doses):
     np.testing.assert_allclose(dots["channel:button"].get_offsets(), captured[["rate", "share.button"]])
     assert to_hex(dots["channel:button"].get_facecolor()[0]) == to_hex(figures.CHANNELS[0])
     assert np.min(dots["intended"].get_offsets()[:, 1]) == figures.BELOW
+    wide = doses.assign(other=np.linspace(-1, 2, len(doses)))
+    found = figures.seed_scatter(wide, "rate", "other").collections
+    np.testing.assert_allclose(np.sort(np.concatenate([dots.get_offsets()[:, 1] for dots in found])), wide["other"])
     assert figures.seed_scatter(doses, "seed", "button").get_xscale() == "linear"
     with pytest.raises(ValueError, match="arm: not numbers"):
         figures.seed_scatter(doses, "arm", "button")

@@ -150,7 +150,7 @@ def test_the_loss_of_a2c_on_four_transitions_by_hand():
 
 @pytest.mark.parametrize(("baseline", "shifted"), [("none", [1, 0, 3.5, 3]), ("value", [0.5, 0, 2.5, 3])])
 def test_the_loss_of_reinforce_by_hand_leaves_out_an_episode_that_did_not_end(baseline, shifted):
-    learner = jaxrl.make("reinforce", {"learner.baseline": baseline})
+    learner = jaxrl.make("reinforce", {"learner.baseline": baseline, "learner.width": 4, "learner.depth": 1})
     world, variables = zeros(learner)
     # Returns: 1 + 0/2, 0; 2 + 3/2, 3, with nothing after the time limit; the fifth step is of an episode without end.
     given = lesson([*REWARDS, 100], [*TERMINATED, 0], [*CUT, 0], [*VALUES, 7], [*NEXT, 7])
@@ -164,7 +164,7 @@ def test_a_baseline_does_not_change_the_expected_gradient_of_reinforce():
     """The mean over both actions, each of probability 1/2, of what one step teaches."""
     gradients = []
     for baseline, value in (("none", 0.0), ("value", 0.0), ("value", 5.0)):
-        learner = jaxrl.make("reinforce", {"learner.baseline": baseline})
+        learner = jaxrl.make("reinforce", {"learner.baseline": baseline, "learner.width": 4, "learner.depth": 1})
         world, variables = zeros(learner)
         given = lesson([1, 3], [1, 1], [1, 1], [value, value], [0, 0], action=[0, 1])
         params = reinforce.Params(value_coef=0.0)
@@ -197,7 +197,8 @@ def test_the_loss_of_pqn_on_four_transitions_by_hand():
 
 
 def test_pqn_explores_less_and_less_and_hands_out_what_it_ends_with():
-    learner = jaxrl.make("pqn")
+    small = {"learner.width": 4, "learner.depth": 1, "learner.total_steps": 1024}
+    learner = jaxrl.make("pqn", small)
     world, variables = zeros(learner)
     variables["params"]["policy"]["bias"] = jnp.array([1.0, 2.0])
     variables["exploration"]["epsilon"] = jnp.asarray(0.1)
@@ -208,7 +209,7 @@ def test_pqn_explores_less_and_less_and_hands_out_what_it_ends_with():
     logits, value, _ = learner.apply(world, variables, seen)
     np.testing.assert_allclose([*np.exp(logits), value], [0.05, 0.95, 2], rtol=1e-6)
     np.testing.assert_allclose(np.exp(pqn.epsilon_greedy(jnp.array([1.0, 3.0, 3.0]), 0.0)), [0, 1, 0])
-    program = jaxrl.Program(world, jaxrl.make("pqn", {"learner.total_steps": 1024}), 1, (1,))
+    program = jaxrl.Program(world, learner, 1, (1,))
     settings = program.settings([{"learner.epsilon": 0.3}])
     state, _ = jax.jit(program._functions["init"])(np.zeros((1, 2), np.uint32), settings)
     np.testing.assert_allclose(state.variables["exploration"]["epsilon"], [0.3])
