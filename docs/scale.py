@@ -1,10 +1,10 @@
 """Measures planning, running, status and loading on large folders, with a stand-in that trains nothing.
 
-    python docs/scale.py FOLDER [--shards 100000]
+    python docs/scale.py FOLDER [--shards 100000] [--chunks 1]
 
-plans a sweep of 10 lanes a shard; lets `chisel run` train 1,000 of its shards with the stand-in of the tests; fills
-FOLDER with the rest, in one process that does not wait for the disk; runs it again with nothing to do; and times
-`chisel status` and `analysis.load` on what is there. Prints Markdown. What is there already is not written again.
+plans a sweep of shards of so many chunks of 10 lanes; lets `chisel run` train 1,000 of them with the stand-in of the
+tests, in a folder of their own; fills FOLDER/out with all of them, in one process that does not wait for the disk; runs
+that again with nothing to do; and times `chisel status` and `analysis.load` on it. Prints Markdown.
 """
 
 import argparse
@@ -23,6 +23,7 @@ seeds = {seeds}
 env.diversity = [{values}]
 [run]
 chunk = 10
+shard_chunks = {chunks}
 """
 CONDITIONS = 1000
 PLAN = """
@@ -66,14 +67,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--shards", type=int, default=100_000)
+    parser.add_argument("--chunks", type=int, default=1)
     given = parser.parse_args()
     given.folder = given.folder.absolute()
     given.folder.mkdir(parents=True, exist_ok=True)
+    seeds = given.shards * given.chunks * 10 // CONDITIONS
     specs = {}
     for world in ("toy", "coin-run"):
         values = ", ".join(str(i / (CONDITIONS - 1)) for i in range(CONDITIONS))
         specs[world] = given.folder / f"{world}.toml"
-        specs[world].write_text(SPEC.format(world=world, seeds=given.shards * 10 // CONDITIONS, values=values))
+        specs[world].write_text(SPEC.format(world=world, seeds=seeds, values=values, chunks=given.chunks))
     out = str(given.folder / "out")
     chisel = ["-m", "sweeps.cli"]
     print("| what | time | processor time | peak memory | |\n|---|---|---|---|---|")
@@ -81,7 +84,7 @@ def main() -> None:
     run = ["run", str(specs["toy"]), "--quiet", "--out"]
     some = f"1/{max(given.shards // 1000, 1)}"
     timed("run of 1,000 shards of the stand-in", [*chisel, *run, f"{out}-1000", "--shards", some], fake=True)
-    timed("the rest, without waiting for the disk", ["-c", FILL, *run, out, "--executor", "inline"], fake=True)
+    timed("all shards, without waiting for the disk", ["-c", FILL, *run, out, "--executor", "inline"], fake=True)
     timed("run with nothing to do", [*chisel, *run, out], fake=True)
     timed("status", [*chisel, "status", out], fake=False)
     timed("load", ["-c", LOAD, out], fake=False)
