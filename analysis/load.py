@@ -423,7 +423,9 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
         shares[f"exchange.{str(stake).split(',')[1]}"] = _place(chosen, "indifference", len(outcomes))
     if folder.goals:
         shares["tracks_payment"] = np.full(len(outcomes), np.nan)
-        sees = outcomes["condition"].map(lambda key: bool(folder.conditions[key].get("learner.previous_reward")))
+        sees = outcomes["condition"].map(
+            lambda key: bool(folder.conditions.get(key, {}).get("learner.previous_reward"))
+        )
         shares["tracks_payment.why"] = np.where(sees, ENDS_TOO_SOON, BLIND_TO_PAYMENT)
     if "unseen_inputs" in measured:
         shares["unseen_inputs"] = _place(measured[measured["labels"]], "unseen_inputs", len(outcomes))

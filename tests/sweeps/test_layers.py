@@ -116,9 +116,12 @@ def test_killed_within_a_later_layer_and_run_again_ends_with_the_same_bytes(toy,
         run(toy, name)
     run(toy, "whole", "seeds=12")
     moments = random.Random(2)
+    command = ["run", "toy.toml", "--out", "out", "--executor", "inline", "--set", "seeds=12"]
     for _ in range(2):
-        process = toy.start("run", "toy.toml", "--out", "out", "--set", "seeds=12", fake={"sleep": 0.05})
-        time.sleep(moments.uniform(0.8, 2.0))
+        process = toy.start(*command, fake={"sleep": 0.05})
+        while len(layers(toy.folder / "out")) < 2:
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0.1, 0.9))
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert run(toy, "out", "seeds=12").returncode == 0
