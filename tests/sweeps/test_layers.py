@@ -72,12 +72,12 @@ def test_what_a_spec_has_more_is_trained_and_each_lane_is_as_in_a_fresh_folder(t
 
 
 def test_a_factor_that_a_later_layer_brings_has_its_constant_in_the_rows_before(toy):
-    run(toy, "out")
-    run(toy, "out", "factors.learner.learning_rate=[1e-3, 1e-2]", "factors.env.size=[4, 5]")
+    run(toy, "out", "seeds=2")
+    run(toy, "out", "seeds=2", "factors.learner.learning_rate=[1e-3, 1e-2]", "factors.env.size=[4, 5]")
     df = analysis.load(toy.folder / "out")
     assert df.attrs["factors"] == ["env.diversity", "learner.learning_rate", "env.size"]
     counts = df.groupby(["env.size", "learner.learning_rate"]).size()
-    assert counts.to_dict() == {(4, 1e-3): 15, (4, 1e-2): 15, (5, 1e-3): 15, (5, 1e-2): 15}
+    assert counts.to_dict() == {(4, 1e-3): 6, (4, 1e-2): 6, (5, 1e-3): 6, (5, 1e-2): 6}
     assert df["env.size"].dtype == "int64"
     assert toy("figure", "out", "--out", "picture.png").returncode == 0
     assert toy("rates", "out", "--label", "mixed").stdout.count("\n") == 12 + 2
