@@ -424,7 +424,7 @@ def _lanes(folder: _Results, factors: list[str], thresholds: Thresholds) -> pd.D
     if folder.goals:
         shares["tracks_payment"] = np.full(len(outcomes), np.nan)
         sees = outcomes["condition"].map(
-            lambda key: bool(folder.conditions.get(key, {}).get("learner.previous_reward"))
+            lambda key: key in folder.conditions and bool(folder.conditions[key].get("learner.previous_reward"))
         )
         shares["tracks_payment.why"] = np.where(sees, ENDS_TOO_SOON, BLIND_TO_PAYMENT)
     if "unseen_inputs" in measured:

@@ -45,9 +45,7 @@ def difference(random: np.random.Generator, repeats: int) -> pd.DataFrame:
         for p, q in ((0.001, 0.001), (0.02, 0.02), (0.1, 0.02), (0.5, 0.5), (0.9, 0.3), (0.999, 0.001)):
             count, other = random.binomial(n, p, repeats), random.binomial(n, q, repeats)
             both = 0.8 * min(p, q)
-            pairs = random.multinomial(n, [both, p - both, q - both, max(1 - p - q + both, 0)], repeats).T
-            if p + q - both > 1:
-                pairs = random.multinomial(n, [p * q, p - p * q, q - p * q, (1 - p) * (1 - q)], repeats).T
+            pairs = random.multinomial(n, [both, p - both, q - both, 1 - p - q + both], repeats).T
             rows.append(
                 {"seeds": n, "rate": p, "other": q}
                 | {"newcombe": covered(*analysis.difference_interval(count, n, other, n), p - q)}
@@ -152,7 +150,7 @@ def tipping(random: np.random.Generator, repeats: int) -> pd.DataFrame:
 def monotone(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     """The band of the isotonic curve, at each of six doses; the curve is logistic, with tipping dose 0.05."""
     rows = []
-    for seeds, slope in ((8, 2), (16, 2), (16, 8), (8, 0)):
+    for seeds, slope in ((8, 2), (16, 2), (16, 8), (8, 0), (32, 0)):
         truth = expit(slope * np.log(DOSES / 0.05))
         fit = cache(lambda counts, n=seeds: analysis.monotone(dose_frame(counts, n), "dose", "intended"))
         tables = [fit(counts) for counts in drawn(random, slope, 0.05, seeds, repeats)]

@@ -110,10 +110,12 @@ def write(
     layer = {"world": "coin-run", "learner": "ppo", "goals": [{"name": name, "role": GOALS[name]} for name in GOALS]}
     layer |= {
         "factors": list(dict.fromkeys(key for factors, _, _ in cells for key in factors)),
+        "settings": {},
         "conditions": conditions,
     }
-    layer |= {"spec": {}, "programs": {"a" * 16: {"lanes": len(outcomes)}}, "shards": [], "versions": {}}
-    layer |= {"platform": "cpu", "chunk": 8}
+    layer |= {"spec": {}, "programs": {"a" * 16: {"lanes": len(outcomes)}}, "shards": ["b" * 16], "versions": {}}
+    layer |= {"platform": "cpu", "chunk": 8, "width": len(outcomes), "arms": {}}
+    layer |= {"seeds": {key: [first_seed, last + 1] for key, last in seeds.items()}}
     (path / "manifest.json").write_text(json.dumps({"layers": [layer]}))
     return path
 

@@ -299,7 +299,7 @@ def test_of_a_finite_set_each_level_is_drawn_equally_often_and_lanes_have_sets_o
         ("plr", {"buffer_size": 4}, WORLD, "ppo", r"curriculum\.buffer_size: 4 is less than learner\.n_envs 8"),
         ("plr", {"score": "exact"}, CoinLine(), "ppo", r"curriculum\.score: coin-line has no exact optimal returns"),
         ("accel", {}, CoinLine(), "ppo", r"curriculum\.name: coin-line has no edits; expected plr or robust-plr"),
-        ("plr", {}, WORLD, "cloning", r"curriculum\.name: this learner plays no levels"),
+        ("plr", {}, WORLD, "cloning", r"curriculum\.name: this learner takes no curriculum"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(name, static, world, learner, said):
