@@ -22,7 +22,7 @@ from sweeps.cli import main
 from sweeps.executors import Failed
 from tests.analysis.conftest import write
 
-TRIES = int(os.environ.get("CHISEL_FUZZ", "60"))
+TRIES = int(os.environ.get("CHISEL_FUZZ", "25"))
 TOML = """
 name = "a"
 world = "coin-line"

@@ -19,7 +19,7 @@ import envs
 import jaxrl
 from sweeps.cli import main
 
-TRIES = int(os.environ.get("CHISEL_SPECS", "150"))
+TRIES = int(os.environ.get("CHISEL_SPECS", "100"))
 SECONDS = 20.0
 """Nothing may take longer than this to be refused, on a busy machine."""
 GOOD = {
