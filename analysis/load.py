@@ -211,9 +211,9 @@ def _open(path: Path) -> _Results:
 
 def _conditions(layers: list[dict[str, Any]]) -> dict[str, ChainMap[str, Any]]:
     """Each condition's settings, and its arm if a layer gives it one. A layer writes what its conditions share once."""
-    arms = {key: {"arm": name} for layer in layers for key, name in layer.get("arms", {}).items()}
+    arms = {key: {"arm": name} for layer in layers for key, name in layer["arms"].items()}
     return {
-        key: ChainMap(own, layer.get("settings", {}), arms.get(key, {}))
+        key: ChainMap(own, layer["settings"], arms.get(key, {}))
         for layer in layers
         for key, own in layer["conditions"].items()
     }

@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 
 from envs import rewards
-from envs.settings import Count, Setting, settings_of
+from envs.settings import Count, Setting, settings_of, traced
 
 Role = Literal["intended", "proxy", "channel"]
 HIDDEN = -1
@@ -316,12 +316,10 @@ class World(abc.ABC):
         Leaves are numpy f32 or i32, so that no weak type leads to another compile. Raises ValueError as `check` does.
         """
         self.check(values)
-        chosen = {}
-        for setting in settings_of(self.Params, "env", static=False).values():
-            dtype = np.int32 if setting.kind is int else np.float32
-            chosen[setting.key.removeprefix("env.")] = dtype(values.get(setting.key, setting.default))
         paid = [values.get(f"reward.{goal.name}", self._weight(goal)) for goal in self.goals]
-        return self.Params(**chosen, reward=np.asarray(paid, np.float32), pay=self._terms(values))
+        return self.Params(
+            **traced(self.Params, "env", values), reward=np.asarray(paid, np.float32), pay=self._terms(values)
+        )
 
     def check(self, values: dict[str, Any]) -> None:
         """Raises ValueError, in one line that begins with the key, where a traced value does not fit a static one."""

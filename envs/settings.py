@@ -9,7 +9,10 @@ import os
 import re
 import sys
 import textwrap
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 _OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -155,6 +158,18 @@ def settings_of(cls: type, prefix: str, static: bool) -> dict[str, Setting]:
             IMPORTABLE in marks,
         )
     return found
+
+
+def traced(cls: type, prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """By field, the values of a dataclass's settings: numpy f32, or i32 for integers; what is not named, its default.
+
+    So no weak type leads to another compile.
+    """
+    chosen = {}
+    for setting in settings_of(cls, prefix, static=False).values():
+        dtype = np.int32 if setting.kind is int else np.float32
+        chosen[setting.key.removeprefix(f"{prefix}.")] = dtype(values.get(setting.key, setting.default))
+    return chosen
 
 
 @functools.cache

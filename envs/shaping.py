@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from envs import shortest
 from envs.base import Goal, Observation, World
 from envs.settings import Setting
 
@@ -103,18 +104,7 @@ class Shaped(World):
     def distances(self, level: Any, params: Any) -> jax.Array:
         """f32[S], the fewest steps from each state of a level to the goal."""
         next_state, events, terminated = self.inner.tabular(level, params)
-        hit = events[..., self._goal]
-
-        def shorter(steps):
-            beyond = jnp.where(terminated, jnp.inf, steps[next_state])
-            return jnp.min(jnp.where(hit, 1.0, 1.0 + beyond), axis=-1)
-
-        unknown = jnp.full(len(next_state), jnp.inf)
-        steps, _ = jax.lax.while_loop(
-            lambda carry: jnp.any(carry[0] != carry[1]),
-            lambda carry: (shorter(carry[0]), carry[0]),
-            (shorter(unknown), unknown),
-        )
+        steps = shortest.action_costs(next_state, events[..., self._goal], terminated).min(axis=-1)
         reachable = jnp.isfinite(steps)
         return jnp.where(reachable, steps, jnp.max(jnp.where(reachable, steps, -1.0)) + 1.0)
 

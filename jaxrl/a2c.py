@@ -8,22 +8,18 @@ import jax.numpy as jnp
 from flax import struct
 
 from envs import World
-from envs.settings import Count, NonNegative, Probability
+from envs.settings import Count, Probability
 from jaxrl import on_policy, rollout
 from jaxrl.advantages import advantages
 from jaxrl.on_policy import Lesson, OnPolicy
 
 
 @struct.dataclass
-class Params(on_policy.Params):
+class Params(on_policy.PolicyGradientParams):
     """The numbers of the learner; every field is traced."""
 
     gae_lambda: Probability = 1.0
     """Decay of the advantage trace, lambda; 1 for returns to the end of the rollout."""
-    entropy_coef: NonNegative = 0.01
-    """Weight of the entropy bonus."""
-    value_coef: NonNegative = 0.5
-    """Weight of the value loss."""
 
 
 class Metrics(NamedTuple):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs import World
-from envs.settings import settings_of
+from envs.settings import traced
 from jaxrl import goal_directedness, planning, probing, rollout
 from jaxrl.curricula import Curriculum
 from jaxrl.learner import Learner
@@ -418,12 +418,8 @@ class Program:
 
 
 def params_of(cls: Any, section: str, values: dict[str, Any]) -> Any:
-    """One lane's Params from the traced keys of a section; leaves are numpy f32, or i32 for integers."""
-    chosen = {}
-    for setting in settings_of(cls, section, static=False).values():
-        dtype = np.int32 if setting.kind is int else np.float32
-        chosen[setting.key.removeprefix(f"{section}.")] = dtype(values.get(setting.key, setting.default))
-    return cls(**chosen)
+    """One lane's Params from the traced keys of a section."""
+    return cls(**traced(cls, section, values))
 
 
 def _to_host(tally: rollout.Tally | None) -> Any:

@@ -44,6 +44,16 @@ class Params:
     """Of the demonstrations that are cloned, those that go to the intended goal; the rest go to its rival."""
 
 
+@struct.dataclass
+class PolicyGradientParams(Params):
+    """What those have besides that ascend a policy gradient."""
+
+    entropy_coef: NonNegative = 0.01
+    """Weight of the entropy bonus."""
+    value_coef: NonNegative = 0.5
+    """Weight of the value loss."""
+
+
 class State(NamedTuple):
     """One lane in training."""
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
 
@@ -62,25 +61,6 @@ def distances(table: Table, goal: int) -> np.ndarray:
         if np.array_equal(shorter, steps[:hit]):
             return shorter.reshape(levels, states)
         steps[:hit] = shorter
-
-
-def action_costs(table: Table, goal: int) -> jax.Array:
-    """f32[S, A], the fewest steps until a goal's event fires if an action is taken first; inf where it cannot.
-
-    As `distances`, to be traced, and for one level: the arrays of `table` have no leading axis.
-    """
-
-    def cost(steps):
-        beyond = jnp.where(table.terminated, jnp.inf, steps[table.next_state])
-        return jnp.where(table.events[..., goal], 1.0, 1.0 + beyond)
-
-    def shorter(carry):
-        steps, _ = carry
-        found = cost(steps).min(axis=-1)
-        return found, jnp.any(found != steps)
-
-    never = jnp.full(table.next_state.shape[0], jnp.inf)
-    return cost(jax.lax.while_loop(lambda carry: carry[1], shorter, (never, jnp.ones((), bool)))[0])
 
 
 def oracle(table: Table, goal: int) -> np.ndarray:

@@ -8,23 +8,19 @@ import jax.numpy as jnp
 from flax import struct
 
 from envs import World
-from envs.settings import NonNegative, Positive, Probability
+from envs.settings import Positive, Probability
 from jaxrl import on_policy, rollout
 from jaxrl.minibatches import Batch, Minibatches
 
 
 @struct.dataclass
-class Params(on_policy.Params):
+class Params(on_policy.PolicyGradientParams):
     """The numbers of the learner; every field is traced."""
 
     gae_lambda: Probability = 0.95
     """Decay of the advantage trace, lambda."""
     clip_eps: Positive = 0.2
     """How far the probability ratio, and a value, may move from the old one before its gradient is cut."""
-    entropy_coef: NonNegative = 0.01
-    """Weight of the entropy bonus."""
-    value_coef: NonNegative = 0.5
-    """Weight of the value loss."""
 
 
 class Metrics(NamedTuple):

@@ -4,10 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from envs import Observation, World
-from jaxrl import planning
+from envs.shortest import action_costs
 from jaxrl.networks import NOTHING
 
 EPISODES = 256
@@ -46,10 +45,10 @@ def demonstrations(
     def episode(key):
         level_key, reset_key, choice_key, play_key = jax.random.split(key, 4)
         level = world.sample_level(level_key, params)
-        table = planning.Table(jnp.zeros((), jnp.int32), *world.tabular(level, params))
+        next_state, events, terminated = world.tabular(level, params)
         state = world.reset_to_level(reset_key, level, params)
         start = world.state_index(state)
-        costs = [planning.action_costs(table, goal) for goal in (intended, rival)]
+        costs = [action_costs(next_state, events[..., goal], terminated) for goal in (intended, rival)]
         straight = (jax.random.uniform(choice_key) < share) | ~jnp.isfinite(costs[1][start].min())
         cost, goal = jnp.where(straight, *costs), jnp.where(straight, intended, rival)
 
@@ -59,10 +58,10 @@ def demonstrations(
             best = ((here == here.min()) & jnp.isfinite(here.min())).astype(jnp.float32)
             known = going & (best.sum() > 0)
             action = jax.random.categorical(key, jnp.log(jnp.where(known, best, 1.0)))
-            after, events, terminated = world.transition(key, state, action, params)
+            after, happened, ended = world.transition(key, state, action, params)
             observed = world.features(state, params)
             target = best / jnp.maximum(best.sum(), 1.0)
-            return (after, known & ~terminated & ~events[goal]), (observed, target, known.astype(jnp.float32))
+            return (after, known & ~ended & ~happened[goal]), (observed, target, known.astype(jnp.float32))
 
         return jax.lax.scan(step, (state, jnp.ones((), bool)), jax.random.split(play_key, steps))[1]
 
@@ -73,7 +72,7 @@ def demonstrations(
 def clone(
     learner: Any, world: World, variables: Any, key: jax.Array, env_params: Any, params: Any, updates: int
 ) -> Any:
-    """Parameters after `updates` steps of Adam on the cross-entropy to the demonstrations' actions.
+    """Parameters after `updates` steps of the learner's optimiser on the cross-entropy to the demonstrations' actions.
 
     The value head learns nothing; the optimiser of what follows starts anew.
     """
@@ -81,7 +80,6 @@ def clone(
     observation, target, weight = demonstrations(
         world, demonstration_key, env_params, params.pretraining_share, learner.n_steps
     )
-    optimiser = optax.chain(optax.clip_by_global_norm(params.max_grad_norm), optax.scale_by_adam(eps=1e-5))
 
     def loss(variables, rows):
         logits = learner.apply(world, variables, jax.tree.map(lambda leaf: leaf[rows], observation), NOTHING)[0]
@@ -94,7 +92,6 @@ def clone(
         variables, moments = carry
         draw = jax.random.uniform(jax.random.fold_in(key, i), (ROWS,))
         rows = jnp.searchsorted(within, draw * within[-1], side="right")
-        direction, moments = optimiser.update(jax.grad(loss)(variables, rows), moments)
-        return jax.tree.map(lambda old, way: old - params.learning_rate * way, variables, direction), moments
+        return learner.descend(params, variables, moments, jax.grad(loss)(variables, rows))
 
-    return jax.lax.fori_loop(0, updates, update, (variables, optimiser.init(variables)))[0]
+    return jax.lax.fori_loop(0, updates, update, (variables, learner.optimiser(params).init(variables)))[0]

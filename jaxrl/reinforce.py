@@ -15,15 +15,11 @@ from jaxrl.on_policy import Lesson, OnPolicy
 
 
 @struct.dataclass
-class Params(on_policy.Params):
+class Params(on_policy.PolicyGradientParams):
     """The numbers of the learner; every field is traced."""
 
     learning_rate: NonNegative = 1e-2
     """Step size of Adam."""
-    entropy_coef: NonNegative = 0.01
-    """Weight of the entropy bonus."""
-    value_coef: NonNegative = 0.5
-    """Weight of the value loss."""
 
 
 class Metrics(NamedTuple):
