@@ -3,6 +3,7 @@
 from analysis import figures
 from analysis.comparisons import compare, difference_interval, paired_difference_interval
 from analysis.doses import dose_response, monotone, tipping_dose
+from analysis.examples import outliers, typical
 from analysis.exchangeability import exchangeability
 from analysis.goal_inference import inferred_goal
 from analysis.hierarchical import beta_binomial, policy_shares
@@ -36,6 +37,7 @@ __all__ = [
     "mean_interval",
     "monotone",
     "more_seeds",
+    "outliers",
     "paired_difference_interval",
     "policy_shares",
     "power",
@@ -45,5 +47,6 @@ __all__ = [
     "seeds_to_see",
     "shares",
     "tipping_dose",
+    "typical",
     "upper_bound",
 ]

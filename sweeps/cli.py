@@ -283,6 +283,26 @@ def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str
     return facets(KINDS[kind], df, **given), lanes
 
 
+def _watch(arguments: argparse.Namespace) -> int:
+    _before_jax(one_core=True)
+    from sweeps.watching import watch
+
+    asked = {name: getattr(arguments, name) for name in ("condition", "seed", "probe", "greedy", "typical", "outlier")}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            rollouts = _reading(
+                lambda: watch(arguments.folder, episodes=arguments.episode, count=arguments.count, **asked)
+            )
+        except OSError as error:
+            place = Path(arguments.folder) / "rollouts"
+            raise SpecError(place, f"cannot be written ({error.strerror or error}).") from None
+    for one in rollouts:
+        print(f"{one.caption}\n  {one.png}\n  {one.gif}")
+    _tell(told)
+    return 0
+
+
 def _worlds(arguments: argparse.Namespace) -> int:
     from sweeps.inspecting import worlds
 
@@ -434,6 +454,18 @@ def _parser() -> argparse.ArgumentParser:
         "--value", metavar="GOAL", nargs="+", help="goals, or columns of shares (default: not the intended)"
     )
     figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/KIND.png)")
+    watched = verb("watch", _watch, "Draw what saved policies do on probe levels: a PNG and a GIF of each episode.")
+    watched.add_argument("folder", metavar="DIR", help="a results folder of a sweep with save.policies = true")
+    watched.add_argument("--condition", metavar="ID", help="policies of this condition (default: any)")
+    watched.add_argument("--seed", metavar="N", type=int, help="policies of this seed (default: any)")
+    watched.add_argument("--typical", metavar="LABEL", help="of them, those of a label that are nearest to its median")
+    watched.add_argument("--outlier", action="store_true", help="of them, those that differ most from their condition")
+    watched.add_argument("--count", metavar="K", type=_positive, default=1, help="how many policies (default: 1)")
+    watched.add_argument("--probe", metavar="NAME", help="(default: the probe that labels)")
+    watched.add_argument(
+        "--episode", metavar="I", type=int, action="append", help="may come twice (default: the first three)"
+    )
+    watched.add_argument("--greedy", action="store_true", help="the most probable action, not a sampled one")
     worlds = verb("worlds", _worlds, "List worlds, learners and curricula with settings and probes, or draw a world.")
     worlds.add_argument("name", metavar="NAME", nargs="?", help="only this world or learner, with all there is to say")
     worlds.add_argument("--out", metavar="DIR", help="draw training and probe levels of the world as DIR/levels.png")
