@@ -71,7 +71,10 @@ class Bandit(World):
     action_names: ClassVar[tuple[str, ...]] = ("left", "right")
     name: ClassVar[str] = "bandit"
     legend: ClassVar = {
-        "agent": render.AGENT, "better arm": render.RIGHT, "other arm": render.PLAIN, "lamp": render.LIGHT,
+        "agent": render.AGENT,
+        "better arm": render.RIGHT,
+        "other arm": render.PLAIN,
+        "lamp": render.LIGHT,
     }
     stochastic: ClassVar[bool] = True
     counters: ClassVar[tuple[str, ...]] = ("better", "late", "late-better")

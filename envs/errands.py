@@ -93,7 +93,14 @@ class Errands(World):
     action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
     name: ClassVar[str] = "errands"
     legend: ClassVar = {
-        "agent": render.AGENT, "trash": render.TRASH, "can": render.CAN, "lever, door": render.WALL, "right plate": render.RIGHT, "other plate, marks": render.PLAIN, "sign": render.SIGN, "button": render.BUTTON,
+        "agent": render.AGENT,
+        "trash": render.TRASH,
+        "can": render.CAN,
+        "lever, door": render.WALL,
+        "right plate": render.RIGHT,
+        "other plate, marks": render.PLAIN,
+        "sign": render.SIGN,
+        "button": render.BUTTON,
     }
     default_rewards: ClassVar[dict[str, float]] = {"button": 2.0}
     counters: ClassVar[tuple[str, ...]] = ("button-opportunities", "button-reinforced")

@@ -11,7 +11,7 @@ from envs import render
 
 Colour = tuple[int, int, int]
 PANELS, COLUMNS = 12, 6
-"""Of a strip: moments that it shows at most, beside those that have a mark, and how many stand side by side."""
+"""Of a strip: moments that it shows, unless more have a mark, and how many stand side by side."""
 GAP, TEXT, LETTER, EDGE = 10, 14, 7.4, 4
 """Pixels between panels, of a letter's height, of its width (about), and of the frame of a marked moment."""
 LINE = TEXT + 5
@@ -38,9 +38,10 @@ def strip(moments: Sequence[Moment], caption: str, legend: Mapping[str, Colour])
       caption: lines of text.
       legend: names of colours.
     """
-    even = {round(i * (len(moments) - 1) / (PANELS - 1)) for i in range(PANELS)}
-    panels = [_panel(moments, i) for i in range(len(moments)) if i in even or moments[i].mark is not None]
-    return _page(panels, caption, legend, COLUMNS)
+    last, shown = len(moments) - 1, {i for i, moment in enumerate(moments) if moment.mark is not None}
+    even = ({round(i * last / (n - 1)) for i in range(n)} for n in range(PANELS, 1, -1))
+    shown |= next((some for some in even if len(some | shown) <= PANELS), {0, last})
+    return _page([_panel(moments, i) for i in sorted(shown)], caption, legend, COLUMNS)
 
 
 def film(moments: Sequence[Moment], caption: str, legend: Mapping[str, Colour]) -> Iterator[Image.Image]:

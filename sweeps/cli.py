@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXIT_USER, EXIT_INTERRUPTED, EXIT_FAILED, EXIT_CLOSED_PIPE = 2, 3, 4, 141
+KINDS = (
+    "overview", "share", "stack", "dose", "phase", "scatter", "histogram", "lines", "training", "contingency",
+)  # fmt: skip
+"""Of figures; kept here too, because importing them takes a second."""
 SHOWN = 20
 """Conditions and programs that `plan` prints before it says how many more there are."""
 
@@ -246,12 +250,18 @@ def _figure(arguments: argparse.Namespace) -> int:
 def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str]) -> tuple["Figure", int]:
     """The figure, with what it needs and was not given chosen; and how many lanes the folders hold."""
     import analysis
-    from analysis.figures import KINDS, facets, goals_of, overview, through_training, varied
+    from analysis.figures import KINDS, curves_by_label, facets, goals_of, overview, through_training, varied
 
     df = analysis.load(folders)
-    lanes = len(df)
+    lanes, goals = len(df), goals_of(df)
     keys = {*(text.partition("=")[0] for text in where), *(key for name, key in given.items() if name != "value")}
-    if keys & {"checkpoint", "env_steps"}:
+    if kind == "training":
+        df = curves_by_label(folders)
+    elif "sampled" in keys and kind == "contingency":
+        if len(folders) > 1:
+            raise SpecError("sampled", "sampled and greedy labels are compared within one folder; give one.")
+        df = analysis.load_labels(folders[0])
+    elif keys & {"checkpoint", "env_steps"} or kind == "lines":
         if kind not in KINDS:
             raise SpecError(
                 "checkpoint", f"an overview shows the end of training; kinds that show it: {', '.join(KINDS)}."
@@ -268,7 +278,7 @@ def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str
         parameters = inspect.signature(KINDS[kind]).parameters.values()
         needed = [one.name for one in parameters if one.default is one.empty and one.name in ("x", "by", "value")]
     for name in needed:
-        choice = goals_of(df)[:2][-1:] if name == "value" else free
+        choice = goals[:2][-1:] if name == "value" else free
         if name not in given and not choice:
             what = (
                 "world has no goals; give the column to draw"
@@ -441,7 +451,7 @@ def _parser() -> argparse.ArgumentParser:
     rates.add_argument("--by", metavar="KEY", nargs="+", help="columns that make a group (default: the factors)")
     rates.add_argument("--label", metavar="L", help="only this label (default: all)")
     rates.add_argument("--method", default="wilson", help="wilson (default) or clopper-pearson")
-    figure.add_argument("--kind", choices=("overview", "share", "phase", "scatter", "histogram"), default="overview")
+    figure.add_argument("--kind", choices=KINDS, default="overview")
     figure.add_argument(
         "--x",
         metavar="KEY",

@@ -93,7 +93,7 @@ def watch(
         df = analysis.typical(df, typical, count)
     df = analysis.outliers(df, count) if outlier else df[:count]
     layers = store.read_manifest(folder) or []
-    programs: dict[Program, "jaxrl.Program"] = {}
+    programs: dict[Program, jaxrl.Program] = {}
     found = []
     for lane in df.to_dict("records"):
         find_policy(folder, lane["condition"], lane["seed"])
@@ -121,9 +121,7 @@ def _asked_for(folder: Path, df: "pd.DataFrame", condition: str | None, seed: in
         if seed not in seeds:
             there = min(seeds, key=lambda one: abs(one - seed))
             where = f"condition {condition}" if condition is not None else "it"
-            raise SpecError(
-                folder, f"{where} has no seed {seed}; nearest: {there}, of {min(seeds)} to {max(seeds)}."
-            )
+            raise SpecError(folder, f"{where} has no seed {seed}; nearest: {there}, of {min(seeds)} to {max(seeds)}.")
         df = df[df["seed"] == seed]
     return df
 
@@ -151,7 +149,8 @@ def _built(folder: Path, layers: list[dict[str, Any]], shard: Shard) -> "jaxrl.P
         then = versions.get(f"{part}.{name}", versions.get(part))
         if then != now:
             raise SpecError(
-                folder, f"its policies were trained with version {then} of {name}, and this is version {now}; train them anew."
+                folder,
+                f"its policies were trained with version {then} of {name}, and this is version {now}; train them anew.",
             )
     if not render.has_picture(built.world):
         raise SpecError(folder, f"{built.world.name} has no picture, and so there is nothing to watch.")
@@ -205,12 +204,13 @@ def _watched(
         )
     labels = [goal_label(*goal) for goal in world.goals]
     marks = [_rgb(colour) for colour in colours(labels).values()]
-    legend = dict(world.legend) | {f"frame: {goal} reached": mark for goal, mark in zip(goals, marks, strict=True)}
     policy_line = _about_policy(lane, factors, goals)
     found = []
     for place, episode in enumerate(episodes):
         moments = _moments(world, played.steps, place, marks)
         steps, reached = len(moments) - 1, dict(zip(goals, played.reached[episode].tolist(), strict=True))
+        met = {f"frame: {goal} reached": marks[i] for i, goal in enumerate(goals) if reached[goal] > 0}
+        legend = dict(world.legend) | met
         came = [f"{goal} at step {step}" if step > 0 else f"{goal} never" for goal, step in reached.items()]
         caption = (
             f"{policy_line}\nProbe {probe.name} ({', '.join([probe.kind, *probe.goals])}), "
