@@ -179,7 +179,9 @@ def load_labels(directory: str | Path, **thresholds: float) -> pd.DataFrame:
     rows = _counts(folder, _tables(folder.path, "probes", ds.field("actor") == "trained"))
     rows["lane"] = pd.MultiIndex.from_frame(lanes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
     parts = []
-    for (checkpoint, sampled), chosen in rows[rows["lane"] >= 0].groupby(["checkpoint", "sampled"]):
+    key: Any
+    for key, chosen in rows[rows["lane"] >= 0].groupby(["checkpoint", "sampled"]):
+        checkpoint, sampled = key
         diverged = lanes["diverged"].to_numpy(bool) & (checkpoint >= 1)
         labels = _verdicts(chosen, folder.goals, diverged, limits)[["label"]]
         there = np.unique(chosen["lane"])

@@ -93,9 +93,10 @@ def watch(
         df = analysis.typical(df, typical, count)
     df = analysis.outliers(df, count) if outlier else df[:count]
     layers = store.read_manifest(folder) or []
-    programs: dict[Program, jaxrl.Program] = {}
+    programs: dict[str, jaxrl.Program] = {}
     found = []
-    for lane in df.to_dict("records"):
+    for row in df.to_dict("records"):
+        lane = {str(name): value for name, value in row.items()}
         find_policy(folder, lane["condition"], lane["seed"])
         shard = _alone(layers, lane)
         if shard.program.id not in programs:

@@ -2,14 +2,17 @@
 
 from analysis.figures.labels import contingency_matrix, dose_curve, label_stack, rate_curve
 from analysis.figures.panels import KINDS, facets, overview, varied
-from analysis.figures.shares import BINS, phase_diagram, seed_scatter, share_curve, share_histogram
-from analysis.figures.style import COLOURS, colours, goals_of
+from analysis.figures.shares import BELOW, BINS, PLANNER, phase_diagram, seed_scatter, share_curve, share_histogram
+from analysis.figures.style import CHANNELS, COLOURS, colours, goals_of
 from analysis.figures.training import curves_by_label, seed_lines, through_training, training_curve
 
 __all__ = [
+    "BELOW",
     "BINS",
+    "CHANNELS",
     "COLOURS",
     "KINDS",
+    "PLANNER",
     "colours",
     "contingency_matrix",
     "curves_by_label",

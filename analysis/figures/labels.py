@@ -220,7 +220,7 @@ def dose_curve(
     inks = shades_of([colours(labels)[label]] * len(groups))
     low, high = float(positive.min() if log else whole[x].min()), float(whole[x].max())
     nothing = low / (high / low) ** 0.12
-    edge = (low / (high / low) ** 0.06, high * (high / low) ** 0.06) if log else (low, high)
+    edge: tuple[float, float] = (low / (high / low) ** 0.06, high * (high / low) ** 0.06) if log else (low, high)
     grid = np.geomspace(*edge, 200) if log else np.linspace(*edge, 200)
     for number, shade in enumerate(inks):
         seeds = df[group == number]
@@ -230,28 +230,27 @@ def dose_curve(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pooling: it has been told
             table = rates(seeds, x, label)
-            (tip,) = tipping_dose(
+            fitted = tipping_dose(
                 seeds[seeds[x] > 0] if log else seeds, x, label, scale="log" if log else "linear"
-            ).itertuples()
+            ).iloc[0]
+        slope, tip, least, most = (float(fitted[name]) for name in ("slope", "dose", "low", "high"))
         at = table[x].where(table[x] > 0, nothing) if log else table[x]
         ax.vlines(at, table["low"], table["high"], color=shade, linewidth=1.2, zorder=3)
         ax.plot(at, table["rate"], SERIES[number % len(SERIES)], color=shade, markersize=5, clip_on=False, zorder=4)
         with np.errstate(over="ignore"):
-            away = np.log(grid) - np.log(tip.dose) if log else grid - tip.dose
-            ax.plot(grid, 1 / (1 + np.exp(-tip.slope * away)), color=shade, linewidth=1.6, zorder=2)
-        shown = np.clip([tip.low, tip.high], *edge)
-        if np.isfinite(tip.low):
+            away = np.log(grid) - np.log(tip) if log else grid - tip
+            ax.plot(grid, 1 / (1 + np.exp(-slope * away)), color=shade, linewidth=1.6, zorder=2)
+        shown = np.clip([least, most], *edge)
+        if np.isfinite(least):
             ax.hlines(0.5, *shown, color=shade, linewidth=5, alpha=0.35, zorder=2)
-            ends = f"[{tip.low:.2g}, {tip.high:.2g}]"
+            ends = f"[{least:.2g}, {most:.2g}]"
         else:
             ends = "[no bounds]"
-        if edge[0] <= tip.dose <= edge[1]:
-            ax.vlines(tip.dose, 0, 0.5, color=shade, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
+        if edge[0] <= tip <= edge[1]:
+            ax.vlines(tip, 0, 0.5, color=shade, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
         who = "" if by is None else f"{by} = {tick_text(groups[number])}: "
         marker = SERIES[number % len(SERIES)]
-        ax.plot(
-            [], [], marker=marker, color=shade, markersize=5, label=rf"{who}$\alpha_{{50}}$ = {tip.dose:.2g} {ends}"
-        )
+        ax.plot([], [], marker=marker, color=shade, markersize=5, label=rf"{who}$\alpha_{{50}}$ = {tip:.2g} {ends}")
     if log:
         ax.set_xscale("log")
         ax.set_xlim(nothing / (high / low) ** 0.04, edge[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -100,14 +100,14 @@ def seed_lines(
     check_name("column", x, df.columns)
     lane = [one for one in ("master_seed", *LANE) if one in df]
     last = df.sort_values("checkpoint").groupby(lane)["label"].last()
-    final = df.assign(label=pd.MultiIndex.from_frame(df[lane]).map(last))
+    final = df.assign(label=pd.MultiIndex.from_frame(df[lane]).map(last.to_dict()))
     standalone, ax = ax is None, axes_or_new(ax)
     for name, seeds, colour in by_label(final, column):
-        named = {"label": name}
+        named: dict[str, Any] = {"label": name}
         for place, (_, seed) in enumerate(seeds.sort_values(x).groupby(lane)):
             # Lines that would lie on each other, as many do at 0 and at 1, are spread over a hundredth.
             shift = (jitter(np.zeros(place + 1, int))[-1]) * 0.02
-            look = {"color": LINE.get(name, colour), "linewidth": 0.8, "alpha": 0.6, "clip_on": False}
+            look: dict[str, Any] = {"color": LINE.get(name, colour), "linewidth": 0.8, "alpha": 0.6, "clip_on": False}
             ax.plot(seed[x], seed[column].astype(float) + shift, **look, **named)
             named = {}
     mean = df.groupby(x)[column].mean()
