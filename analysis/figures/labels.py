@@ -173,8 +173,13 @@ def contingency_matrix(df: pd.DataFrame, by: str, ax: Axes | None = None, like: 
     ax.set_xlim(-0.12, len(labels))
     ax.set_ylim(len(labels), -0.12)
     ax.xaxis.set_ticks_position("bottom")
-    ax.set_xlabel(f"label at {by} = {tick_text(levels[1])}", fontsize=9)
-    ax.set_ylabel(f"label at {by} = {tick_text(levels[0])}", fontsize=9)
+    before, after = (
+        ("of greedy actions", "of sampled actions")
+        if by == "sampled"
+        else [f"at {by} = {tick_text(one)}" for one in levels]
+    )
+    ax.set_xlabel(f"label {after}", fontsize=9)
+    ax.set_ylabel(f"label {before}", fontsize=9)
     quiet(ax)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -75,7 +75,7 @@ def facets(
         if rows is not None and column == wide - 1:
             head: dict[str, Any] = NOTE | {"fontsize": 9, "rotation": 270, "va": "center"}
             ax.annotate(f"{rows} = {tick_text(down[row])}", (1, 0.5), (8, 0), xycoords="axes fraction", **head)
-    handles = handles_of(axes.flat, df)
+    handles = handles_of([ax for ax in axes.flat if ax.get_legend() is None], df)
     if len(handles) > 1 or (handles and draw is not share_curve):
         add_legend(figure, handles)
     return figure

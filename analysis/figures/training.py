@@ -42,8 +42,8 @@ def training_curve(
 ) -> Axes:
     """A column of the training curves by the label that the seeds end with: means, and bands of quantiles, over seeds.
 
-    A line is the mean of the seeds with a label, its band goes from their 10% to their 90% quantile, and the number at
-    its end says how many seeds these are. Seeds without a number at a point, as no episode ended there, are left out of
+    A line is the mean of the seeds with a label, its band goes from their 10% to their 90% quantile, and the panel says
+    how many seeds these are. Seeds without a number at a point, as no episode ended there, are left out of
     that point.
 
     Args:
@@ -58,6 +58,7 @@ def training_curve(
         raise ValueError(f"{column}: not numbers, of which a curve could be drawn")
     time = "env_step" if "env_step" in df else "update"
     standalone, ax = ax is None, axes_or_new(ax)
+    counts: list[tuple[str, str]] = []
     for name, seeds, colour in by_label(df, column):
         if seeds.empty:
             continue
@@ -68,13 +69,16 @@ def training_curve(
         mean = points.mean()
         ax.plot(mean.index, mean, color=ink, linewidth=1.6, linestyle="--" if name in LINE else "-", label=name)
         n = len(seeds.drop_duplicates([one for one in ("master_seed", *LANE) if one in seeds]))
-        ax.annotate(f"{n}", (mean.index[-1], mean.iloc[-1]), (3, 0), va="center", **NOTE | {"color": ink})
+        counts.append((f"{n} {name}", ink))
+    for line, (text, ink) in enumerate(reversed(counts)):
+        below: dict[str, Any] = NOTE | {"color": ink, "ha": "right", "xycoords": "axes fraction"}
+        ax.annotate(text, (1, 0), (-3, 4 + 10 * line), **below)
     quiet(ax)
     ax.grid(axis="y", color="#E6E6E6", linewidth=0.6)
     ax.margins(x=0.02)
     ax.set_xlabel(time, fontsize=9)
     ax.set_ylabel(f"{column}, by label", fontsize=9)
-    note_above(ax, "mean, 10% to 90% of seeds; how many")
+    note_above(ax, "mean, 10% to 90% of seeds")
     if standalone:
         add_legend(ax.get_figure(), handles_of([ax], df))
     return ax
@@ -100,7 +104,8 @@ def seed_lines(
     check_name("column", x, df.columns)
     lane = [one for one in ("master_seed", *LANE) if one in df]
     last = df.sort_values("checkpoint").groupby(lane)["label"].last()
-    final = df.assign(label=pd.MultiIndex.from_frame(df[lane]).map(last.to_dict()))
+    ends = pd.MultiIndex.from_frame(df[lane]).map(last.to_dict())
+    final = df.assign(label=pd.Categorical(ends, dtype=df["label"].dtype))
     standalone, ax = ax is None, axes_or_new(ax)
     for name, seeds, colour in by_label(final, column):
         named: dict[str, Any] = {"label": name}
