@@ -54,4 +54,4 @@ def _shares(df: pd.DataFrame) -> pd.DataFrame:
 def _distance(df: pd.DataFrame, middle: pd.Series | pd.DataFrame) -> pd.Series:
     """f64[rows]: how far the shares are from a middle, a row for all or one each."""
     away = (_shares(df) - middle).abs()
-    return away.fillna((middle.notna() & away.isna()).astype(float)).sum(axis=1)
+    return away.fillna((middle.notna() & away.isna()).astype(float)).sum(axis=1).round(9)  # so that ties are ties

@@ -213,6 +213,8 @@ def _figure(arguments: argparse.Namespace) -> int:
     import matplotlib
 
     matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     from analysis.figures import KINDS
 
     kind, folders = arguments.kind, arguments.folders
@@ -235,6 +237,7 @@ def _figure(arguments: argparse.Namespace) -> int:
             figure, lanes = _reading(lambda: _drawn(folders, kind, given, arguments.where))
         planned = _planned(folders)
         figure.savefig(out, dpi=150)
+        pyplot.close(figure)
     except (OSError, ValueError) as error:
         if isinstance(error, SpecError):
             raise

@@ -15,7 +15,7 @@ MISTAKES = {
     "--by seed": "--by: a figure of kind overview takes no --by; kinds that do: share, dose, phase, histogram, cont",
     "--kind dose --value cion": "no label or goal named 'cion'; nearest: coin",
     "--kind training --value retrun_mean": "no column named 'retrun_mean'; nearest: return_mean",
-    "--kind contingency --by env.diversity": "env.diversity: 7 values; a matrix shows two of them: select them (--where)",
+    "--kind contingency --by env.diversity": "env.diversity: 7 values; a matrix shows two of them",
     "--kind shar": "invalid choice: 'shar'",
     "--where checkpoint=1": "checkpoint: an overview shows the end of training",
     "--where env.diversity": "--where: 'env.diversity' is not KEY=VALUE",

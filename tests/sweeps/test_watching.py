@@ -1,9 +1,9 @@
 """`chisel watch` plays the episodes that the tables hold again, and draws them."""
 
+import shutil
 import warnings
 
 import jax
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -19,7 +19,7 @@ SPEC = {
         "learner.memory": "gru", "learner.previous_action": True, "learner.previous_reward": True,
     },
     "sampled": {"learner.entropy_coef": {"low": 0.0, "high": 0.02}},
-    "save": {"policies": True},
+    "save": {"policies": True}, "probes": {"at": [1]}, "run": {"chunk": 2},
 }  # fmt: skip
 
 
@@ -66,11 +66,7 @@ def test_the_command_says_what_it_wrote(folder, capsys):
 def test_what_cannot_be_watched_is_told_in_one_line_before_anything_compiles(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("jaxrl.Program.watch", lambda *_: pytest.fail("compiled"))
     condition = pq.read_table(folder / "outcomes")["condition"][0].as_py()
-    nothing = tmp_path / "nothing"
-    sweeps.run(
-        {"name": "n", "world": "gymnax:CartPole-v1", "seeds": 1, "fixed": {"learner.total_steps": 1024}},
-        nothing, executor_name="inline", quiet=True,
-    )  # fmt: skip
+    nothing = shutil.copytree(folder, tmp_path / "nothing", ignore=shutil.ignore_patterns("policies", "rollouts"))
     for arguments, said in {
         (nothing,): "kept no policies; run the sweep with save.policies = true",
         (tmp_path,): "not a results folder: it has no manifest.json",
@@ -84,9 +80,7 @@ def test_what_cannot_be_watched_is_told_in_one_line_before_anything_compiles(fol
         assert main(["watch", *map(str, arguments)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
-    (nothing / "policies").mkdir()
-    for path in (nothing / "outcomes").iterdir():
-        (nothing / "policies" / path.stem).mkdir()
-    assert main(["watch", str(nothing)]) == 2
-    assert "gymnax:CartPole-v1 has no picture, and so there is nothing to watch." in capsys.readouterr().err
-    assert not np.any([path.name == "rollouts" for path in nothing.iterdir()])
+    assert not (nothing / "rollouts").exists()
+    monkeypatch.setattr("envs.render.has_picture", lambda world: False)
+    assert main(["watch", str(folder)]) == 2
+    assert "coin-line has no picture, and so there is nothing to watch." in capsys.readouterr().err
