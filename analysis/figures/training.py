@@ -105,7 +105,7 @@ def seed_lines(
     lane = [one for one in ("master_seed", *LANE) if one in df]
     last = df.sort_values("checkpoint").groupby(lane)["label"].last()
     ends = pd.MultiIndex.from_frame(df[lane]).map(last.to_dict())
-    final = df.assign(label=pd.Categorical(ends, dtype=df["label"].dtype))
+    final = df.assign(label=pd.Series(ends, index=df.index).astype(df["label"].dtype))
     standalone, ax = ax is None, axes_or_new(ax)
     for name, seeds, colour in by_label(final, column):
         named: dict[str, Any] = {"label": name}
