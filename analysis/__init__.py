@@ -13,7 +13,7 @@ from analysis.labels import Thresholds, goal_label, label
 from analysis.load import load, load_baselines, load_curves, load_labels, load_probes
 from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see
 from analysis.rates import half_width, interval, rates, upper_bound
-from analysis.sequences import confidence_sequence, more_seeds
+from analysis.sequences import confidence_sequence, more_seeds, next_seeds, simulated_rounds
 from analysis.shares import mean_interval, shares
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "mean_interval",
     "monotone",
     "more_seeds",
+    "next_seeds",
     "outliers",
     "paired_difference_interval",
     "policy_shares",
@@ -49,6 +50,7 @@ __all__ = [
     "seeds_to_detect",
     "seeds_to_see",
     "shares",
+    "simulated_rounds",
     "tipping_dose",
     "typical",
     "upper_bound",

@@ -37,10 +37,12 @@ def describe_plan(
       updates and env_steps of a lane); memory of the first program, None or bytes (per_lane, temporary, and device, a
       whole chunk's);
       operations, and the seconds that they take here and on one GPU (estimates, from assumed speeds); half_width (of a
-      95% interval of a rate of one half).
+      95% interval of a rate of one half). With a precision, all of this is of the first round, and rounds has: precision;
+      max_seeds; lanes (of all conditions at max_seeds); expected, see `sweeps.rounds.expected`. Otherwise it is None.
     """
     from analysis import half_width
     from sweeps.executors.processes import cores
+    from sweeps.rounds import expected
 
     checked = load_spec(spec, overrides)
     kind, devices = platform()
@@ -80,6 +82,14 @@ def describe_plan(
         "seconds_on_a_gpu": operations / speed["gpu"],
         "operations": operations,
         "half_width": half_width(checked.seeds),
+        "rounds": None
+        if checked.precision is None
+        else {
+            "precision": checked.precision,
+            "max_seeds": checked.max_seeds,
+            "lanes": checked.most_seeds * len(plan.conditions),
+            "expected": expected(checked),
+        },
     }
 
 
@@ -90,7 +100,8 @@ def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
       verify: whether to read every finished shard's tables, and to check their digests.
     Returns:
       folder, name, world; lanes (planned, done, missing, diverged, failed: missing ones whose shard failed); shards
-      (planned, done, failed, damaged); layers (the lanes that each planned); failed (shard, lanes and reason of each);
+      (planned, done, failed, damaged); layers (the lanes that each planned); rounds, None unless the sweep has a precision:
+      precision, max_seeds, and of each of its conditions id, factors, seeds and in how many rounds they came; failed (shard, lanes and reason of each);
       damaged (a line a file); running (who trains here now, or None where nobody is known to); lanes_per_second (over
       the last shards, by the times of their files) and seconds_left at that rate, None where nothing can be said.
     Raises:
@@ -130,6 +141,7 @@ def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
         },
         "shards": {"planned": len(sizes), "done": len(times), "failed": len(failed), "damaged": len(damaged)},
         "layers": [sum(store.sizes(layer)) for layer in layers],
+        "rounds": _rounds(layers),
         "failed": [
             {"shard": shard, "lanes": sizes[shard], "reason": store.failure(folder, shard)} for shard in sorted(failed)
         ],
@@ -137,6 +149,25 @@ def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
         "running": locks.holder(folder),
         "lanes_per_second": rate,
         "seconds_left": (planned - done) / rate if rate else None,
+    }
+
+
+def _rounds(layers: list[dict[str, Any]]) -> dict[str, Any] | None:
+    last = layers[-1]["spec"]
+    if not isinstance(last.get("precision"), float):
+        return None
+    conditions: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        settings = store.settings_of(layer)
+        for one, (_, stop) in layer["seeds"].items():
+            values = settings.get(one, {}) | {"arm": layer["arms"].get(one)}
+            factors = {key: values[key] for key in layer["factors"] if key in values}
+            rounds = conditions.get(one, {"rounds": 0})["rounds"] + 1
+            conditions[one] = {"id": one, "factors": factors, "seeds": stop, "rounds": rounds}
+    return {
+        "precision": last["precision"],
+        "max_seeds": last.get("max_seeds"),
+        "conditions": list(conditions.values()),
     }
 
 

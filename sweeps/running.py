@@ -1,6 +1,7 @@
 """Runs what a results folder lacks of a sweep."""
 
 import contextlib
+import functools
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from sweeps.layers import Part, Sweep, Task, opened
 from sweeps.locks import BusyError
 from sweeps.plan import Plan
 from sweeps.progress import Meter
+from sweeps.rounds import next_round
 from sweeps.sheets import leave_sheets
 from sweeps.spec import SpecError, load_spec
 from sweeps.worker import Receipt
@@ -34,6 +36,8 @@ class Finished:
     compiles: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     """The reason, by shard."""
+    too_wide: int = 0
+    """Conditions that have `max_seeds`, and a rate that is not known to the precision of the spec."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -52,7 +56,7 @@ def run(
     """Trains the lanes of a sweep that are not in its folder yet, and writes their tables and a sheet of levels.
 
     A folder grows: where the spec has seeds, values, factors or arms that the folder's sweep has not, they are added to
-    it (see docs/running.md).
+    it (see docs/running.md). With a precision, rounds of more seeds follow until the rates are known, each a layer.
 
     Args:
       spec, overrides: as for `load_spec`.
@@ -68,21 +72,37 @@ def run(
     """
     with crew(executor_name, workers) as execute:
         checked = load_spec(spec, overrides)
+        if checked.precision is not None and part != (1, 1):
+            why = "what a sweep with a precision trains next is decided when a round is whole, by the one run that trains it"
+            raise SpecError(f"shards: {Part(*part)}: {why}; leave --shards out.")
         folder = Path(out) if out is not None else Path("results") / checked.name
         kind, devices = platform()
         job = Job(folder.absolute(), checked.policies, kind, devices)
         chosen = Part(*part)
-        try:
-            with opened(folder, checked, chosen, kind, lambda: default_chunk(checked, kind, devices)) as (sweep, lock):
-                meter = Meter(sweep.layers, quiet)
-                if not lock.works:
-                    meter.say(f"{folder}: its file system has no locks; see to it that no other run works there.")
-                if sweep.grew:
-                    meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
-                return _run(sweep, folder, chosen, execute, job, meter)
-        except BusyError as error:
-            hint = "wait for its end, or share the work: --shards I/N"
-            raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
+        chunk = functools.partial(default_chunk, checked, kind, devices)
+        seeds: dict[str, int] = {}
+        before = 0
+        while True:
+            try:
+                with opened(folder, checked, chosen, kind, chunk, seeds) as (sweep, lock):
+                    meter = Meter(sweep.layers, quiet)
+                    if not lock.works:
+                        meter.say(f"{folder}: its file system has no locks; see to it that no other run works there.")
+                    if sweep.grew:
+                        meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
+                    finished = _run(sweep, folder, chosen, execute, job, meter)
+            except BusyError as error:
+                hint = "wait for its end, or share the work: --shards I/N"
+                raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
+            finished.trained, finished.ready = finished.trained + before, finished.ready - before
+            before = finished.trained
+            if checked.precision is None or finished.failed:
+                return finished
+            seeds, finished.too_wide = next_round(folder, sweep.asked)
+            if not seeds:
+                return finished
+            of = f"{finished.too_wide:,} of {len(sweep.asked.seeds):,} conditions"
+            meter.tell(f"{of} have rates that are not known to +-{checked.precision:g}; {len(seeds):,} get more seeds.")
 
 
 def _run(sweep: Sweep, folder: Path, part: Part, execute: Execute, job: Job, meter: Meter) -> Finished:
