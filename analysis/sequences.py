@@ -123,7 +123,7 @@ def next_seeds(
     counts, n = np.asarray(counts, np.int64), np.asarray(n, np.int64)
     every = np.stack([counts, np.broadcast_to(n[:, None], counts.shape)]).reshape(2, -1)
     pairs, place = np.unique(every, axis=1, return_inverse=True)  # conditions have few different ones
-    more = more_seeds(*pairs, half, level)[place].reshape(counts.shape).max(axis=1, initial=0)
+    more = more_seeds(pairs[0], pairs[1], half, level)[place].reshape(counts.shape).max(axis=1, initial=0)
     wanted = n + np.minimum(n, -(-more // step) * step)
     return more > 0, np.maximum(n, np.minimum(wanted, most))
 

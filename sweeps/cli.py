@@ -78,14 +78,12 @@ def _plan(arguments: argparse.Namespace) -> int:
     compiling = f"and {_count(len(programs), 'compilation')} of some 10 s"
     gpu = f"; on one GPU about {_duration(plan['seconds_on_a_gpu'])}" if plan["platform"] == "cpu" else ""
     print(f"  time: about {_duration(plan['seconds'])} {compiling}{gpu} (assumed speeds, not measured)")
-    rounds = plan["rounds"]
+    half, rounds = plan["half_width"], plan["rounds"]
     if rounds is None:
-        print(
-            f"  precision: {seeds} a condition give a rate near one half to +-{plan['half_width']:.2f} (95% interval)"
-        )
+        print(f"  precision: {seeds} a condition give a rate near one half to +-{half:.2f} (95% interval)")
         return 0
     print(
-        f"  all this is the first round; more follow until every label's rate is known to +-{rounds['precision']:g} (95%)"
+        f"  this is the first round; more follow until every label's rate is known to +-{rounds['precision']:g} (95%)"
     )
     print(f"  at most {rounds['max_seeds']:,} seeds a condition, {rounds['lanes']:,} lanes; expected (simulated):")
     for one in rounds["expected"]:
@@ -139,10 +137,8 @@ def _status(arguments: argparse.Namespace) -> int:
     if len(found["layers"]) > 1:
         print(f"  grew: {' + '.join(f'{n:,}' for n in found['layers'])} lanes")
     if found["rounds"] is not None:
-        conditions, most = found["rounds"]["conditions"], found["rounds"]["max_seeds"]
-        print(
-            f"  precision: rates to +-{found['rounds']['precision']:g}, with at most {most} seeds a condition; so far:"
-        )
+        half, most, conditions = (found["rounds"][key] for key in ("precision", "max_seeds", "conditions"))
+        print(f"  precision: rates to +-{half:g}, with at most {most} seeds a condition; so far:")
         for one in conditions[:SHOWN]:
             factors = "".join(f"  {key} = {value}" for key, value in one["factors"].items())
             print(f"    {one['id']}  {_count(one['seeds'], 'seed')} in {_count(one['rounds'], 'round')}{factors}")

@@ -37,8 +37,8 @@ def describe_plan(
       updates and env_steps of a lane); memory of the first program, None or bytes (per_lane, temporary, and device, a
       whole chunk's);
       operations, and the seconds that they take here and on one GPU (estimates, from assumed speeds); half_width (of a
-      95% interval of a rate of one half). With a precision, all of this is of the first round, and rounds has: precision;
-      max_seeds; lanes (of all conditions at max_seeds); expected, see `sweeps.rounds.expected`. Otherwise it is None.
+      95% interval of a rate of one half). With a precision all of this is of the first round, and rounds, otherwise
+      None, has precision; max_seeds; lanes (of all conditions at max_seeds); expected, as `sweeps.rounds.expected`.
     """
     from analysis import half_width
     from sweeps.executors.processes import cores
@@ -100,10 +100,11 @@ def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
       verify: whether to read every finished shard's tables, and to check their digests.
     Returns:
       folder, name, world; lanes (planned, done, missing, diverged, failed: missing ones whose shard failed); shards
-      (planned, done, failed, damaged); layers (the lanes that each planned); rounds, None unless the sweep has a precision:
-      precision, max_seeds, and of each of its conditions id, factors, seeds and in how many rounds they came; failed (shard, lanes and reason of each);
-      damaged (a line a file); running (who trains here now, or None where nobody is known to); lanes_per_second (over
-      the last shards, by the times of their files) and seconds_left at that rate, None where nothing can be said.
+      (planned, done, failed, damaged); layers (the lanes that each planned); rounds, None unless the sweep has a
+      precision: precision, max_seeds, and of each of its conditions id, factors, seeds (planned) and rounds (in how
+      many they came); failed (shard, lanes and reason of each); damaged (a line a file); running (who trains here now,
+      or None where nobody is known to); lanes_per_second (over the last shards, by the times of their files) and
+      seconds_left at that rate, None where nothing can be said.
     Raises:
       ValueError: not a results folder.
     """
@@ -160,7 +161,7 @@ def _rounds(layers: list[dict[str, Any]]) -> dict[str, Any] | None:
     for layer in layers:
         settings = store.settings_of(layer)
         for one, (_, stop) in layer["seeds"].items():
-            values = settings.get(one, {}) | {"arm": layer["arms"].get(one)}
+            values = {**settings.get(one, {}), "arm": layer["arms"].get(one)}
             factors = {key: values[key] for key in layer["factors"] if key in values}
             rounds = conditions.get(one, {"rounds": 0})["rounds"] + 1
             conditions[one] = {"id": one, "factors": factors, "seeds": stop, "rounds": rounds}

@@ -114,8 +114,8 @@ def opened(
 
     Args:
       default_chunk: that of a folder that is begun, where the spec gives none.
-      seeds: by condition, how many the next round of a sweep with a precision brings it to. Of its conditions, a run asks
-        for all seeds up to `max_seeds` that the folder plans already: what was decided stands.
+      seeds: by condition, how many the next round of a sweep with a precision brings it to. Of its conditions, a run
+        asks for all seeds up to `max_seeds` that the folder plans already: what was decided stands.
     Raises:
       SpecError: the folder is no results folder, or holds a sweep that this spec does not continue.
       BusyError: another run has some of the shards. In either case nothing has been touched.

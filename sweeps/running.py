@@ -73,7 +73,7 @@ def run(
     with crew(executor_name, workers) as execute:
         checked = load_spec(spec, overrides)
         if checked.precision is not None and part != (1, 1):
-            why = "what a sweep with a precision trains next is decided when a round is whole, by the one run that trains it"
+            why = "what a sweep with a precision trains next is decided where a round is whole, by one run"
             raise SpecError(f"shards: {Part(*part)}: {why}; leave --shards out.")
         folder = Path(out) if out is not None else Path("results") / checked.name
         kind, devices = platform()

@@ -570,10 +570,9 @@ class _Checker:
         for given, other in (("precision", "max_seeds"), ("max_seeds", "precision")):
             if values[given] is not None and values[other] is None:
                 raise self.error(given, f"is given without {other}; expected both, or seeds alone")
-        if values["max_seeds"] is not None and values["max_seeds"] < values["seeds"]:
-            raise self.error(
-                "max_seeds", f"{values['max_seeds']} is fewer than seeds, {values['seeds']}, the first round"
-            )
+        most, first = values["max_seeds"], values["seeds"]
+        if most is not None and most < first:
+            raise self.error("max_seeds", f"{most} is fewer than the first round's, seeds = {_short(first)}")
 
     def check_size(self, spec: Spec) -> None:
         total = 0
@@ -587,9 +586,8 @@ class _Checker:
             total += conditions
         if total * spec.most_seeds > MAX_LANES:
             found = f"{_short(spec.most_seeds)} for each of {total} conditions"
-            raise self.error(
-                "max_seeds" if spec.max_seeds else "seeds", f"{found} is more than {MAX_LANES:,} lanes; split the sweep"
-            )
+            key = "max_seeds" if spec.max_seeds else "seeds"
+            raise self.error(key, f"{found} is more than {MAX_LANES:,} lanes; split the sweep")
 
 
 def _is_chosen(key: str) -> bool:
