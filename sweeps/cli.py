@@ -283,6 +283,22 @@ def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str
     return facets(KINDS[kind], df, **given), lanes
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    import analysis
+    from sweeps.inspecting import status
+
+    out = Path(arguments.out or Path(arguments.folder) / "report.html")
+    found = _reading(lambda: status(arguments.folder))
+    page = _reading(lambda: analysis.report(arguments.folder, found))
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --out.") from None
+    _unfinished(found["lanes"]["done"], found["lanes"]["planned"])
+    print(out)
+    return 0
+
+
 def _worlds(arguments: argparse.Namespace) -> int:
     from sweeps.inspecting import worlds
 
@@ -434,6 +450,9 @@ def _parser() -> argparse.ArgumentParser:
         "--value", metavar="GOAL", nargs="+", help="goals, or columns of shares (default: not the intended)"
     )
     figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/KIND.png)")
+    report = verb("report", _report, "Write what a folder holds as one page of HTML, in the order of a paper.")
+    report.add_argument("folder", metavar="DIR", help="a results folder")
+    report.add_argument("--out", metavar="FILE", help="the page (default: DIR/report.html)")
     worlds = verb("worlds", _worlds, "List worlds, learners and curricula with settings and probes, or draw a world.")
     worlds.add_argument("name", metavar="NAME", nargs="?", help="only this world or learner, with all there is to say")
     worlds.add_argument("--out", metavar="DIR", help="draw training and probe levels of the world as DIR/levels.png")

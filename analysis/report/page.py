@@ -18,8 +18,8 @@ from analysis import figures
 from analysis.labels import Thresholds
 from analysis.load import load, load_levels, load_probes
 from analysis.rates import half_width, rates
-from analysis.report.diagnosis import WIDE, checks, sensitivity
-from analysis.report.svg import Tip, panel
+from analysis.report.diagnosis import WIDE, checks, count, sensitivity
+from analysis.report.svg import Tip, panel, shades_in
 from analysis.shares import shares
 
 TEMPLATE = "page.html"
@@ -27,8 +27,8 @@ SHOWN, MOST = 24, 400
 """Rows of a table that are shown at first, and that the page holds at all."""
 COMBINATIONS = 4
 """Of other factors, that figures are drawn for."""
-CURVES = 7
-"""Beside each other in a panel; more values become a phase diagram."""
+CURVES = 4
+"""In a panel; more values become a phase diagram."""
 PICTURES, PICTURE_BYTES, ALL_PICTURES_BYTES = 12, 400_000, 2_000_000
 """Of rollouts and sheets of levels: how many, and how large in the page."""
 SETTINGS = {"env": "world", "reward": "rewards", "pay": "payment", "shaping": "shaping", "learner": "learner",
@@ -64,9 +64,10 @@ def report(directory: str | Path, status: Mapping[str, Any] | None = None) -> st
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is pooled is said in the page
         content = _content(folder, df, goals, status)
+    shades = sorted({one for row in content["figures"]["rows"] for part in row["panels"] for one in shades_in(part["svg"])})
     script = environment.loader.get_source(environment, "page.js")[0]  # type: ignore[union-attr]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(TEMPLATE).render(**content, script=script, digest=digest)
+    return environment.get_template(TEMPLATE).render(**content, shades=shades, script=script, digest=digest)
 
 
 def _content(
@@ -180,28 +181,23 @@ def _notices(
 def _findings(table: pd.DataFrame, by: Sequence[str]) -> list[dict[str, Any]]:
     """For each label that some seed has: where it is rarest and where it is most frequent."""
     found = []
-    for label, rows in table.groupby("label", observed=True, sort=True):
+    for label, rows in table.groupby("label", observed=True):
         if not rows["count"].any():
             continue
-        ends = [rows.loc[rows["rate"].idxmin()], rows.loc[rows["rate"].idxmax()]]
-        if ends[0]["rate"] == ends[1]["rate"]:
-            ends = ends[:1]
-        found.append(
-            {
-                "label": str(label),
-                "ends": [
-                    {"rate": one["rate"], "low": one["low"], "high": one["high"], "where": _name(by, one[list(by)])}
-                    for one in ends
-                ],
-            }
-        )
+        ends = []
+        for rate in dict.fromkeys((rows["rate"].min(), rows["rate"].max())):
+            same = rows[rows["rate"] == rate]
+            one, others = same.loc[same["n"].idxmax()], len(same) - 1
+            where = _name(by, one[list(by)]) + (f" and {count(others, 'other condition')}" if others else "")
+            ends.append({"rate": rate, "low": one["low"], "high": one["high"], "where": where})
+        found.append({"label": str(label), "ends": ends})
     return found
 
 
 def _factor(df: pd.DataFrame, factor: str) -> dict[str, Any]:
     values = [value for value, _ in df.groupby(factor, observed=True, dropna=False)]
     shown = ", ".join(map(_text, values[:SHOWN])) + (f", … ({len(values)} values)" if len(values) > SHOWN else "")
-    return {"name": factor, "values": shown, "count": len(values)}
+    return {"name": factor, "shown": shown}
 
 
 def _schedules(layers: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -244,7 +240,7 @@ def _rate_rows(table: pd.DataFrame, by: Sequence[str]) -> dict[str, Any]:
         part = table.iloc[place * labels : (place + 1) * labels]
         rows.append(
             {
-                "values": [_cell(part[column].iloc[0]) for column in by],
+                "factors": [_cell(part[column].iloc[0]) for column in by],
                 "n": int(part["n"].iloc[0]),
                 "cells": part[["rate", "low", "high", "count"]].to_dict("records"),
             }
@@ -259,7 +255,7 @@ def _share_rows(df: pd.DataFrame, goals: Sequence[str], by: Sequence[str]) -> li
     tables = [shares(df, f"share.{goal}", by) for goal in goals]
     return [
         {
-            "values": [_cell(tables[0][column].iloc[place]) for column in by],
+            "factors": [_cell(tables[0][column].iloc[place]) for column in by],
             "n": int(tables[0]["n"].iloc[place]),
             "without": int(tables[0]["without"].iloc[place]),
             "cells": [table[["mean", "low", "high"]].iloc[place].to_dict() for table in tables],
@@ -309,7 +305,8 @@ def _figures(folder: Path, df: pd.DataFrame, goals: Sequence[str], by: Sequence[
                     draw = lambda ax, moments=moments, goal=goal: figures.phase_diagram(
                         moments, "checkpoint", x, goal, ax=ax
                     )
-                drawn.append(_panel(f"f{number}{letter}", title, lambda ax, draw=draw: draw(ax) and (), few))
+                one = _panel(f"f{number}{letter}", title, lambda ax, draw=draw: draw(ax) and (), few)
+                drawn.append(one | {"plate": not few})
         rows.append({"name": name, "panels": drawn})
     return {"x": x, "others": others, "rows": rows, "left_out": max(0, len(parts) - COMBINATIONS), "goal": value,
             "combinations": len(parts)}  # fmt: skip
@@ -317,9 +314,9 @@ def _figures(folder: Path, df: pd.DataFrame, goals: Sequence[str], by: Sequence[
 
 def _panel(name: str, title: str, draw: Any, legend: bool = False) -> dict[str, Any]:
     try:
-        return {"title": title, "svg": panel(name, draw, legend), "why": ""}
+        return {"title": title, "svg": panel(name, draw, legend), "why": "", "plate": False}
     except ValueError as error:
-        return {"title": title, "svg": "", "why": str(error)}
+        return {"title": title, "svg": "", "why": str(error), "plate": False}
 
 
 def _through(folder: Path, df: pd.DataFrame) -> pd.DataFrame | None:
@@ -416,7 +413,7 @@ def _pictures(folder: Path, pattern: str) -> dict[str, Any]:
             content = path.read_bytes()
             with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
                 image.load()
-                caption = str(getattr(image, "text", {}).get(CAPTION, "")) or path.stem
+                caption = str(getattr(image, "text", {}).get(CAPTION, ""))
         except (OSError, ValueError, SyntaxError):
             left_out += 1
             continue
@@ -426,7 +423,7 @@ def _pictures(folder: Path, pattern: str) -> dict[str, Any]:
             left_out += 1
             continue
         data = base64.b64encode(content).decode()
-        shown.append({"data": f"data:image/png;base64,{data}", "caption": " ".join(caption.split())})
+        shown.append({"data": f"data:image/png;base64,{data}", "name": path.name, "caption": " ".join(caption.split())})
     return {"shown": shown, "left_out": left_out}
 
 

@@ -1,5 +1,6 @@
 """Figures of matplotlib as SVG inside a page: its fonts, its colours in light and dark, and what a pointer is told."""
 
+import colorsys
 import io
 import re
 from collections.abc import Callable, Iterable
@@ -112,4 +113,15 @@ def _restyled(text: str, name: str) -> str:
 def _colour(found: "re.Match[str]") -> str:
     colour = found[0]
     greys = {key.lower(): role for key, role in GREYS.items()}
-    return f"var(--{greys[colour]})" if colour in greys else f"var(--c{colour[1:]})" if colour in LABELS else colour
+    return f"var(--{greys[colour]})" if colour in greys else f"var(--{'c' if colour in LABELS else 'x'}{colour[1:]})"
+
+
+def shades_in(svg: str) -> set[tuple[str, str]]:
+    """Other colours of a panel, such as shades of a label's: the hexadecimal digits of each in light and in dark."""
+    found = set()
+    for colour in re.findall(r"var\(--x([0-9a-f]{6})\)", svg):
+        red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (0, 2, 4))
+        hue, light, strength = colorsys.rgb_to_hls(red, green, blue)
+        parts = colorsys.hls_to_rgb(hue, 0.38 + 0.52 * light, strength)
+        found.add((colour, "".join(f"{round(255 * part):02x}" for part in parts)))
+    return found
