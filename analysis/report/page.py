@@ -25,7 +25,7 @@ from analysis.shares import shares
 TEMPLATE = "page.html"
 SHOWN, MOST = 24, 400
 """Rows of a table that are shown at first, and that the page holds at all."""
-COMBINATIONS = 4
+COMBINATIONS = 3
 """Of other factors, that figures are drawn for."""
 CURVES = 4
 """In a panel; more values become a phase diagram."""
@@ -292,7 +292,7 @@ def _figures(folder: Path, df: pd.DataFrame, goals: Sequence[str], by: Sequence[
         if through is not None:
             keys = part[["condition", "seed", "master_seed"]]
             moments = through.merge(keys, on=["condition", "seed"])
-            moments.attrs |= {"factors": [x, "checkpoint"], "labels": list(df["label"].cat.categories)}
+            moments.attrs |= {"factors": [*([x] if x in by else []), "checkpoint"], "labels": list(df["label"].cat.categories)}
             few = part[x].nunique(dropna=False) <= CURVES and len(part) <= 2000
             for letter, goal in zip("efg", [value] if len(goals) == 2 else goals[:3], strict=False):
                 title = f"Through training: share of {goal}"

@@ -25,7 +25,7 @@ REACH = 7.0
 LABELS = {one.lower() for one in (*COLOURS.values(), *PROXIES, *CHANNELS, *LINE.values())}
 GREYS = {
     "#000000": "ink", INK: "ink", "#111111": "ink", PLANNER["color"]: "soft", "#606060": "soft", "#8a8a8a": "soft",
-    "#9a9a9a": "soft", "#b0b0b0": "rule", "#e6e6e6": "grid", "#f3f3f3": "grid", "#ffffff": "paper",
+    "#9a9a9a": "soft", "#b0b0b0": "rule", "#e6e6e6": "grid", "#ffffff": "paper",
 }  # fmt: skip
 """What the page calls the colours that stand for no label. It gives each a value in light and one in dark."""
 
