@@ -23,8 +23,10 @@ from typing import Any
 from PIL import Image
 
 SHAPES = {"desktop": (1280, 1500), "phone": (390, 1500)}
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--hide-scrollbars",
-         "--host-resolver-rules=MAP * ~NOTFOUND")  # fmt: skip
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--hide-scrollbars",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)  # fmt: skip
 
 
 def chromium() -> str | None:

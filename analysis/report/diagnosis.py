@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.labels import WITHOUT_A_GOAL, Thresholds, goal_label
 from analysis.load import load_baselines, load_labels
 from analysis.rates import half_width
+from analysis.report.words import count
 
 WIDE = 0.15
 """Half-width of an interval beyond which two conditions that differ plainly may look alike."""
@@ -66,8 +67,8 @@ def checks(
     )  # fmt: skip
     for label, meaning in (
         ("incapable", "Seeds that reach no goal reliably even where nothing competes with it."),
-        ("undetermined", "Seeds of which the label says nothing: an interval across a threshold, few decided episodes, or "
-         "a goal whose own gate failed."),
+        ("undetermined", "Seeds of which the label says nothing: an interval across a threshold, few decided "
+         "episodes, or a goal whose own gate failed."),
     ):  # fmt: skip
         share, where = _highest(groups, lambda group, label=label: float((group["label"] == label).mean()))
         whole = float((df["label"] == label).mean())
@@ -127,12 +128,14 @@ def _oracles(folder: Path, roles: Mapping[str, str]) -> Check:
 def _unseen(groups: Mapping[str, pd.DataFrame]) -> Check:
     name, column = "Unseen inputs", "unseen_inputs"
     if all(column not in group or group[column].isna().all() for group in groups.values()):
-        return Check(name, None, "not measured", "Observations have no indices, or the policy no weights of single inputs.")
+        return Check(
+            name, None, "not measured", "Observations have no indices, or the policy no weights of single inputs."
+        )
     share, where = _highest(groups, lambda group: float(group[column].mean()))
     return Check(
         name, share <= MANY, f"at most {share:.1%} on average in a condition{where}",
-        "Of what a policy is shown on the labelling probe, the share that training never showed. What it does there may be "
-        f"noise of the initialisation. Up to {MANY:.0%} passes.",
+        "Of what a policy is shown on the labelling probe, the share that training never showed. What it does there "
+        f"may be noise of the initialisation. Up to {MANY:.0%} passes.",
     )  # fmt: skip
 
 
@@ -155,13 +158,14 @@ def _controls(df: pd.DataFrame, roles: Mapping[str, str]) -> Iterator[Check]:
     seekers = seekers[seekers[f"blind.share.{intended}"].notna()] if intended is not None else seekers[:0]
     if len(seekers):
         seen, hidden = (
-            float((seekers[f"{run}share.{intended}"] * (1 - seekers[f"{run}undecided"])).mean()) for run in ("", "blind.")
+            float((seekers[f"{run}share.{intended}"] * (1 - seekers[f"{run}undecided"])).mean())
+            for run in ("", "blind.")
         )
         yield Check(
             "Search, not habit", hidden <= seen / 2,
-            f"{intended} is reached first in {hidden:.0%} of all episodes when it is hidden, in {seen:.0%} when it is seen",
-            f"The {count(len(seekers), 'seed')} labelled intended. A policy that looks for {intended} finds it by chance alone "
-            "when it is hidden. Up to half as often passes.",
+            f"{intended} comes first in {hidden:.0%} of all episodes when it is hidden, in {seen:.0%} when it is seen",
+            f"Of the {count(len(seekers), 'seed')} labelled intended. A policy that looks for {intended} finds it by "
+            "chance alone when it is hidden. Up to half as often passes.",
         )  # fmt: skip
 
 
@@ -175,8 +179,8 @@ def _planned_optimum(groups: Mapping[str, pd.DataFrame], roles: Mapping[str, str
     astray = sum(float(group[column].mean()) < 0.5 for group in known)
     return Check(
         name, astray == 0, f"another goal pays best in {astray:,} of {count(len(known), 'condition')}",
-        f"Where the best policy under the lane's own payments and discount does not reach {intended} first, a policy that "
-        "does not either may be optimal: that is no misgeneralisation.",
+        f"Where the best policy under the lane's own payments and discount does not reach {intended} first, a policy "
+        "that does not either may be optimal: that is no misgeneralisation.",
     )  # fmt: skip
 
 
@@ -188,13 +192,10 @@ def sensitivity(folder: Path, groups: Mapping[str, pd.DataFrame]) -> list[dict[s
       (`low_changed`, `high_changed`) and the greatest difference in a rate of a condition (`low_rate`, `high_rate`).
     """
     usual = Thresholds()
-    tried: dict[str, tuple[float, float]] = {}
+    tried: dict[str, tuple[float, float]] = {"level": (0.9, 0.99)}
     for field in fields(Thresholds):
-        value = getattr(usual, field.name)
-        least = 0.5 if field.name == "reliability" else 0.0
-        tried[field.name] = (
-            (0.9, 0.99) if field.name == "level" else (max(least, round(value - STEP, 4)), min(1.0, round(value + STEP, 4)))
-        )
+        value, least = getattr(usual, field.name), 0.5 if field.name == "reliability" else 0.0
+        tried.setdefault(field.name, (max(least, round(value - STEP, 4)), min(1.0, round(value + STEP, 4))))
     sets = {"usual": usual}
     for name, values in tried.items():
         for end, value in zip(("low", "high"), values, strict=True):
@@ -226,8 +227,3 @@ def _highest(groups: Mapping[str, pd.DataFrame], of: Any) -> tuple[float, str]:
     known = {name: value for name, value in values.items() if not np.isnan(value)} or {"": 0.0}
     name = max(known, key=lambda name: known[name])
     return known[name], f" ({name})" if known[name] > 0 and len(groups) > 1 else ""
-
-
-def count(n: int, word: str) -> str:
-    """In words: 1 seed, 2 seeds."""
-    return f"{n:,} {word}{'' if n == 1 else 's'}"

@@ -16,19 +16,16 @@ import pandas as pd
 
 from analysis import figures
 from analysis.labels import Thresholds
-from analysis.load import load, load_levels, load_probes
+from analysis.load import load, load_levels
 from analysis.rates import half_width, rates
-from analysis.report.diagnosis import WIDE, checks, count, sensitivity
-from analysis.report.svg import Tip, panel, shades_in
+from analysis.report.diagnosis import WIDE, checks, sensitivity
+from analysis.report.panels import panels
+from analysis.report.words import count, name_of, span, text_of
 from analysis.shares import shares
 
 TEMPLATE = "page.html"
 SHOWN, MOST = 24, 400
 """Rows of a table that are shown at first, and that the page holds at all."""
-COMBINATIONS = 3
-"""Of other factors, that figures are drawn for."""
-CURVES = 4
-"""In a panel; more values become a phase diagram."""
 PICTURES, PICTURE_BYTES, ALL_PICTURES_BYTES = 12, 400_000, 2_000_000
 """Of rollouts and sheets of levels: how many, and how large in the page."""
 SETTINGS = {"env": "world", "reward": "rewards", "pay": "payment", "shaping": "shaping", "learner": "learner",
@@ -64,15 +61,12 @@ def report(directory: str | Path, status: Mapping[str, Any] | None = None) -> st
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is pooled is said in the page
         content = _content(folder, df, goals, status)
-    shades = sorted({one for row in content["figures"]["rows"] for part in row["panels"] for one in shades_in(part["svg"])})
     script = environment.loader.get_source(environment, "page.js")[0]  # type: ignore[union-attr]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(TEMPLATE).render(**content, shades=shades, script=script, digest=digest)
+    return environment.get_template(TEMPLATE).render(**content, script=script, digest=digest)
 
 
-def _content(
-    folder: Path, df: pd.DataFrame, goals: list[str], status: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _content(folder: Path, df: pd.DataFrame, goals: list[str], status: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the template shows, by name."""
     layers = json.loads((folder / "manifest.json").read_bytes())["layers"]
     roles = {one["name"]: one["role"] for layer in layers for one in layer["goals"]}
@@ -85,7 +79,7 @@ def _content(
     by = [factor for factor in by if df[factor].nunique(dropna=False) > 1]
     groups = (
         {
-            _name(by, key if isinstance(key, tuple) else (key,)): rows
+            name_of(by, key if isinstance(key, tuple) else (key,)): rows
             for key, rows in df.groupby(by if len(by) > 1 else by[0], observed=True, dropna=False)
         }
         if by
@@ -96,8 +90,6 @@ def _content(
     found = list(checks(folder, df, roles, groups, planned, status))
     tables = rates(df, by)
     colours = figures.colours(df["label"].cat.categories)
-    probes = load_levels(folder).groupby("probe", sort=False).first()
-    last_probes = load_levels(folder).groupby("probe", sort=False)["episode"].max() + 1
     steps = sorted({int(program["env_steps"]) for layer in layers for program in layer["programs"].values()
                     if program.get("env_steps")})  # fmt: skip
     shown = shlex.quote(str(folder))
@@ -111,8 +103,8 @@ def _content(
         "lanes": len(df),
         "planned": planned,
         "conditions": len(groups),
-        "seeds": _range(seeds),
-        "steps": _range(steps) if steps else "",
+        "seeds": span(seeds),
+        "steps": span(steps) if steps else "",
         "half_width": half_width(min(seeds)),
         "notices": list(_notices(df, planned, groups, drawn, status, layers)),
         "findings": _findings(tables, by),
@@ -123,11 +115,7 @@ def _content(
         "schedules": _schedules(layers),
         "settings": _settings(layers, factors),
         "thresholds": Thresholds(),
-        "probes": [
-            {"name": str(name), "kind": one["kind"], "goals": str(one["goals"]).replace(",", ", "),
-             "labels": bool(one["labels"]), "episodes": int(last_probes[name]), "horizon": int(one["horizon"])}
-            for name, one in probes.iterrows()
-        ],
+        "probes": _probes(folder),
         "checkpoints": spec.get("probes.at") or [],
         "sheets": _pictures(folder, "levels*.png"),
         "by": by,
@@ -135,7 +123,7 @@ def _content(
         "rates": _rate_rows(tables, by),
         "shares": _share_rows(df, goals, by),
         "shown": SHOWN,
-        "figures": _figures(folder, df, goals, by),
+        "figures": panels(folder, df, goals, by),
         "policies": _policies(folder, groups, goals, bool(spec.get("save.policies"))),
         "rollouts": _pictures(folder, "rollouts/*.png"),
         "keeps_policies": bool(spec.get("save.policies")),
@@ -158,7 +146,7 @@ def _notices(
         yield f"Not complete: {len(df):,} of {planned:,} lanes are trained, and rates are of those."
     if status is not None and (status["failed"] or status["damaged"]):
         broken = len(status["failed"]) + len(status["damaged"])
-        yield f"{broken:,} shards failed or are damaged; see the checks."
+        yield f"{count(broken, 'shard')} failed or damaged; see the checks."
     if diverged := int(df["diverged"].sum()):
         yield f"{diverged:,} of {len(df):,} seeds diverged in training; they count as incapable."
     fewest = min(map(len, groups.values()))
@@ -169,7 +157,7 @@ def _notices(
     mixed = sum(rows["condition"].nunique() > 1 for rows in groups.values())
     if mixed:
         yield (
-            f"{mixed} of the {len(groups)} groups pool conditions that no factor of the tables below tells apart, such as "
+            f"{mixed} of {count(len(groups), 'group')} pool conditions that no factor tells apart, such as those of "
             "settings that differ between layers: they describe mixtures."
         )
     apart = sorted({key for layer in layers for key in layer["versions"]
@@ -188,7 +176,7 @@ def _findings(table: pd.DataFrame, by: Sequence[str]) -> list[dict[str, Any]]:
         for rate in dict.fromkeys((rows["rate"].min(), rows["rate"].max())):
             same = rows[rows["rate"] == rate]
             one, others = same.loc[same["n"].idxmax()], len(same) - 1
-            where = _name(by, one[list(by)]) + (f" and {count(others, 'other condition')}" if others else "")
+            where = name_of(by, one[list(by)]) + (f" and {count(others, 'other condition')}" if others else "")
             ends.append({"rate": rate, "low": one["low"], "high": one["high"], "where": where})
         found.append({"label": str(label), "ends": ends})
     return found
@@ -196,7 +184,7 @@ def _findings(table: pd.DataFrame, by: Sequence[str]) -> list[dict[str, Any]]:
 
 def _factor(df: pd.DataFrame, factor: str) -> dict[str, Any]:
     values = [value for value, _ in df.groupby(factor, observed=True, dropna=False)]
-    shown = ", ".join(map(_text, values[:SHOWN])) + (f", … ({len(values)} values)" if len(values) > SHOWN else "")
+    shown = ", ".join(map(text_of, values[:SHOWN])) + (f", … ({len(values)} values)" if len(values) > SHOWN else "")
     return {"name": factor, "shown": shown}
 
 
@@ -222,14 +210,23 @@ def _settings(layers: Sequence[Mapping[str, Any]], factors: Sequence[str]) -> li
     parts: dict[str, list[tuple[str, str]]] = {}
     for key, value in common:
         head = key.partition(".")[0]
-        parts.setdefault(SETTINGS.get(head, head), []).append((key, _text(value)))
+        parts.setdefault(SETTINGS.get(head, head), []).append((key, text_of(value)))
     return [{"name": name, "rows": rows} for name, rows in parts.items()]
+
+
+def _probes(folder: Path) -> list[dict[str, Any]]:
+    found = []
+    for name, rows in load_levels(folder).groupby("probe", sort=False):
+        row = {"name": str(name), "goals": str(rows["goals"].iloc[0]).replace(",", ", "), "kind": rows["kind"].iloc[0]}
+        row |= {"labels": bool(rows["labels"].iloc[0]), "episodes": rows["episode"].max() + 1}
+        found.append(row | {"horizon": rows["horizon"].max()})
+    return found
 
 
 def _cell(value: Any) -> dict[str, Any]:
     """A cell of a table: what it shows, and what it is sorted by."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
-    return {"text": _text(value), "sort": repr(float(value)) if number and not pd.isna(value) else ""}
+    return {"text": text_of(value), "sort": repr(float(value)) if number and not pd.isna(value) else ""}
 
 
 def _rate_rows(table: pd.DataFrame, by: Sequence[str]) -> dict[str, Any]:
@@ -264,105 +261,11 @@ def _share_rows(df: pd.DataFrame, goals: Sequence[str], by: Sequence[str]) -> li
     ]
 
 
-def _figures(folder: Path, df: pd.DataFrame, goals: Sequence[str], by: Sequence[str]) -> dict[str, Any]:
-    """Panels in rows, one for each combination of the factors that no axis shows."""
-    counts = {factor: df[factor].nunique(dropna=False) for factor in by}
-    fit = [factor for factor in by if counts[factor] <= figures.MOST_VALUES]
-    numbers = [factor for factor in fit if pd.api.types.is_numeric_dtype(df[factor])]
-    x = max(numbers or fit, key=lambda factor: counts[factor], default="world")
-    others = [factor for factor in by if factor != x]
-    parts = [(_name(others, key), rows) for key, rows in df.groupby(others, dropna=False)] if others else [("", df)]
-    value = goals[min(1, len(goals) - 1)]
-    through = _through(folder, df)
-    rows = []
-    for number, (name, part) in enumerate(parts[:COMBINATIONS]):
-        part.attrs["factors"] = [x]
-        drawn = [
-            _panel(f"f{number}a", "Rate of each label, 95% intervals", lambda ax, part=part: _rate_panel(ax, part, x)),
-            _panel(f"f{number}b", "Every seed, by label", lambda ax, part=part: _stack_panel(ax, part, x)),
-            _panel(
-                f"f{number}c", "Spread over seeds",
-                lambda ax, part=part: figures.share_histogram(part, value, x, ax=ax) and (),
-            ),
-            _panel(
-                f"f{number}d", "Mean share of each goal, a dot a seed",
-                lambda ax, part=part: figures.share_curve(part, x, list(goals), ax=ax) and (), True,
-            ),
-        ]  # fmt: skip
-        if through is not None:
-            keys = part[["condition", "seed", "master_seed"]]
-            moments = through.merge(keys, on=["condition", "seed"])
-            moments.attrs |= {"factors": [*([x] if x in by else []), "checkpoint"], "labels": list(df["label"].cat.categories)}
-            few = part[x].nunique(dropna=False) <= CURVES and len(part) <= 2000
-            for letter, goal in zip("efg", [value] if len(goals) == 2 else goals[:3], strict=False):
-                title = f"Through training: share of {goal}"
-                if few:
-                    column = x if x in by else None
-                    draw: Any = lambda ax, moments=moments, goal=goal, column=column: figures.share_curve(
-                        moments, "checkpoint", goal, column, ax=ax
-                    )
-                else:
-                    draw = lambda ax, moments=moments, goal=goal: figures.phase_diagram(
-                        moments, "checkpoint", x, goal, ax=ax
-                    )
-                one = _panel(f"f{number}{letter}", title, lambda ax, draw=draw: draw(ax) and (), few)
-                drawn.append(one | {"plate": not few})
-        rows.append({"name": name, "panels": drawn})
-    return {"x": x, "others": others, "rows": rows, "left_out": max(0, len(parts) - COMBINATIONS), "goal": value,
-            "combinations": len(parts)}  # fmt: skip
-
-
-def _panel(name: str, title: str, draw: Any, legend: bool = False) -> dict[str, Any]:
-    try:
-        return {"title": title, "svg": panel(name, draw, legend), "why": "", "plate": False}
-    except ValueError as error:
-        return {"title": title, "svg": "", "why": str(error), "plate": False}
-
-
-def _through(folder: Path, df: pd.DataFrame) -> pd.DataFrame | None:
-    """The label probe's shares at every checkpoint, one row a lane x checkpoint; None where there is one alone."""
-    rows = load_probes(folder)
-    rows = rows[rows["labels"] & rows["sampled"] & (rows["actor"] == "trained")]
-    if rows["checkpoint"].nunique() < 2:
-        return None
-    planner = [one for one in df if str(one).startswith("planner.share.")]
-    return rows.merge(df[["condition", "seed", *planner]], on=["condition", "seed"])
-
-
-def _rate_panel(ax: Any, df: pd.DataFrame, x: str) -> list[Tip]:
-    figures.rate_curve(df, x, ax=ax)
-    table = rates(df, x)
-    shown = {line.get_label(): line for line in ax.get_lines()}
-    return [
-        Tip(float(place), one.rate, f"{x} = {_text(getattr(one, 'value'))}, {one.label}: {_interval(one)}, {one.count:,} of {one.n:,} seeds")
-        for label, rows in table.rename(columns={x: "value"}).groupby("label", observed=True)
-        if label in shown
-        for place, one in zip(shown[label].get_xdata(), rows.itertuples(), strict=True)
-    ]
-
-
-def _stack_panel(ax: Any, df: pd.DataFrame, x: str) -> list[Tip]:
-    figures.label_stack(df, x, ax=ax)
-    table = rates(df, x).rename(columns={x: "value"})
-    tips = []
-    for bars in ax.containers:
-        rows = table[table["label"] == bars.get_label()]
-        for bar, one in zip(bars, rows.itertuples(), strict=True):
-            if one.count:
-                text = f"{x} = {_text(one.value)}: {one.count:,} of {one.n:,} seeds {one.label}"
-                tips.append(Tip(bar.get_x(), bar.get_y(), text, bar.get_width(), bar.get_height()))
-    return tips
-
-
-def _interval(one: Any) -> str:
-    return f"{one.rate:.2f} [{one.low:.2f}, {one.high:.2f}]"
-
-
 def _policies(folder: Path, groups: Mapping[str, pd.DataFrame], goals: Sequence[str], kept: bool) -> dict[str, Any]:
     """Of each condition the seed nearest to its median share and the one farthest from it; ties go to the first."""
     goal = goals[min(1, len(goals) - 1)]
     column = f"share.{goal}"
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, part in list(groups.items())[:MOST]:
         known = part.dropna(subset=column)
         if not len(known):
@@ -370,15 +273,14 @@ def _policies(folder: Path, groups: Mapping[str, pd.DataFrame], goals: Sequence[
         median = float(known[column].median())
         far = (known[column] - median).abs().to_numpy()
         ends = [known.iloc[int(place)] for place in (far.argmin(), far.argmax())]
-        shown = [
-            {"condition": one["condition"], "seed": int(one["seed"]), "label": str(one["label"]), "share": float(one[column])}
+        typical, outlier = (
+            {"condition": one["condition"], "seed": int(one["seed"]), "label": str(one["label"]), "share": one[column]}
             for one in ends
-        ]
-        rows.append({"name": name, "median": median, "typical": shown[0], "outlier": shown[1] if far.max() > 0 else None})
-    first = next((row["outlier"] for row in rows if row["outlier"]), rows[0]["typical"] if rows else None)
-    command = (
-        f"chisel watch {shlex.quote(str(folder))} --condition {first['condition']} --seed {first['seed']}" if first else ""
-    )
+        )
+        rows.append({"name": name, "median": median, "typical": typical, "outlier": outlier if far.max() > 0 else None})
+    shown = [one for row in rows for one in (row["outlier"], row["typical"]) if one is not None]
+    command = f"chisel watch {shlex.quote(str(folder))}"
+    command += f" --condition {shown[0]['condition']} --seed {shown[0]['seed']}" if shown else ""
     return {"goal": goal, "rows": rows, "command": command, "kept": kept}
 
 
@@ -430,7 +332,7 @@ def _pictures(folder: Path, pattern: str) -> dict[str, Any]:
 def _versions(layers: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     names = dict.fromkeys(key for layer in layers for key in layer["versions"])
     return [
-        (key, ", then ".join(dict.fromkeys(str(layer["versions"].get(key, "none")) for layer in layers))) for key in names
+        (key, ", then ".join(dict.fromkeys(str(one["versions"].get(key, "none")) for one in layers))) for key in names
     ]
 
 
@@ -458,18 +360,3 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value).lower() if isinstance(value, bool) else repr(value)
-
-
-def _name(by: Sequence[str], values: Iterable[Any]) -> str:
-    return ", ".join(f"{key} = {_text(value)}" for key, value in zip(by, values, strict=True)) or "all seeds"
-
-
-def _range(numbers: Sequence[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str | bool | list | dict | tuple):
-        return str(value)
-    return "none" if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -4,8 +4,9 @@ import colorsys
 import io
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from analysis.figures import CHANNELS, COLOURS, INK, LINE, PLANNER, PROXIES
@@ -29,7 +30,7 @@ GREYS = {
 }  # fmt: skip
 """What the page calls the colours that stand for no label. It gives each a value in light and one in dark."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",  # the same folder gives the same page
     "text.parse_math": False,  # names of goals and factors are no formulas
@@ -66,7 +67,7 @@ def panel(name: str, draw: "Callable[[Axes], Iterable[Tip]]", legend: bool = Fal
         ax = figure.add_subplot()
         tips = list(draw(ax))
         dots = [one for one in ax.collections if isinstance(one, PathCollection)]
-        if sum(len(one.get_offsets()) for one in dots) > MOST_DOTS:  # type: ignore[arg-type]
+        if sum(len(np.atleast_2d(np.asarray(one.get_offsets()))) for one in dots) > MOST_DOTS:
             for one in dots:
                 one.set_rasterized(True)
         handles, names = ax.get_legend_handles_labels()
