@@ -77,6 +77,7 @@ def _content(folder: Path, df: pd.DataFrame, goals: list[str], status: Mapping[s
     by = [factor for factor in factors if own[factor] == 1]
     drawn = [factor for factor in factors if own[factor] > 1]
     by = [factor for factor in by if df[factor].nunique(dropna=False) > 1]
+    rival = max(goals[1:] or goals, key=lambda goal: df[f"share.{goal}"].mean())
     groups = (
         {
             name_of(by, key if isinstance(key, tuple) else (key,)): rows
@@ -123,8 +124,8 @@ def _content(folder: Path, df: pd.DataFrame, goals: list[str], status: Mapping[s
         "rates": _rate_rows(tables, by),
         "shares": _share_rows(df, goals, by),
         "shown": SHOWN,
-        "figures": panels(folder, df, goals, by),
-        "policies": _policies(folder, groups, goals, bool(spec.get("save.policies"))),
+        "figures": panels(folder, df, goals, rival, by),
+        "policies": _policies(folder, groups, rival, bool(spec.get("save.policies"))),
         "rollouts": _pictures(folder, "rollouts/*.png"),
         "keeps_policies": bool(spec.get("save.policies")),
         "controls": _controls(df, goals),
@@ -261,9 +262,8 @@ def _share_rows(df: pd.DataFrame, goals: Sequence[str], by: Sequence[str]) -> li
     ]
 
 
-def _policies(folder: Path, groups: Mapping[str, pd.DataFrame], goals: Sequence[str], kept: bool) -> dict[str, Any]:
+def _policies(folder: Path, groups: Mapping[str, pd.DataFrame], goal: str, kept: bool) -> dict[str, Any]:
     """Of each condition the seed nearest to its median share and the one farthest from it; ties go to the first."""
-    goal = goals[min(1, len(goals) - 1)]
     column = f"share.{goal}"
     rows: list[dict[str, Any]] = []
     for name, part in list(groups.items())[:MOST]:

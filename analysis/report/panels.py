@@ -20,16 +20,16 @@ MOST_GOALS = 3
 """Shown through training."""
 
 
-def panels(folder: Path, df: pd.DataFrame, goals: Sequence[str], by: Sequence[str]) -> dict[str, Any]:
+def panels(folder: Path, df: pd.DataFrame, goals: Sequence[str], rival: str, by: Sequence[str]) -> dict[str, Any]:
     """Rows of panels, one for each combination of the factors that no axis shows.
 
     Args:
       df: as from `load`.
       goals: those of the world, the intended one first.
+      rival: the goal whose shares are spread.
       by: the factors, each constant within a condition.
     Returns:
-      x (the factor on the axis), others (the other factors), combinations (of them, all), goal (whose shares are
-      spread), shades (of the panels, see `shades_in`), and rows: name, and panels (title, svg, why there is none, and
+      x (the factor on the axis), others (the other factors), combinations (of them, all), shades (of the panels, see `shades_in`), and rows: name, and panels (title, svg, why there is none, and
       whether its ground is light always).
     """
     counts = {factor: df[factor].nunique(dropna=False) for factor in by}
@@ -39,13 +39,12 @@ def panels(folder: Path, df: pd.DataFrame, goals: Sequence[str], by: Sequence[st
     others = [factor for factor in by if factor != x]
     parts = [(name_of(others, key), rows) for key, rows in df.groupby(others, dropna=False)] if others else [("", df)]
     # The intended share of two is one less the other.
-    shown = goals[1:] if len(goals) == 2 else goals[:MOST_GOALS]
-    value = goals[min(1, len(goals) - 1)]
+    shown = [rival] if len(goals) == 2 else list(dict.fromkeys((goals[0], rival, *goals[1:])))[:MOST_GOALS]
     through = _through_training(folder, df)
     rows: list[dict[str, Any]] = []
     for number, (name, part) in enumerate(parts[:COMBINATIONS]):
         part.attrs["factors"] = [x]
-        drawn = _at_the_end(f"f{number}", part, x, goals, value)
+        drawn = _at_the_end(f"f{number}", part, x, goals, rival)
         if through is not None:
             moments = through.merge(part[LANE], on=LANE)
             moments.attrs = {"factors": [factor for factor in (x, "checkpoint") if factor in moments]}
@@ -53,7 +52,7 @@ def panels(folder: Path, df: pd.DataFrame, goals: Sequence[str], by: Sequence[st
             drawn += [_of_moments(f"f{number}m{place}", moments, x, goal) for place, goal in enumerate(shown)]
         rows.append({"name": name, "panels": drawn})
     shades = {shade for row in rows for one in row["panels"] for shade in shades_in(one["svg"])}
-    return {"x": x, "others": others, "combinations": len(parts), "goal": value, "rows": rows, "shades": sorted(shades)}
+    return {"x": x, "others": others, "combinations": len(parts), "rows": rows, "shades": sorted(shades)}
 
 
 def _panel(

@@ -100,13 +100,16 @@ def _restyled(text: str, name: str) -> str:
     assert box is not None
     body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.S)
     used = set(re.findall(r"#([\w.-]+)", body))
-    body = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", body)
-    body = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", body)
-    body = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", body)
-    body = re.sub(r"(?<=[ :])#[0-9a-f]{6}\b", _colour, body)
-    body = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", body)
-    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)
-    body = re.sub(r"\s*\n\s*", " ", body)
+
+    def tag(found: "re.Match[str]") -> str:
+        text = re.sub(r' id="([^"]*)"', lambda one: f' id="{name}-{one[1]}"' if one[1] in used else "", found[0])
+        text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
+        text = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", text)
+        text = re.sub(r"(?<=[ :])#[0-9a-f]{6}\b", _colour, text)
+        text = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", text)
+        return re.sub(r"\s+", " ", re.sub(r"(\d\.\d\d)\d+", r"\1", text))
+
+    body = re.sub(r"<[^>]*>", tag, body)  # and no text between tags
     links = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     return f'<svg {links} {box[0]} role="img">{body}'
 

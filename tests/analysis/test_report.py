@@ -158,6 +158,12 @@ def test_nothing_in_a_folder_becomes_markup_or_script(hostile):
     assert not {tag for tag, _ in tags} & {"b.", "i>", "iframe", "object", "embed", "form", "base"}
 
 
+def test_what_stands_in_a_figure_is_left_as_it_is(write_results):
+    cells = [({"env.diversity": x, "env.odd": "#0072b2 id=1.2345"}, {"coin": 1.0}, 1) for x in (0.001, 0.00125)]
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", analysis.report(write_results("ticks", cells)))
+    assert {"0.001", "0.00125", "share of all seeds"} <= set(words)
+
+
 def test_the_page_needs_nothing_outside_itself(page):
     links = re.findall(r'(?:src|href)="([^"]*)"|url\(([^)]*)\)|@import', page)
     assert {(one or other)[:1] for one, other in links} <= {"#", "d"}  # of the page itself, and data:
