@@ -2,7 +2,7 @@
 
     python docs/browser.py results/coin-run/report.html docs/pictures/report
 
-writes PREFIX-desktop-light.png, -desktop-dark, -phone-light and -phone-dark: 1280 and 390 points wide.
+writes PREFIX-desktop-light.png, -desktop-dark, -phone-light and -phone-dark: 1280 and 390 points wide, 1500 high.
 """
 
 import argparse
@@ -144,14 +144,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path)
     parser.add_argument("prefix", type=Path)
-    parser.add_argument("--whole", action="store_true", help="the whole page, not its beginning")
+    parser.add_argument("--at", metavar="ID", help="begin at this part of the page")
     given = parser.parse_args()
     with browser() as page:
         for (shape, (width, height)), dark in itertools.product(SHAPES.items(), (False, True)):
             page.show(given.page, width, height, dark)
-            tall = page.ask("document.documentElement.scrollHeight") if given.whole else height
+            place = f"document.getElementById({given.at!r}).getBoundingClientRect().top + scrollY"
+            top = int(page.ask(place)) if given.at else 0
             out = Path(f"{given.prefix}-{shape}-{'dark' if dark else 'light'}.png")
-            page.picture(width, tall).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(out, optimize=True)
+            page.picture(width, height, top).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+                out, optimize=True
+            )
             print(out)
             if complaints := page.complaints():
                 sys.exit("\n".join(complaints))

@@ -77,7 +77,7 @@ def _content(folder: Path, df: pd.DataFrame, goals: list[str], status: Mapping[s
     by = [factor for factor in factors if own[factor] == 1]
     drawn = [factor for factor in factors if own[factor] > 1]
     by = [factor for factor in by if df[factor].nunique(dropna=False) > 1]
-    rival = max(goals[1:] or goals, key=lambda goal: df[f"share.{goal}"].mean())
+    rival = max(goals[1:] or goals, key=lambda goal: df[f"share.{goal}"].fillna(0).mean())
     groups = (
         {
             name_of(by, key if isinstance(key, tuple) else (key,)): rows
@@ -278,7 +278,7 @@ def _policies(folder: Path, groups: Mapping[str, pd.DataFrame], goal: str, kept:
             for one in ends
         )
         rows.append({"name": name, "median": median, "typical": typical, "outlier": outlier if far.max() > 0 else None})
-    shown = [one for row in rows for one in (row["outlier"], row["typical"]) if one is not None]
+    shown = [row[kind] for kind in ("outlier", "typical") for row in rows if row[kind] is not None]
     command = f"chisel watch {shlex.quote(str(folder))}"
     command += f" --condition {shown[0]['condition']} --seed {shown[0]['seed']}" if shown else ""
     return {"goal": goal, "rows": rows, "command": command, "kept": kept}

@@ -16,7 +16,7 @@ COMBINATIONS = 3
 """Of the factors that no axis shows, that panels are drawn for."""
 CURVES = 4
 """Through training; more values of a factor become a phase diagram."""
-MOST_GOALS = 3
+MOST_GOALS = 2
 """Shown through training."""
 
 
@@ -29,8 +29,8 @@ def panels(folder: Path, df: pd.DataFrame, goals: Sequence[str], rival: str, by:
       rival: the goal whose shares are spread.
       by: the factors, each constant within a condition.
     Returns:
-      x (the factor on the axis), others (the other factors), combinations (of them, all), shades (of the panels, see `shades_in`), and rows: name, and panels (title, svg, why there is none, and
-      whether its ground is light always).
+      x (the factor on the axis), others (the other factors), combinations (of them, all), shades (of the panels, see
+      `shades_in`), and rows: name, and panels (title, svg, why there is none, and whether its ground is always light).
     """
     counts = {factor: df[factor].nunique(dropna=False) for factor in by}
     fit = [factor for factor in by if counts[factor] <= figures.MOST_VALUES]
