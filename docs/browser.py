@@ -2,7 +2,7 @@
 
     python docs/browser.py results/coin-run/report.html docs/pictures/report
 
-writes PREFIX-desktop-light.png, -desktop-dark, -phone-light and -phone-dark: 1280 and 390 points wide, 1500 high.
+writes PREFIX-desktop-light.png, -desktop-dark, -phone-light and -phone-dark: 1280 and 390 points wide, 1900 high.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import Any
 
 from PIL import Image
 
-SHAPES = {"desktop": (1280, 1500), "phone": (390, 1500)}
+SHAPES = {"desktop": (1280, 1900), "phone": (390, 1900)}
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--hide-scrollbars",
     "--host-resolver-rules=MAP * ~NOTFOUND",
@@ -102,8 +102,9 @@ class Page:
                 found.append(said["request"]["url"])
         return found[1:] if found and found[0].startswith("file:") else found
 
-    def picture(self, width: int, height: int, top: int = 0) -> Image.Image:
-        clip = {"x": 0, "y": top, "width": width, "height": height, "scale": 1}
+    def picture(self, width: int, height: int) -> Image.Image:
+        """The beginning of the page."""
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
         data = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)["data"]
         return Image.open(io.BytesIO(base64.b64decode(data)))
 
@@ -144,15 +145,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path)
     parser.add_argument("prefix", type=Path)
-    parser.add_argument("--at", metavar="ID", help="begin at this part of the page")
     given = parser.parse_args()
     with browser() as page:
         for (shape, (width, height)), dark in itertools.product(SHAPES.items(), (False, True)):
             page.show(given.page, width, height, dark)
-            place = f"document.getElementById({given.at!r}).getBoundingClientRect().top + scrollY"
-            top = int(page.ask(place)) if given.at else 0
             out = Path(f"{given.prefix}-{shape}-{'dark' if dark else 'light'}.png")
-            page.picture(width, height, top).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            page.picture(width, height).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
                 out, optimize=True
             )
             print(out)
