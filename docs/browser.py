@@ -150,9 +150,7 @@ def main() -> None:
         for (shape, (width, height)), dark in itertools.product(SHAPES.items(), (False, True)):
             page.show(given.page, width, height, dark)
             out = Path(f"{given.prefix}-{shape}-{'dark' if dark else 'light'}.png")
-            page.picture(width, height).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-                out, optimize=True
-            )
+            page.picture(width, height).convert("RGB").save(out, optimize=True)
             print(out)
             if complaints := page.complaints():
                 sys.exit("\n".join(complaints))

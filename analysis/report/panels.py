@@ -14,6 +14,8 @@ from analysis.report.words import name_of, text_of
 
 COMBINATIONS = 3
 """Of the factors that no axis shows, that panels are drawn for."""
+MOST_VALUES = 24
+"""Of a factor along an axis, as `figures` has it."""
 CURVES = 4
 """Through training; more values of a factor become a phase diagram."""
 MOST_GOALS = 2
@@ -33,7 +35,7 @@ def panels(folder: Path, df: pd.DataFrame, goals: Sequence[str], rival: str, by:
       `shades_in`), and rows: name, and panels (title, svg, why there is none, and whether its ground is always light).
     """
     counts = {factor: df[factor].nunique(dropna=False) for factor in by}
-    fit = [factor for factor in by if counts[factor] <= figures.MOST_VALUES]
+    fit = [factor for factor in by if counts[factor] <= MOST_VALUES]
     numbers = [factor for factor in fit if pd.api.types.is_numeric_dtype(df[factor])]
     x = max(numbers or fit, key=lambda factor: counts[factor], default="world")
     others = [factor for factor in by if factor != x]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from markupsafe import Markup, escape
 
-from analysis.figures import CHANNELS, COLOURS, INK, LINE, PLANNER, PROXIES
+from analysis.figures import COLOURS, colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,16 +20,22 @@ POINTS = 72
 """In an inch: the unit of an SVG of matplotlib's."""
 MOST_DOTS = 1200
 """Of a panel, as vectors; more become one picture."""
+MOST_GOALS = 8
+"""Of a role, beyond which colours repeat."""
 REACH = 7.0
 """Points around a spot at which a pointer is told."""
 
-LABELS = {one.lower() for one in (*COLOURS.values(), *PROXIES, *CHANNELS, *LINE.values())}
 GREYS = {
-    "#000000": "ink", INK: "ink", "#111111": "ink", PLANNER["color"]: "soft", "#606060": "soft", "#8a8a8a": "soft",
+    "#000000": "ink", "#111111": "ink", "#333333": "ink", "#606060": "soft", "#707070": "soft", "#8a8a8a": "soft",
     "#9a9a9a": "soft", "#b0b0b0": "rule", "#e6e6e6": "grid", "#ffffff": "paper",
 }  # fmt: skip
-"""What the page calls the colours that stand for no label. It gives each a value in light and one in dark."""
-
+"""What the page calls the colours of `figures` that stand for no label. It gives each a value in light and in dark."""
+LABELS = {
+    colour.lower()
+    for colour in colours(
+        [*COLOURS, *(f"{role}:{number}" for role in ("proxy", "channel") for number in range(MOST_GOALS))]
+    ).values()
+}
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",  # the same folder gives the same page
@@ -116,8 +122,7 @@ def _restyled(text: str, name: str) -> str:
 
 def _colour(found: "re.Match[str]") -> str:
     colour = found[0]
-    greys = {key.lower(): role for key, role in GREYS.items()}
-    return f"var(--{greys[colour]})" if colour in greys else f"var(--{'c' if colour in LABELS else 'x'}{colour[1:]})"
+    return f"var(--{GREYS[colour]})" if colour in GREYS else f"var(--{'c' if colour in LABELS else 'x'}{colour[1:]})"
 
 
 def shades_in(svg: str) -> set[tuple[str, str]]:
