@@ -69,6 +69,7 @@ def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: fl
     grouped = given.groupby(groups, observed=True, dropna=False)
     table = pd.DataFrame({"n": grouped.count(), "without": grouped.size() - grouped.count(), "mean": grouped.mean()})
     ends = [mean_interval((group.dropna() - least) / (1 - least), level) for _, group in grouped]
+    _weights.cache_clear()  # gigabytes, for groups of many seeds
     table["low"], table["high"] = zip(*ends, strict=True) if ends else ((), ())
     table[["low", "high"]] = table[["low", "high"]] * (1 - least) + least
     return table.reset_index(drop=not by)
