@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.labels import WITHOUT_A_GOAL, Thresholds, goal_label
-from analysis.load import load_baselines, load_labels
+from analysis.load import load_baselines, load_relabelled
 from analysis.rates import half_width
 from analysis.report.words import count
 
@@ -200,7 +200,7 @@ def sensitivity(folder: Path, groups: Mapping[str, pd.DataFrame]) -> list[dict[s
     for name, values in tried.items():
         for end, value in zip(("low", "high"), values, strict=True):
             sets[f"{name} {end}"] = Thresholds(**{name: value})
-    labels = load_labels(folder, sets)
+    labels = load_relabelled(folder, sets)
     condition = labels["condition"].map(
         {one: place for place, group in enumerate(groups.values()) for one in group["condition"].unique()}
     )

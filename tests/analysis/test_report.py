@@ -128,7 +128,7 @@ def test_the_typical_seed_is_nearest_to_the_median_and_the_outlier_farthest(writ
 
 def test_labels_under_other_thresholds_are_those_of_load(sweep_folder):
     tried = {"strict": analysis.Thresholds(reliability=0.9), "lax": analysis.Thresholds(min_decided=0.1)}
-    labels = analysis.load_labels(sweep_folder, tried).set_index(["condition", "seed"])
+    labels = analysis.load_relabelled(sweep_folder, tried).set_index(["condition", "seed"])
     for name, limits in tried.items():
         usual = analysis.load(sweep_folder, **vars(limits)).set_index(["condition", "seed"])["label"]
         pd.testing.assert_series_equal(labels[name].astype(str), usual.astype(str).sort_index(), check_names=False)
