@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -218,6 +218,43 @@ def load_baselines(directory: str | Path, **thresholds: float) -> pd.DataFrame:
     rows["lane"] = pd.MultiIndex.from_frame(actors).get_indexer(pd.MultiIndex.from_frame(rows[["program", "actor"]]))
     verdicts = _verdicts(rows, folder.goals, np.zeros(len(actors), bool), limits)
     return pd.concat([actors, verdicts], axis=1).sort_values(["program", "actor"], ignore_index=True)
+
+
+@_named
+def load_levels(directory: str | Path) -> pd.DataFrame:
+    """One row a probe episode: program, probe, kind, goals, paid, labels, distinct, horizon, distance.GOAL.
+
+    Sorted by program, probe, episode. Raises ValueError as `load` does.
+    """
+    df = _table(_open(Path(directory)).path, "levels").to_pandas()
+    return df.sort_values(["program", "probe", "episode"], ignore_index=True)
+
+
+@_named
+def load_relabelled(directory: str | Path, alternatives: Mapping[str, Thresholds]) -> pd.DataFrame:
+    """The label of every lane under several sets of thresholds, from one reading of its probes.
+
+    Returns:
+      One row a lane: condition, seed, and a column of labels for each of `alternatives`, as `load` would give them.
+      Sorted by condition and seed.
+    Raises:
+      ValueError: as `load`.
+    """
+    folder = _open(Path(directory))
+    lanes = _table(folder.path, "outcomes").to_pandas()[[*LANE, "diverged"]]
+    lanes = lanes.sort_values(LANE, ignore_index=True)
+    field = ds.field
+    measured = (field("checkpoint") >= 1) & (field("actor") == "trained") & field("sampled")
+    measured &= field("kind").isin(["choice", "capability"])
+    rows = _counts(folder, _tables(folder.path, "probes", measured))
+    rows["lane"] = pd.MultiIndex.from_frame(lanes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
+    rows = rows[rows["lane"] >= 0]
+    diverged = lanes.pop("diverged").to_numpy(bool)
+    labels = {
+        name: _verdicts(rows, folder.goals, diverged, limits)["label"].to_numpy()
+        for name, limits in alternatives.items()
+    }
+    return lanes.assign(**labels)
 
 
 def _open(path: Path) -> _Results:

@@ -296,6 +296,22 @@ def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str
     return facets(KINDS[kind], df, **given), lanes
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    import analysis
+    from sweeps.inspecting import status
+
+    out = Path(arguments.out or Path(arguments.folder) / "report.html")
+    found = _reading(lambda: status(arguments.folder))
+    page = _reading(lambda: analysis.report(arguments.folder, found))
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --out.") from None
+    _unfinished(found["lanes"]["done"], found["lanes"]["planned"])
+    print(out)
+    return 0
+
+
 def _watch(arguments: argparse.Namespace) -> int:
     _before_jax(one_core=True)
     from sweeps.watching import watch
@@ -467,6 +483,9 @@ def _parser() -> argparse.ArgumentParser:
         "--value", metavar="GOAL", nargs="+", help="goals, or columns of shares (default: not the intended)"
     )
     figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/KIND.png)")
+    report = verb("report", _report, "Write what a folder holds as one page of HTML, in the order of a paper.")
+    report.add_argument("folder", metavar="DIR", help="a results folder")
+    report.add_argument("--out", metavar="FILE", help="the page (default: DIR/report.html)")
     watched = verb("watch", _watch, "Draw what saved policies do on probe levels: a PNG and a GIF of each episode.")
     watched.add_argument("folder", metavar="DIR", help="a results folder of a sweep with save.policies = true")
     watched.add_argument("--condition", metavar="ID", help="policies of this condition (default: any)")
