@@ -9,7 +9,7 @@ from analysis.hierarchical import beta_binomial, policy_shares
 from analysis.instrument import effect_of_dose
 from analysis.labels import Thresholds, goal_label, label
 from analysis.load import load, load_baselines, load_curves, load_probes
-from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see
+from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see, smallest_difference
 from analysis.rates import half_width, interval, rates, upper_bound
 from analysis.sequences import confidence_sequence, more_seeds
 from analysis.shares import mean_interval, shares
@@ -44,6 +44,7 @@ __all__ = [
     "seeds_to_detect",
     "seeds_to_see",
     "shares",
+    "smallest_difference",
     "tipping_dose",
     "upper_bound",
 ]
