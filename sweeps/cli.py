@@ -32,7 +32,7 @@ SHOWN = 20
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser().parse_args(argv)
         code = arguments.verb(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -398,7 +398,8 @@ def _checks(arguments: argparse.Namespace) -> int:
     return 1 if any(result.verdict.passed is False for result in results) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
     parser = _Parser(prog="chisel", description="Measures which goal a trained policy ends up with.")
     parser.add_argument("--version", action="version", version=f"chisel {_version()}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=_Parser)

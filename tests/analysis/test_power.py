@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import binom, fisher_exact
 
-from analysis import half_width, power, seeds_for_half_width, seeds_to_detect, seeds_to_see, smallest_difference, upper_bound
+from analysis import (
+    half_width,
+    power,
+    seeds_for_half_width,
+    seeds_to_detect,
+    seeds_to_see,
+    smallest_difference,
+    upper_bound,
+)
 
 
 @pytest.mark.parametrize(
