@@ -11,6 +11,7 @@ import posixpath
 import re
 from pathlib import Path
 
+import griffe
 import nbformat
 from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path as Outline
@@ -22,6 +23,7 @@ import sweeps.cli
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("analysis", "envs", "jaxrl", "sweeps")
 LINK = re.compile(r"(\]\()([^)\s#]+)([^)\s]*\))")
+SECTION = re.compile(r"\n+((?:Args|Returns|Raises):\n)")
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.S)
 STYLE = re.compile(r"<style.*?</style>\n?", re.S)
 TABLE = re.compile(r"<table[^>]*>")
@@ -37,6 +39,14 @@ WRITTEN = {
 BIG = r"\frac", r"\dfrac"
 """In a formula on a line of its own."""
 LETTERS = {Outline.MOVETO: "M", Outline.LINETO: "L", Outline.CURVE3: "Q", Outline.CURVE4: "C", Outline.CLOSEPOLY: "Z"}
+
+
+class Sections(griffe.Extension):
+    """Docstrings as the API reference reads them: with a blank line before each section."""
+
+    def on_instance(self, *, obj, **_):
+        if obj.docstring is not None:
+            obj.docstring.value = SECTION.sub(r"\n\n\1", obj.docstring.value)
 
 
 def on_files(files, config):
