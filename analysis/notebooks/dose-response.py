@@ -38,7 +38,7 @@ for (steps, curve), marker in zip(rising.groupby(budget), "os", strict=True):
     axes.plot(curve[diversity], curve["fitted"], marker=marker, label=f"{steps:,} steps")
     axes.fill_between(curve[diversity], curve["low"], curve["high"], alpha=0.2)
 axes.set(xscale="log", xlabel=diversity, ylabel="share of seeds labelled intended", ylim=(-0.02, 1.02))
-axes.legend(frameon=False)
+_ = axes.legend(frameon=False)
 # %% [markdown]
 # ## The tipping dose
 #
@@ -71,7 +71,7 @@ for (steps, cell), marker in zip(df.groupby(budget), "os", strict=True):
     whiskers = np.stack([rate["rate"] - rate["low"], rate["high"] - rate["rate"]])
     axes.errorbar(rate[number], rate["rate"], whiskers, marker=marker, capsize=3, label=f"{steps:,} steps")
 axes.set(xscale="log", xlabel=number, ylabel="share of seeds labelled intended")
-axes.legend(frameon=False)
+_ = axes.legend(frameon=False)
 # %% [markdown]
 # Nearly: the tipping doses are 6,200 and 7,200 steps, and their intervals overlap. On this evidence what tips the goal
 # is how many randomised levels training has shown, rather than their share, and a sweep's answer to "how much diversity

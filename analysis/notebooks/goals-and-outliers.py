@@ -63,7 +63,7 @@ for label, colour in figures.colours(df["label"].cat.categories).items():
         axes.scatter(some["best habit"], some["best goal"], s=16, color=colour, label=label)
 axes.axline((0, 0), slope=1, color="grey", linewidth=0.8, linestyle="--")
 axes.set(xlabel="what the best habit explains (nats a decision)", ylabel="what the best goal explains")
-axes.legend(frameon=False)
+_ = axes.legend(frameon=False)
 # %% [markdown]
 # On the dashed line goal and habit explain as much. Those who go for the coin are far above it; those who go for the
 # right end lie along it, mostly a little above.
