@@ -9,6 +9,7 @@ import base64
 import html
 import posixpath
 import re
+import textwrap
 from pathlib import Path
 
 import griffe
@@ -23,7 +24,9 @@ import sweeps.cli
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("analysis", "envs", "jaxrl", "sweeps")
 LINK = re.compile(r"(\]\()([^)\s#]+)([^)\s]*\))")
-SECTION = re.compile(r"\n+((?:Args|Returns|Raises):\n)")
+SECTION = re.compile(r"\n+((?:Args|Raises):\n)")
+RETURNS = re.compile(r"\n+Returns:\n((?:  .*(?:\n|$)|\n(?=  ))+)")
+ITEM = re.compile(r"^([\w.]+(?:, [\w.]+)*):(?= )", re.M)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.S)
 STYLE = re.compile(r"<style.*?</style>\n?", re.S)
 TABLE = re.compile(r"<table[^>]*>")
@@ -42,11 +45,18 @@ LETTERS = {Outline.MOVETO: "M", Outline.LINETO: "L", Outline.CURVE3: "Q", Outlin
 
 
 class Sections(griffe.Extension):
-    """Docstrings as the API reference reads them: with a blank line before each section."""
+    """Docstrings as the API reference reads them: sections apart, and what is returned as text, a line an item."""
 
     def on_instance(self, *, obj, **_):
         if obj.docstring is not None:
-            obj.docstring.value = SECTION.sub(r"\n\n\1", obj.docstring.value)
+            text = RETURNS.sub(lambda found: "\n\n**Returns:**\n\n" + items(found[1]) + "\n", obj.docstring.value)
+            obj.docstring.value = SECTION.sub(r"\n\n\1", text)
+
+
+def items(section):
+    """A section's text without its indentation, with each line that begins `name, name: …` an item of a list."""
+    text = re.sub(r"\n {3,}", " ", textwrap.dedent(section))
+    return ITEM.sub(r"\n- `\1`:", text)
 
 
 def on_files(files, config):
