@@ -127,7 +127,7 @@ def notebook(path):
             if "image/png" in data:
                 name = f"{path.stem}-{len(pictures)}.png"
                 pictures[f"notebooks/{name}"] = base64.b64decode(data["image/png"])
-                parts.append(f"![]({name})")
+                parts.append(f"![What the code above draws]({name})")
             elif "text/html" in data:
                 parts.append(TABLE.sub("<table>", STYLE.sub("", data["text/html"])))
             else:

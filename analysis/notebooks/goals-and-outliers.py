@@ -91,9 +91,9 @@ moved = {at: analysis.load("results", reliability=at)["label"] for at in (0.7, 0
 pd.DataFrame({at: labels.value_counts() for at, labels in moved.items()}).rename_axis(columns="reliability")
 
 # %% [markdown]
-# ## Did they see it coming?
+# ## Does the return tell them apart?
 #
-# Return in training does not tell the goals apart: it is near 1 under both labels, as long as most levels have the coin
+# Hardly: in training it is near 1 under both labels, as long as most levels have the coin
 # at the right end.
 
 # %%
