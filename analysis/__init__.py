@@ -19,7 +19,7 @@ from analysis.load import (
     load_probes,
     load_relabelled,
 )
-from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see
+from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see, smallest_difference
 from analysis.rates import half_width, interval, rates, upper_bound
 from analysis.report import report
 from analysis.sequences import confidence_sequence, more_seeds
@@ -61,6 +61,7 @@ __all__ = [
     "seeds_to_detect",
     "seeds_to_see",
     "shares",
+    "smallest_difference",
     "tipping_dose",
     "typical",
     "upper_bound",

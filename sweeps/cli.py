@@ -36,7 +36,7 @@ SHOWN = 20
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser().parse_args(argv)
         code = arguments.verb(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -79,7 +79,23 @@ def _plan(arguments: argparse.Namespace) -> int:
     gpu = f"; on one GPU about {_duration(plan['seconds_on_a_gpu'])}" if plan["platform"] == "cpu" else ""
     print(f"  time: about {_duration(plan['seconds'])} {compiling}{gpu} (assumed speeds, not measured)")
     print(f"  precision: {seeds} a condition give a rate near one half to +-{plan['half_width']:.2f} (95% interval)")
+    _print_comparisons(plan["found"], spec["keys"])
+    print(f"  rare outcomes: at a rate of {plan['rarest']:.2g} some seed of a condition has one with probability 0.95")
     return 0
+
+
+def _print_comparisons(found: dict[str, Any], keys: str) -> None:
+    if not found["pairs"]:
+        return
+
+    def told(difference: float | None) -> str:
+        if difference is None:
+            return "nothing, not even 0 against 1"
+        return f"{0.5 - difference / 2:.2f} against {0.5 + difference / 2:.2f}"
+
+    family = f"; among all {found['pairs']:,} pairs (Holm) {told(found['with_holm'])}" * (found["pairs"] > 1)
+    kind = " (of independent seeds)" * (keys == "paired")
+    print(f"  comparisons: two conditions{kind} show {told(found['difference'])} with a power of 0.8{family}")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -431,7 +447,8 @@ def _checks(arguments: argparse.Namespace) -> int:
     return 1 if any(result.verdict.passed is False for result in results) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
     parser = _Parser(prog="chisel", description="Measures which goal a trained policy ends up with.")
     parser.add_argument("--version", action="version", version=f"chisel {_version()}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=_Parser)

@@ -37,9 +37,11 @@ def describe_plan(
       updates and env_steps of a lane); memory of the first program, None or bytes (per_lane, temporary, and device, a
       whole chunk's);
       operations, and the seconds that they take here and on one GPU (estimates, from assumed speeds); half_width (of a
-      95% interval of a rate of one half).
+      95% interval of a rate of one half); found, the differences between two conditions' rates that are found with a
+      power of 0.8 (see `_differences`); rarest, the rate of an outcome that some seed of a condition has with
+      probability 0.95.
     """
-    from analysis import half_width
+    from analysis import half_width, upper_bound
     from sweeps.executors.processes import cores
 
     checked = load_spec(spec, overrides)
@@ -80,6 +82,27 @@ def describe_plan(
         "seconds_on_a_gpu": operations / speed["gpu"],
         "operations": operations,
         "half_width": half_width(checked.seeds),
+        "found": _differences(checked.seeds, len(plan.conditions)),
+        "rarest": float(upper_bound(0, checked.seeds)),
+    }
+
+
+def _differences(seeds: int, conditions: int) -> dict[str, Any]:
+    """What comparisons between conditions find with a power of 0.8 at the 5% level, keys being independent.
+
+    Returns:
+      pairs of conditions; difference, the smallest around a rate of one half that one comparison finds; with_holm, the
+      smallest that each of a family of all pairs finds, whatever the others do. None where no difference is found.
+    """
+    from analysis import smallest_difference
+
+    pairs = conditions * (conditions - 1) // 2
+    one = smallest_difference(seeds)
+    every = smallest_difference(seeds, level=1 - 0.05 / pairs) if pairs else math.nan
+    return {
+        "pairs": pairs,
+        "difference": None if math.isnan(one) else one,
+        "with_holm": None if math.isnan(every) else every,
     }
 
 
