@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import pandas as pd
 from analysis.load import LANE, load, load_probes
 from analysis.rates import check_name, pooled_factors, rates, warn_of_pooling
 from analysis.shares import check_shares, shares
+from folders import Place
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.artist import Artist
@@ -493,7 +493,7 @@ def varied(df: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return df
 
 
-def through_training(directory: str | Path | Sequence[str | Path]) -> pd.DataFrame:
+def through_training(directory: str | Place | Sequence[str | Place]) -> pd.DataFrame:
     """One row a lane × checkpoint: its shares on the label probe then, so that the training budget can be a factor.
 
     A checkpoint is a moment of one run: where a schedule moves a setting, it is not the end of a shorter run.
@@ -511,7 +511,7 @@ def through_training(directory: str | Path | Sequence[str | Path]) -> pd.DataFra
     lanes = load(directory)
     whole = lanes.attrs["factors"]
     keys = [*LANE, "master_seed"]
-    paths = [directory] if isinstance(directory, str | Path) else list(directory)
+    paths = [directory] if isinstance(directory, str | Place) else list(directory)
     parts = []
     for path in paths:
         rows = load_probes(path)
