@@ -31,6 +31,7 @@ CONNECT_SECONDS, SILENT_SECONDS = 5.0, 20.0
 """To connect to S3, and without a byte from it, before an attempt is given up."""
 RETRY_SECONDS = 30
 """For a request to Google Cloud Storage, attempts included."""
+_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_MAX_ATTEMPTS")
 _WHY = {
     "ACCESS_DENIED": "access is denied; check the credentials and what they allow",
     "INVALID_ACCESS_KEY_ID": "the access key is not known there; check the credentials",
@@ -100,9 +101,6 @@ class Remote:
 
     def with_name(self, name: str) -> "Remote":
         return self.parent / name
-
-    def relative_to(self, folder: "Remote") -> PurePosixPath:
-        return PurePosixPath(self.key).relative_to(folder.key)
 
     def absolute(self) -> "Remote":
         return self
@@ -187,7 +185,8 @@ class Remote:
         import pyarrow as pa
 
         try:
-            yield _file_system(self.protocol, self.key.partition("/")[0], self.query)
+            surroundings = tuple(os.environ.get(name, "") for name in _VARIABLES)
+            yield _file_system(self.protocol, self.key.partition("/")[0], self.query, *surroundings)
         except FileNotFoundError:
             raise
         except (OSError, pa.ArrowException, ValueError) as error:
@@ -200,8 +199,8 @@ class Remote:
 
 
 @functools.cache
-def _file_system(protocol: str, bucket: str, query: str) -> "FileSystem":
-    """One a process and bucket."""
+def _file_system(protocol: str, bucket: str, query: str, for_s3: str, for_all: str, attempts: str) -> "FileSystem":
+    """One a process and bucket; the last three are the environment's, in the order of `_VARIABLES`."""
     from pyarrow import fs
 
     options: dict[str, str | bool] = dict(parse_qsl(query))
@@ -209,13 +208,12 @@ def _file_system(protocol: str, bucket: str, query: str) -> "FileSystem":
         options["anonymous"] = options["anonymous"] != "false"
     if protocol == "gs":
         return fs.GcsFileSystem(**options, retry_time_limit=datetime.timedelta(seconds=RETRY_SECONDS))
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = for_s3 or for_all
     if endpoint and "endpoint_override" not in options:
         scheme, _, options["endpoint_override"] = endpoint.rstrip("/").rpartition("://")
         options.setdefault("scheme", scheme or "https")
     if "endpoint_override" not in options and "region" not in options:
         options["region"] = fs.resolve_s3_region(bucket)
-    attempts = os.environ.get("AWS_MAX_ATTEMPTS", "")
     return fs.S3FileSystem(
         **options,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=int(attempts) if attempts.isdecimal() else ATTEMPTS),

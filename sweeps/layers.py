@@ -158,7 +158,7 @@ def _beginning(folder: Place, asked: Plan) -> Plan:
         found: list[Place] = sorted(folder.rglob("*.parquet"), key=str)
         for path in found:
             if path.stem not in ours:
-                what = f"holds {path.relative_to(folder)}, which this sweep would not write, and no manifest.json"
+                what = f"holds {path.parent.name}/{path.name}, which this sweep would not write, and no manifest.json"
                 raise SpecError(folder, f"{what}; give another --out.")
     return asked
 

@@ -7,6 +7,7 @@ AWS_ENDPOINT_URL=http://127.0.0.1:5001 chisel run SPEC --out s3://BUCKET/PATH
 
 import argparse
 import random
+import re
 import threading
 import time
 from collections import Counter
@@ -33,14 +34,17 @@ class FaultyProxy(ThreadingHTTPServer):
     Args:
       server: the port of the S3 server.
       share: of requests that are spoilt, in a way drawn from `kinds`: those of `KINDS`, and 403 for access denied.
+      only: a pattern that the method and path of a request must have to be spoilt, such as `PUT \\S+/curves/`.
       port: 0 for a free one.
     """
 
     daemon_threads = True
 
-    def __init__(self, server: int, share: float, seed: int = 0, kinds: tuple[str, ...] = KINDS, port: int = 0):
+    def __init__(
+        self, server: int, share: float, seed: int = 0, kinds: tuple[str, ...] = KINDS, only: str = "", port: int = 0
+    ):
         super().__init__(("127.0.0.1", port), _Handler)
-        self.server, self.share, self.kinds = server, share, kinds
+        self.server, self.share, self.kinds, self.only = server, share, kinds, only
         self.draws, self.lock = random.Random(seed), threading.Lock()
         self.seen: Counter[str] = Counter()
         """Requests by method, and faults by kind."""
@@ -49,9 +53,10 @@ class FaultyProxy(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def fault(self, method: str) -> str | None:
+    def fault(self, method: str, path: str) -> str | None:
         with self.lock:
-            kind = self.draws.choice(self.kinds) if self.draws.random() < self.share else None
+            meant = re.search(self.only, f"{method} {path}") and self.draws.random() < self.share
+            kind = self.draws.choice(self.kinds) if meant else None
             self.seen.update([method, *([kind] if kind else [])])
         return kind
 
@@ -82,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
                 pass
         else:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        kind = self.server.fault(self.command)
+        kind = self.server.fault(self.command, self.path)
         if kind in CODES:
             return self._answer(int(kind), [], SLOW_DOWN.format(CODES[kind]).encode())
         if kind == "drop":
@@ -105,8 +110,6 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(WAIT_SECONDS)
         self._answer(answer.status, answer.getheaders(), body, cut=kind == "cut")
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass
-
     def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, cut: bool = False) -> None:
         self.send_response_only(status)
         for key, value in headers:
@@ -127,6 +130,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+for _method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+    setattr(_Handler, f"do_{_method}", _Handler._pass)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", type=int, required=True, metavar="PORT", help="of the S3 server on loopback")
@@ -134,8 +141,9 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.2, help="of requests that are spoilt (default: 0.2)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=[*KINDS, "403"])
+    parser.add_argument("--only", default="", metavar="PATTERN", help="of the requests to spoil, written METHOD PATH")
     given = parser.parse_args()
-    proxy = FaultyProxy(given.server, given.share, given.seed, tuple(given.kinds), given.port)
+    proxy = FaultyProxy(given.server, given.share, given.seed, tuple(given.kinds), given.only, given.port)
     print(proxy.url, flush=True)
     proxy.serve_forever()
 
