@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from folders import Place, RemoteError, as_place
+from folders import Place, Remote, RemoteError, as_place
 from sweeps.spec import SpecError
 
 if TYPE_CHECKING:
@@ -123,8 +123,10 @@ def _status(arguments: argparse.Namespace) -> int:
         print(f"  grew: {' + '.join(f'{n:,}' for n in found['layers'])} lanes")
     if lanes["missing"]:
         speed = f"; {rate:.3g} lanes a second lately, {_duration(left)} left at that" if rate else ""
-        nobody = "nobody here" if isinstance(as_place(arguments.folder), Path) else "nobody knows who (no locks there)"
-        print(f"  {found['running'] or nobody} is training them{speed}")
+        who = f"{found['running'] or 'nobody here'} is training them"
+        if found["running"] is None and isinstance(as_place(arguments.folder), Remote):
+            who = "who trains them cannot be told (no locks there)"
+        print(f"  {who}{speed}")
     for one in found["failed"][:SHOWN]:
         print(f"  shard {one['shard']} ({_count(one['lanes'], 'lane')}) failed: {one['reason']}")
     _more(found["failed"])
@@ -247,12 +249,12 @@ def _figure(arguments: argparse.Namespace) -> int:
 
 
 def _save(figure: "Figure", out: Place) -> None:
-    if isinstance(out, Path):
+    if isinstance(out, Remote):
+        content = io.BytesIO()
+        figure.savefig(content, dpi=150, format=out.suffix[1:] or "png")
+        out.write_bytes(content.getvalue())
+    else:
         figure.savefig(out, dpi=150)
-        return
-    content = io.BytesIO()
-    figure.savefig(content, dpi=150, format=out.suffix[1:] or "png")
-    out.write_bytes(content.getvalue())
 
 
 def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str]) -> tuple["Figure", int]:

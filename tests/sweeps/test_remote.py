@@ -275,6 +275,17 @@ def test_what_a_store_refuses_is_one_line_and_nothing_is_trained(remote, bucket,
     assert "no store goes by ftp://" in refused("status", "ftp://host/out")
 
 
+def test_two_runs_that_start_at_once_lose_no_layer(remote, bucket):
+    uri = f"{bucket}/out"
+    runs = [
+        remote.start("run", "toy.toml", "--out", uri, "--executor", "inline", "--set", f"seeds={n}") for n in (5, 8)
+    ]
+    said = [one.communicate(timeout=100) for one in runs]
+    assert [one.returncode for one in runs] == [0, 0], said
+    assert len(analysis.load(uri)) == status(uri, verify=True)["lanes"]["planned"] == 24
+    assert status(uri)["layers"] in ([24], [15, 9])
+
+
 def test_one_run_at_a_time_writes_a_manifest_and_a_dead_one_does_not_keep_it(bucket, monkeypatch):
     folder = as_place(f"{bucket}/out")
     monkeypatch.setattr(locks, "CLAIM_TRIES", 2)
