@@ -25,12 +25,12 @@ OPTIONS = {
     "gs": ("endpoint_override", "scheme", "anonymous"),
 }
 """What may stand behind the `?` of a URI."""
-ATTEMPTS = 8
-"""At a request to S3, unless AWS_MAX_ATTEMPTS says otherwise: some 30 s in all."""
+ATTEMPTS = 7
+"""At a request to S3, unless AWS_MAX_ATTEMPTS says otherwise: about half a minute in all."""
 CONNECT_SECONDS, SILENT_SECONDS = 5.0, 20.0
 """To connect to S3, and without a byte from it, before an attempt is given up."""
-RETRY_SECONDS = 30
-"""For a request to Google Cloud Storage, attempts included."""
+RETRY_SECONDS = 20
+"""After which a request to Google Cloud Storage is not sent again."""
 _VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_MAX_ATTEMPTS")
 _WHY = {
     "ACCESS_DENIED": "access is denied; check the credentials and what they allow",

@@ -17,6 +17,7 @@ import pytest
 import analysis
 from folders import Remote, RemoteError, as_place
 from sweeps import cli, load_policy, locks, status, store
+from sweeps.doctor import _store
 from sweeps.policies import save_policies
 from tests.sweeps.conftest import TOY, Chisel
 from tests.sweeps.faults import KINDS, FaultyProxy
@@ -169,11 +170,12 @@ def test_a_sweep_in_a_store_has_the_bytes_of_a_local_one_and_every_verb_reads_it
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"15 of 15 lanes in {uri}, 15 of them trained now")
     assert f"{uri}: there are no locks here; see to it that no other run trains the same shards." in done.stderr
     assert objects(as_place(uri)) == contents(whole)
-    assert remote("run", "toy.toml", "--out", uri).stdout.startswith("Complete already: 15 of 15")
+    assert remote("run", "toy.toml", "--out", uri, "--workers", "1").stdout.startswith("Complete already: 15 of 15")
     pd.testing.assert_frame_equal(analysis.load(uri), analysis.load(whole))
     pd.testing.assert_frame_equal(analysis.load_curves(uri), analysis.load_curves(whole))
     found = status(uri, verify=True)
     assert (found["lanes"]["done"], found["shards"]["damaged"], found["running"]) == (15, 0, None)
+    assert _store(as_place(uri)).good and objects(as_place(uri)) == contents(whole)
     said = []
     for folder in (uri, str(whole)):
         assert cli.main(["rates", folder]) == 0
@@ -233,14 +235,14 @@ def test_where_a_store_gives_up_shards_fail_with_the_reason_and_running_again_co
     with FaultyProxy(server, 1.0, kinds=("503",), only=r"PUT \S+/curves/") as proxy:
         there = {**remote.variables}
         remote.variables["AWS_ENDPOINT_URL"] = proxy.url
-        done = remote("run", "toy.toml", "--out", uri)
+        done = remote("run", "toy.toml", "--out", uri, "--workers", "1")
         remote.variables = there
     assert (done.returncode, done.stdout.splitlines()[0]) == (4, f"0 of 15 lanes in {uri}, 0 of them trained now")
     assert done.stderr.count("it asks for fewer requests; run again later, or with fewer workers") == 8
     found = status(uri)
     assert (found["lanes"]["done"], found["lanes"]["failed"], len(found["failed"])) == (0, 15, 8)
     assert "RemoteError: s3://" in found["failed"][0]["reason"]
-    assert remote("run", "toy.toml", "--out", uri).returncode == 0
+    assert remote("run", "toy.toml", "--out", uri, "--workers", "1").returncode == 0
     assert objects(as_place(uri)) == contents(whole)
 
 
