@@ -42,10 +42,8 @@ def save_policies(folder: Place, shard: str, parts: list[Any]) -> None:
 
 @contextlib.contextmanager
 def _unpacked(folder: Place, shard: str) -> Iterator[Path]:
-    """A shard's checkpoint as a folder of this machine. Raises ValueError where there is none."""
+    """A shard's checkpoint as a folder of this machine."""
     saved = store.policies_path(folder, shard)
-    if not saved.exists():
-        raise ValueError(f"{folder}: kept no policies; run the sweep with save.policies = true")
     if not isinstance(saved, Remote):
         yield saved.resolve()
         return
@@ -56,6 +54,28 @@ def _unpacked(folder: Place, shard: str) -> Iterator[Path]:
         except tarfile.TarError as error:
             raise ValueError(f"{saved}: cannot be unpacked ({' '.join(str(error).split())})") from None
         yield Path(inside)
+
+
+def find_policy(folder: Place, condition: str, seed: int) -> tuple[str, int]:
+    """The shard whose checkpoint holds a lane's parameters, and the lane's place in it.
+
+    Raises ValueError as `load_policy` does.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def lanes_of(shard: str) -> list[tuple[str, int]]:
+        content = store.table_path(folder, "outcomes", shard).read_bytes()
+        table = pq.read_table(pa.BufferReader(content), columns=["condition", "seed"])
+        return list(zip(table["condition"].to_pylist(), table["seed"].to_pylist(), strict=True))
+
+    shards = sorted(store.names(folder, "outcomes"))
+    for shard, lanes in zip(shards, at_once(folder, lanes_of, shards), strict=True):
+        if (condition, seed) in lanes:
+            if not store.policies_path(folder, shard).exists():
+                raise ValueError(f"{folder}: kept no policies; run the sweep with save.policies = true")
+            return shard, lanes.index((condition, seed))
+    raise ValueError(f"{folder}: has no lane of condition {condition!r} and seed {seed}")
 
 
 def load_policy(folder: str | Place, condition: str, seed: int) -> Any:
@@ -70,23 +90,9 @@ def load_policy(folder: str | Place, condition: str, seed: int) -> Any:
     """
     import jax
     import orbax.checkpoint as ocp
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     folder = as_place(folder)
-
-    def lanes_of(shard: str) -> list[tuple[str, int]]:
-        content = store.table_path(folder, "outcomes", shard).read_bytes()
-        table = pq.read_table(pa.BufferReader(content), columns=["condition", "seed"])
-        return list(zip(table["condition"].to_pylist(), table["seed"].to_pylist(), strict=True))
-
-    shards = sorted(store.names(folder, "outcomes"))
-    for name, lanes in zip(shards, at_once(folder, lanes_of, shards), strict=True):
-        if (condition, seed) in lanes:
-            shard, lane = name, lanes.index((condition, seed))
-            break
-    else:
-        raise ValueError(f"{folder}: has no lane of condition {condition!r} and seed {seed}")
+    shard, lane = find_policy(folder, condition, seed)
     with _unpacked(folder, shard) as inside, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
         tree = checkpointer.metadata(inside).item_metadata.tree
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)

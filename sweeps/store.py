@@ -9,6 +9,7 @@ DIR/curves/SHARD.parquet       one row a lane × point of its curve
 DIR/levels/PROGRAM.parquet     one row a probe episode
 DIR/baselines/PROGRAM.parquet  known policies on the probes
 DIR/policies/SHARD/            trained parameters, on request; in an object store SHARD.tar, the same folder packed
+DIR/rollouts/                  pictures of policies at work (see `sweeps.watching`); nothing reads them
 DIR/levels.png                 training and probe levels (see `sweeps.sheets`); nothing reads it
 """
 
