@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 the doctor found something, or a check failed; 2 a mistake
 import argparse
 import functools
 import inspect
+import io
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from folders import Place, Remote, RemoteError, as_place
 from sweeps.spec import SpecError
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
-    except SpecError as error:
+    except (SpecError, RemoteError) as error:
         print(error, file=sys.stderr)
         return EXIT_USER
     except KeyboardInterrupt as interrupt:
@@ -114,7 +116,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {where}{more}")
     else:
         print(f"{there:,} of {done.lanes:,} lanes in {where}, {done.trained:,} of them trained now")
-    print(f"  tables: {done.folder}/outcomes, probes, curves, levels, baselines (parquet)")
+    print(f"  tables: {done.folder / 'outcomes'}, probes, curves, levels, baselines (parquet)")
     shown = str(done.folder)
     if _has_goals(done.folder):
         print(f"  next:   chisel rates {shlex.quote(shown)}\n          chisel figure {shlex.quote(shown)}")
@@ -141,7 +143,10 @@ def _status(arguments: argparse.Namespace) -> int:
         print(f"  grew: {' + '.join(f'{n:,}' for n in found['layers'])} lanes")
     if lanes["missing"]:
         speed = f"; {rate:.3g} lanes a second lately, {_duration(left)} left at that" if rate else ""
-        print(f"  {found['running'] or 'nobody here'} is training them{speed}")
+        who = f"{found['running'] or 'nobody here'} is training them"
+        if found["running"] is None and isinstance(as_place(arguments.folder), Remote):
+            who = "who trains them cannot be told (no locks there)"
+        print(f"  {who}{speed}")
     for one in found["failed"][:SHOWN]:
         print(f"  shard {one['shard']} ({_count(one['lanes'], 'lane')}) failed: {one['reason']}")
     _more(found["failed"])
@@ -183,7 +188,7 @@ def _planned(folders: list[str]) -> int:
     """The lanes that folders are to hold."""
     from sweeps import store
 
-    layers = _reading(lambda: [layer for folder in folders for layer in store.read_manifest(Path(folder)) or ()])
+    layers = _reading(lambda: [layer for folder in folders for layer in store.read_manifest(as_place(folder)) or ()])
     return sum(sum(store.sizes(layer)) for layer in layers)
 
 
@@ -246,13 +251,13 @@ def _figure(arguments: argparse.Namespace) -> int:
     for key in places:
         if places.count(key) > 1:
             raise SpecError(folders[0], f"{key} is given twice; a column has one place in a figure.")
-    out = arguments.out or Path(folders[0]) / f"{kind}.png"
+    out = as_place(arguments.out) if arguments.out else as_place(folders[0]) / f"{kind}.png"
     try:
         with warnings.catch_warnings(record=True) as pooled:
             warnings.simplefilter("always")
             figure, lanes = _reading(lambda: _drawn(folders, kind, given, arguments.where))
         planned = _planned(folders)
-        figure.savefig(out, dpi=150)
+        _save(figure, out)
         pyplot.close(figure)
     except (OSError, ValueError) as error:
         if isinstance(error, SpecError):
@@ -264,6 +269,15 @@ def _figure(arguments: argparse.Namespace) -> int:
     _unfinished(lanes, planned)
     print(out)
     return 0
+
+
+def _save(figure: "Figure", out: Place) -> None:
+    if isinstance(out, Remote):
+        content = io.BytesIO()
+        figure.savefig(content, dpi=150, format=out.suffix[1:] or "png")
+        out.write_bytes(content.getvalue())
+    else:
+        figure.savefig(out, dpi=150)
 
 
 def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str]) -> tuple["Figure", int]:
@@ -316,11 +330,11 @@ def _report(arguments: argparse.Namespace) -> int:
     import analysis
     from sweeps.inspecting import status
 
-    out = Path(arguments.out or Path(arguments.folder) / "report.html")
+    out = _reading(lambda: as_place(arguments.out or as_place(arguments.folder) / "report.html"))
     found = _reading(lambda: status(arguments.folder))
     page = _reading(lambda: analysis.report(arguments.folder, found))
     try:
-        out.write_text(page, encoding="utf-8")
+        out.write_bytes(page.encode())
     except OSError as error:
         raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --out.") from None
     _unfinished(found["lanes"]["done"], found["lanes"]["planned"])
@@ -395,7 +409,7 @@ def _sheet(arguments: argparse.Namespace) -> int:
         raise SpecError(option, f"{lacks}; for example chisel worlds coin-run --set env.diversity=0.3 --out DIR.")
     image = _reading(lambda: sheet(arguments.name, arguments.set))
     try:
-        print(write_sheet(Path(arguments.out), image))
+        print(write_sheet(as_place(arguments.out), image))
     except OSError as error:
         raise SpecError(arguments.out, f"cannot be written ({error.strerror or error}); give another --out.") from None
     return 0
@@ -467,7 +481,7 @@ def parser() -> argparse.ArgumentParser:
     for one in (plan, run):
         one.add_argument("spec", metavar="SPEC", help="a .toml file, or the name of a shipped preset")
         one.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="replace a value of the spec")
-    run.add_argument("--out", metavar="DIR", help="the results folder (default: results/NAME)")
+    run.add_argument("--out", metavar="DIR", help="the results folder, s3:// and gs:// too (default: results/NAME)")
     run.add_argument("--workers", metavar="N", type=_positive, help="processes (default: one a core or accelerator)")
     run.add_argument("--executor", choices=("processes", "inline"), default="processes", help="inline is for debugging")
     run.add_argument(
@@ -575,7 +589,7 @@ def _before_jax(one_core: bool) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
-def _has_goals(folder: Path) -> bool:
+def _has_goals(folder: Place) -> bool:
     from sweeps.store import read_manifest
 
     return any(layer["goals"] for layer in read_manifest(folder) or ())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from folders import Place, as_place, at_once
 from sweeps import store
 from sweeps.devices import default_chunk, platform
 from sweeps.plan import make_plan
@@ -106,7 +107,7 @@ def _differences(seeds: int, conditions: int) -> dict[str, Any]:
     }
 
 
-def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
+def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
     """How far a run is; changes nothing, and reads no more of each table than its end.
 
     Args:
@@ -118,10 +119,11 @@ def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
       the last shards, by the times of their files) and seconds_left at that rate, None where nothing can be said.
     Raises:
       ValueError: not a results folder.
+      RemoteError: an object store does not do what is asked, in one line.
     """
     from sweeps import locks
 
-    folder = Path(folder)
+    folder = as_place(folder)
     layers = store.read_manifest(folder)
     if layers is None:
         why = "it has no manifest.json" if folder.is_dir() else "there is no such folder"
@@ -131,13 +133,17 @@ def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
     failed = [shard for shard in store.names(folder, "failed") if shard in sizes and shard not in times]
     damaged: list[str] = []
     diverged = 0
-    for shard in times:
-        if verify:
-            damaged += map(str, store.damage(folder, store.SHARD_TABLES, shard) or ())
+
+    def look(shard: str) -> tuple[list[str], int]:
+        found = [*map(str, store.damage(folder, store.SHARD_TABLES, shard) or ())] if verify else []
         try:
-            diverged += store.diverged_lanes(folder, shard)
+            return found, store.diverged_lanes(folder, shard)
         except store.DamagedError as error:
-            damaged += [] if verify else [str(error)]
+            return found if verify else [str(error)], 0
+
+    for found, lanes in at_once(folder, look, times):
+        damaged += found
+        diverged += lanes
     planned, done = sum(sizes.values()), sum(sizes[shard] for shard in times)
     rate = _rate([(at, sizes[shard]) for shard, at in times.items()])
     return {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from folders import Place, as_place, at_once
 from sweeps import store
 from sweeps.devices import default_chunk, platform
 from sweeps.executors import Execute, Failed, Job, crew, reason
@@ -23,7 +24,7 @@ from sweeps.worker import Receipt
 class Finished:
     """What a run did."""
 
-    folder: Path
+    folder: Place
     lanes: int
     """That the spec has, or the run's part of it."""
     ready: int
@@ -42,7 +43,7 @@ class Interrupted(KeyboardInterrupt):
 
 def run(
     spec: str | Path | Mapping[str, Any],
-    out: str | Path | None = None,
+    out: str | Place | None = None,
     overrides: Iterable[str] = (),
     workers: int | None = None,
     executor_name: str = "processes",
@@ -56,7 +57,8 @@ def run(
 
     Args:
       spec, overrides: as for `load_spec`.
-      out: the results folder, `results/NAME` by default. One that holds a part of this sweep is completed.
+      out: the results folder, `results/NAME` by default; s3://BUCKET/PATH or gs://BUCKET/PATH lies in an object store
+        (see docs/running.md). One that holds a part of this sweep is completed.
       workers: processes; by default one a core, or one an accelerator.
       executor_name: `processes`, or `inline` (this process, for debugging).
       quiet: without progress on stderr.
@@ -64,11 +66,12 @@ def run(
     Raises:
       SpecError: the spec or the folder will not do, or another run is at work on the same shards; nothing has been
         touched.
+      RemoteError: an object store does not do what is asked, in one line.
       Interrupted: Ctrl-C; what is on disk is whole, and running again goes on from there.
     """
     with crew(executor_name, workers) as execute:
         checked = load_spec(spec, overrides)
-        folder = Path(out) if out is not None else Path("results") / checked.name
+        folder = as_place(out) if out is not None else Path("results") / checked.name
         kind, devices = platform()
         job = Job(folder.absolute(), checked.policies, kind, devices)
         chosen = Part(*part)
@@ -76,7 +79,7 @@ def run(
             with opened(folder, checked, chosen, kind, lambda: default_chunk(checked, kind, devices)) as (sweep, lock):
                 meter = Meter(sweep.layers, quiet)
                 if not lock.works:
-                    meter.say(f"{folder}: its file system has no locks; see to it that no other run works there.")
+                    meter.say(f"{folder}: there are no locks here; see to it that no other run trains the same shards.")
                 if sweep.grew:
                     meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
                 return _run(sweep, folder, chosen, execute, job, meter)
@@ -85,7 +88,7 @@ def run(
             raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
 
 
-def _run(sweep: Sweep, folder: Path, part: Part, execute: Execute, job: Job, meter: Meter) -> Finished:
+def _run(sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, meter: Meter) -> Finished:
     store.remove_stale(folder)
     finished = Finished(folder, 0, 0)
     wanted: dict[str, int] = {}
@@ -121,7 +124,7 @@ def _run(sweep: Sweep, folder: Path, part: Part, execute: Execute, job: Job, met
     return finished
 
 
-def _draw(folder: Path, plan: Plan, meter: Meter) -> None:
+def _draw(folder: Place, plan: Plan, meter: Meter) -> None:
     """Leaves sheets of levels. No result depends on a picture, so nothing that goes wrong here ends a run."""
     try:
         leave_sheets(folder, plan)
@@ -129,27 +132,31 @@ def _draw(folder: Path, plan: Plan, meter: Meter) -> None:
         meter.say(f"no picture of the levels: {reason(error)}")
 
 
-def _on_disk(folder: Path, wanted: Mapping[str, int]) -> int:
+def _on_disk(folder: Place, wanted: Mapping[str, int]) -> int:
     return sum(wanted.get(shard, 0) for shard in store.names(folder, "outcomes"))
 
 
-def _checked(sweep: Sweep, folder: Path, part: Part, meter: Meter) -> Iterator[tuple[Task, bool]]:
+def _checked(sweep: Sweep, folder: Place, part: Part, meter: Meter) -> Iterator[tuple[Task, bool]]:
     """The run's shards, with whether they have to be run; damaged files are named and set aside."""
 
-    def sound(kinds: tuple[str, ...], name: str) -> bool:
-        found = store.damage(folder, kinds, name)
+    def sound(found: list[store.DamagedError] | None) -> bool:
         for error in found or ():
             meter.say(f"{error}; kept as {store.set_aside(error.path).name}, and made again.")
         return found is None
 
     there = store.names(folder, "outcomes")
+
+    def look(task: Task) -> tuple[Task, list[store.DamagedError] | None, bool]:
+        if task.shard.id not in there:
+            return task, [], False
+        found = store.damage(folder, store.SHARD_TABLES, task.shard.id)
+        return task, found, store.has_policies(folder, task.shard, sweep.asked.spec.policies)
+
     programs: dict[str, bool] = {}
-    for task in sweep.tasks(part):
-        shard, program = task.shard, task.shard.program.id
+    for task, found, kept in at_once(folder, look, sweep.tasks(part)):
+        program = task.shard.program.id
         # A program's own tables are written by whoever runs a shard of it, so one has to run even if all are done.
         if program not in programs:
-            programs[program] = sound(store.PROGRAM_TABLES, program)
-        done = shard.id in there and sound(store.SHARD_TABLES, shard.id)
-        done = done and store.has_policies(folder, shard, sweep.asked.spec.policies)
-        yield task, not (done and programs[program])
+            programs[program] = sound(store.damage(folder, store.PROGRAM_TABLES, program))
+        yield task, not (sound(found) and kept and programs[program])
         programs[program] = True

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from analysis.labels import WITHOUT_A_GOAL, Thresholds, goal_label
 from analysis.load import load_baselines, load_relabelled
 from analysis.rates import half_width
 from analysis.report.words import count
+from folders import Place
 
 WIDE = 0.15
 """Half-width of an interval beyond which two conditions that differ plainly may look alike."""
@@ -33,7 +33,7 @@ class Check(NamedTuple):
 
 
 def checks(
-    folder: Path, df: pd.DataFrame, roles: Mapping[str, str], groups: Mapping[str, pd.DataFrame], planned: int,
+    folder: Place, df: pd.DataFrame, roles: Mapping[str, str], groups: Mapping[str, pd.DataFrame], planned: int,
     status: Mapping[str, Any] | None,
 ) -> Iterator[Check]:  # fmt: skip
     """Every check of a results folder.
@@ -99,7 +99,7 @@ def _shards(status: Mapping[str, Any]) -> Check:
     return Check("Shards", not reasons, found, meaning)
 
 
-def _oracles(folder: Path, roles: Mapping[str, str]) -> Check:
+def _oracles(folder: Place, roles: Mapping[str, str]) -> Check:
     """Positive controls: policies whose goal is known, through the same probes and classifier."""
     name = "Positive controls"
     try:
@@ -184,7 +184,7 @@ def _planned_optimum(groups: Mapping[str, pd.DataFrame], roles: Mapping[str, str
     )  # fmt: skip
 
 
-def sensitivity(folder: Path, groups: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def sensitivity(folder: Place, groups: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """How many seeds change their label when one threshold moves.
 
     Returns:

@@ -22,6 +22,7 @@ from analysis.report.diagnosis import WIDE, checks, sensitivity
 from analysis.report.panels import panels
 from analysis.report.words import count, name_of, span, text_of
 from analysis.shares import shares
+from folders import Place, as_place
 
 TEMPLATE = "page.html"
 SHOWN, MOST = 24, 400
@@ -34,7 +35,7 @@ CAPTION = "Caption"
 """Key of the PNG text that says what a picture shows."""
 
 
-def report(directory: str | Path, status: Mapping[str, Any] | None = None) -> str:
+def report(directory: str | Place, status: Mapping[str, Any] | None = None) -> str:
     """HTML of a results folder: question, design, rates, figures, policies, checks, and how to reproduce it.
 
     The page needs no other file and no network, and the same folder gives the same page. Nothing that stands in the
@@ -48,7 +49,7 @@ def report(directory: str | Path, status: Mapping[str, Any] | None = None) -> st
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = Path(directory)
+    folder = as_place(directory)
     df = load(folder)
     goals = figures.goals_of(df)
     if not goals:
@@ -66,7 +67,7 @@ def report(directory: str | Path, status: Mapping[str, Any] | None = None) -> st
     return environment.get_template(TEMPLATE).render(**content, script=script, digest=digest)
 
 
-def _content(folder: Path, df: pd.DataFrame, goals: list[str], status: Mapping[str, Any] | None) -> dict[str, Any]:
+def _content(folder: Place, df: pd.DataFrame, goals: list[str], status: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the template shows, by name."""
     layers = json.loads((folder / "manifest.json").read_bytes())["layers"]
     roles = {one["name"]: one["role"] for layer in layers for one in layer["goals"]}
@@ -126,7 +127,7 @@ def _content(folder: Path, df: pd.DataFrame, goals: list[str], status: Mapping[s
         "shown": SHOWN,
         "figures": panels(folder, df, goals, rival, by),
         "policies": _policies(folder, groups, rival, bool(spec.get("save.policies"))),
-        "rollouts": _pictures(folder, "rollouts/*.png"),
+        "rollouts": _pictures(folder / "rollouts", "*.png"),
         "keeps_policies": bool(spec.get("save.policies")),
         "controls": _controls(df, goals),
         "checks": found,
@@ -215,7 +216,7 @@ def _settings(layers: Sequence[Mapping[str, Any]], factors: Sequence[str]) -> li
     return [{"name": name, "rows": rows} for name, rows in parts.items()]
 
 
-def _probes(folder: Path) -> list[dict[str, Any]]:
+def _probes(folder: Place) -> list[dict[str, Any]]:
     found = []
     for name, rows in load_levels(folder).groupby("probe", sort=False):
         row = {"name": str(name), "goals": str(rows["goals"].iloc[0]).replace(",", ", "), "kind": rows["kind"].iloc[0]}
@@ -262,7 +263,7 @@ def _share_rows(df: pd.DataFrame, goals: Sequence[str], by: Sequence[str]) -> li
     ]
 
 
-def _policies(folder: Path, groups: Mapping[str, pd.DataFrame], goal: str, kept: bool) -> dict[str, Any]:
+def _policies(folder: Place, groups: Mapping[str, pd.DataFrame], goal: str, kept: bool) -> dict[str, Any]:
     """Of each condition the seed nearest to its median share and the one farthest from it; ties go to the first."""
     column = f"share.{goal}"
     rows: list[dict[str, Any]] = []
@@ -304,13 +305,13 @@ def _controls(df: pd.DataFrame, goals: Sequence[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _pictures(folder: Path, pattern: str) -> dict[str, Any]:
+def _pictures(folder: Place, pattern: str) -> dict[str, Any]:
     """PNG files as data, as far as they fit, and how many are left out."""
     from PIL import Image
 
     shown: list[dict[str, str]] = []
     total = left_out = 0
-    for path in sorted(folder.glob(pattern)):
+    for path in sorted(folder.glob(pattern), key=str):
         try:
             content = path.read_bytes()
             with Image.open(io.BytesIO(content), formats=["PNG"]) as image:

@@ -1,7 +1,6 @@
 """The panels of a report: which figures a sweep's factors ask for, and what pointers are told in them."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,6 +10,7 @@ from analysis.load import LANE, load_probes
 from analysis.rates import rates
 from analysis.report.svg import Tip, panel, shades_in
 from analysis.report.words import name_of, text_of
+from folders import Place
 
 COMBINATIONS = 3
 """Of the factors that no axis shows, that panels are drawn for."""
@@ -22,7 +22,7 @@ MOST_GOALS = 2
 """Shown through training."""
 
 
-def panels(folder: Path, df: pd.DataFrame, goals: Sequence[str], rival: str, by: Sequence[str]) -> dict[str, Any]:
+def panels(folder: Place, df: pd.DataFrame, goals: Sequence[str], rival: str, by: Sequence[str]) -> dict[str, Any]:
     """Rows of panels, one for each combination of the factors that no axis shows.
 
     Args:
@@ -102,7 +102,7 @@ def _of_moments(name: str, moments: pd.DataFrame, x: str, goal: str) -> dict[str
     return _panel(name, title, phases, light=True)
 
 
-def _through_training(folder: Path, df: pd.DataFrame) -> pd.DataFrame | None:
+def _through_training(folder: Place, df: pd.DataFrame) -> pd.DataFrame | None:
     """The label probe's shares at every checkpoint, one row a lane x checkpoint; None where there is one alone."""
     rows = load_probes(folder)
     rows = rows[rows["labels"] & rows["sampled"] & (rows["actor"] == "trained")]
