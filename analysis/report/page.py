@@ -311,7 +311,8 @@ def _pictures(folder: Place, pattern: str) -> dict[str, Any]:
 
     shown: list[dict[str, str]] = []
     total = left_out = 0
-    for path in sorted(folder.glob(pattern), key=str):
+    paths: list[Place] = sorted(folder.glob(pattern), key=str)
+    for path in paths:
         try:
             content = path.read_bytes()
             with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
