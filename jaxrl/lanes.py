@@ -232,9 +232,9 @@ class Program:
           keys: u32[lanes, 2], the data of each lane's key.
           values: each lane's traced keys and values; what is not named keeps its default.
           on_progress: called with the updates done after each stretch; what it raises ends the training.
-          resume: what `on_state` was given for the same lanes; training goes on from there, and ends with the same bits.
-          on_state: called after each stretch but the last with a function that copies the training's state to the host,
-            as arrays of plain dtypes; what it raises ends the training.
+          resume: a state of training of the same lanes; it goes on from there, and ends with the same bits.
+          on_state: called after each stretch but the last with a function that copies the state to the host: arrays of
+            plain dtypes, the first of them the updates done. What it raises ends the training.
         Returns:
           `Trained`. A probe record has checkpoint, update, probe, kind, actor (those of a run, or `planner`), sampled,
           and i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without
@@ -333,13 +333,15 @@ class Program:
         update = int(packed[0]) if len(packed) and packed[0].shape == () and packed[0].dtype == np.int64 else -1
         if update not in self.stops[:-1]:
             raise UnfitStateError("it is not from between two stretches of this training")
-        shapes, structure = jax.tree.flatten(self._shapes(update))
+        like = self._shapes(update)
+        shapes, structure = jax.tree.flatten(like)
         if [(leaf.shape, leaf.dtype) for leaf in packed] != [_plain_shape(leaf) for leaf in shapes]:
             raise UnfitStateError("its arrays are not those of this program")
-        leaves = [_unplain(leaf, like.dtype) for leaf, like in zip(packed, shapes, strict=True)]
+        leaves = [_unplain(leaf, shape.dtype) for leaf, shape in zip(packed, shapes, strict=True)]
         course = jax.tree.unflatten(structure, leaves)
-        # A copy, since training reuses the memory of what it is given.
-        return course._replace(state=jax.tree.map(jnp.copy, course.state))
+        # Trees sort names, and curves have an order; training reuses the memory of what it is given, hence a copy.
+        curves = {name: course.curves[name] for name in like.curves}
+        return course._replace(state=jax.tree.map(jnp.copy, course.state), curves=curves)
 
     def rehearse(self, keys: np.ndarray, values: Sequence[dict[str, Any]], updates: int, probings: int = 0) -> None:
         """Trains one chunk for some updates, probes it some times, once with controls, and leaves nothing.
@@ -515,7 +517,7 @@ def _plain_shape(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
 
 def _unplain(leaf: np.ndarray, dtype: Any) -> Any:
     if jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(leaf)
+        return jax.random.wrap_key_data(jnp.asarray(leaf))
     return leaf.view(dtype) if dtype.kind == "V" else leaf
 
 

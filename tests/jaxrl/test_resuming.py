@@ -38,6 +38,7 @@ def test_any_state_on_the_way_leads_to_the_same_bits(names):
         again = one.train(KEYS, LANES, seen.append, resume=[leaf.copy() for leaf in states[place]])
         assert seen == one.stops[place + 1 :], "it begins where it was left"
         jax.tree.map(np.testing.assert_array_equal, again._asdict(), whole._asdict())
+        assert list(again.curves) == list(whole.curves), "columns keep their order"
     assert one.compiles == 1
 
 

@@ -48,6 +48,10 @@ def check_schedules(values):
     pass
 
 
+class UnfitStateError(ValueError):
+    pass
+
+
 class Program:
     total_updates, env_steps, operations = 5, 50, 5e6
 
@@ -85,11 +89,13 @@ class Program:
             "reached.right-end": np.where(reached < 0, 4, -1),
         }
 
-    def train(self, keys, values, on_progress=None):
+    def train(self, keys, values, on_progress=None, resume=None, on_state=None):
         self.compiles = 1
         wanted = json.loads(os.environ.get("CHISEL_FAKE", "{}"))
         diversity = [value["env.diversity"] for value in values]
-        for update in range(1, self.total_updates + 1):
+        if resume is not None and resume[0].shape:
+            raise UnfitStateError("not of this program")
+        for update in range(1 if resume is None else int(resume[0]) + 1, self.total_updates + 1):
             time.sleep(wanted.get("sleep", 0))
             if wanted.get("die_at") in diversity and not Path(wanted.get("once", "/none")).exists():
                 if "once" in wanted:
@@ -98,6 +104,8 @@ class Program:
             if wanted.get("fail_at") in diversity:
                 raise RuntimeError(wanted.get("reason", "no luck"))
             on_progress(update)
+            if update < self.total_updates:
+                on_state(lambda update=update: [np.array(update)])
         draws = np.array([np.random.default_rng([*map(int, key)]).random(6) for key in keys])
         draws += np.array(diversity)[:, None]
         outcomes = {
