@@ -65,7 +65,6 @@ def run_shard(
 
     program = _program(shard.program)
     if store.is_done(folder, shard, policies):
-        checkpoints.remove(folder, shard)
         _write_program_tables(folder, shard.program, program)
         return Receipt(shard.id, 0, 0)
     before = program.compiles
@@ -75,7 +74,7 @@ def run_shard(
     done, resume = (saved.lanes, saved.state) if saved is not None else (0, None)
     parts = {kind: [saved.tables[kind]] if saved is not None and done else [] for kind in store.SHARD_TABLES}
     parameters = [saved.policies] if saved is not None and done else []
-    resumed, written = 0, time.monotonic()
+    resumed, kept, written = 0, saved is not None or bool(unused), time.monotonic()
     for start in range(done, lanes, chunk):
         inside = shard.lanes[start : start + chunk]
         n = len(inside)
@@ -86,14 +85,14 @@ def run_shard(
                 on_progress(start * program.total_updates + n * updates)
 
         def keep(state: Callable[[], list[np.ndarray]], start: int = start) -> None:
-            nonlocal written
+            nonlocal kept, written
             stop = stopping()
             if checkpoint_every is None or not (stop or time.monotonic() - written >= checkpoint_every):
                 return
             rows = {kind: pa.concat_tables(some) for kind, some in parts.items() if some}
             whole = [np.concatenate(leaves) for leaves in zip(*parameters, strict=True)]
             checkpoints.write(folder, shard, policies, checkpoints.Checkpoint(start, rows, whole, state()))
-            written = time.monotonic()
+            kept, written = True, time.monotonic()
             if stop:
                 raise Stopped
 
@@ -121,8 +120,9 @@ def run_shard(
     if policies:
         save_policies(folder, shard.id, _like(trained.policies, parameters))
     for kind in store.SHARD_TABLES:
+        if kind == "outcomes" and kept:  # with which it is done, and nobody comes back to tidy up
+            checkpoints.remove(folder, shard)
         store.write_table(folder, kind, shard.id, pa.concat_tables(parts[kind]).combine_chunks())
-    checkpoints.remove(folder, shard)
     return Receipt(shard.id, lanes, program.compiles - before, resumed, unused)
 
 

@@ -1,7 +1,7 @@
 """Trains nothing: numbers that depend on a lane's key and values alone, as slowly and as badly as CHISEL_FAKE says.
 
 CHISEL_FAKE is JSON: `sleep` seconds an update; `die_at`, `fail_at` (for a `reason`) a diversity; `once` a file
-that is made before dying, and that prevents a second death; `diverge_at` a diversity.
+that is made before dying, and that prevents a second death; `diverge_at` a diversity; `cores` a column of them.
 """
 
 import json
@@ -115,8 +115,9 @@ class Program:
             "length_mean": np.full(len(keys), np.nan),
             "events.coin": (draws[:, 2] * 100).astype(np.int64),
             "threads": np.full(len(keys), int(os.environ.get("NPROC", 0))),
-            "cores": np.full(len(keys), len(os.sched_getaffinity(0))),
         }
+        if "cores" in wanted:
+            outcomes["cores"] = np.full(len(keys), len(os.sched_getaffinity(0)))
         points = np.arange(1, 6)[None].repeat(len(keys), 0)
         curves = {"update": points, "return_mean": (draws[:, :1] * points).astype(np.float32)}
         reached = np.where(draws[:, 3:5] < 0.5, -1, 1 + (draws[:, 3:5] * 5).astype(int))
