@@ -11,7 +11,7 @@ demo: $(VENV)/ready
 	$(VENV)/bin/chisel rates $(DEMO) --by env.diversity
 
 test: $(VENV)/ready
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

@@ -3,6 +3,7 @@
 from analysis import figures
 from analysis.comparisons import compare, difference_interval, paired_difference_interval
 from analysis.doses import dose_response, monotone, tipping_dose
+from analysis.equal_return import at_return
 from analysis.exchangeability import exchangeability
 from analysis.goal_inference import inferred_goal
 from analysis.hierarchical import beta_binomial, policy_shares
@@ -16,6 +17,7 @@ from analysis.shares import mean_interval, shares
 
 __all__ = [
     "Thresholds",
+    "at_return",
     "beta_binomial",
     "compare",
     "confidence_sequence",
