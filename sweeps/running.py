@@ -79,7 +79,7 @@ def run(
     """
     if checkpoint_every is not None and not checkpoint_every > 0:
         raise SpecError("checkpoint-every", f"{checkpoint_every} is no time; expected seconds, more than 0.")
-    with crew(executor_name, workers) as execute, _terminable():
+    with _terminable(), crew(executor_name, workers) as execute:
         checked = load_spec(spec, overrides)
         folder = Path(out) if out is not None else Path("results") / checked.name
         kind, devices = platform()

@@ -9,7 +9,9 @@ import functools
 import itertools
 import logging
 import os
+import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -22,6 +24,14 @@ from sweeps.executors.processes import SAVE_SECONDS, cores
 from sweeps.plan import Shard
 from sweeps.spec import SpecError
 from sweeps.worker import Stopped, environment, run_shard
+
+if "RAY_ADDRESS" not in os.environ:
+    # Read when ray is imported, or when its processes start: a cluster of one machine listens on the loopback interface
+    # alone, and to this run alone; tasks may be any code, so that a port that is open gives the account away.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 try:
     import ray
@@ -38,6 +48,8 @@ AHEAD = 2
 """Tasks handed to Ray for each that it can run at once: nobody waits for the driver, and 100,000 are never queued."""
 RETRIES = 3
 """Of a shard whose worker died: nodes may be pre-emptible."""
+REACH_SECONDS = 10.0
+"""That the head of a cluster has to answer in."""
 SIZE_SECONDS = 10.0
 """Between two looks at the size of the cluster, which may grow."""
 
@@ -53,12 +65,10 @@ def crew(workers: int | None = None) -> Iterator[Execute]:
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     here: dict[str, Any] = {}
-    if "RAY_ADDRESS" not in os.environ:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        here = {
-            "address": "local", "num_cpus": workers or len(cores()), "include_dashboard": False,
-            "_node_ip_address": "127.0.0.1",
-        }  # fmt: skip
+    if "RAY_ADDRESS" in os.environ:
+        _reach(os.environ["RAY_ADDRESS"])
+    else:
+        here = {"address": "local", "num_cpus": workers or len(cores()), "include_dashboard": False}
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**quiet, **here)
@@ -66,11 +76,22 @@ def crew(workers: int | None = None) -> Iterator[Execute]:
         raise SpecError("--executor ray", f"no cluster to work on ({reason(error)}).") from None
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # ray takes it for itself
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray takes it for itself
     try:
         yield functools.partial(_execute, workers)
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raises SpecError where nobody listens at HOST:PORT or ray://HOST:PORT; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), REACH_SECONDS).close()
+        except OSError as error:
+            found = f"{address} cannot be reached ({error.strerror or error})"
+            raise SpecError("RAY_ADDRESS", f"{found}; unset it for a cluster of this machine alone.") from None
 
 
 def _execute(workers: int | None, job: Job, shards: Iterable[Shard]) -> Generator[Event]:
@@ -149,4 +170,6 @@ def _at_once(platform: str) -> int:
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0][:200]}"
+    """What went wrong: of an error in a task, at the end of its traceback; of others, at the beginning."""
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    return f"{type(error).__name__}: {lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0][:200]}"

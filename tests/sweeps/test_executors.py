@@ -1,5 +1,6 @@
 """What every executor promises, on a stand-in that takes no time: each shard once, whatever dies or fails."""
 
+import importlib.util
 import random
 import re
 import sys
@@ -12,19 +13,20 @@ from tests.sweeps.conftest import TOY, Chisel
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 EXECUTORS = ["inline", "processes", "ray"]
+ON_LOOPBACK = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """The address of a cluster of two cores that the drivers of this module share."""
-    ray = pytest.importorskip("ray")
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        context = ray.init(
-            "local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-            _node_ip_address="127.0.0.1",
-        )  # fmt: skip
+        for name, value in ON_LOOPBACK.items():
+            patch.setenv(name, value)
+        import ray  # which reads them
+
+        context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         yield context.address_info["gcs_address"]
         ray.shutdown()
 
@@ -34,7 +36,7 @@ def start(toy, executor, request):
     """Starts a run of toy.toml in `out`, on the executor that the test is for."""
     if executor == "ray":
         address = request.getfixturevalue("cluster")
-        toy.variables |= {"RAY_ADDRESS": address, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        toy.variables |= {"RAY_ADDRESS": address, **ON_LOOPBACK}
     return lambda *more, **given: toy.start("run", "toy.toml", "--out", "out", "--executor", executor, *more, **given)
 
 
@@ -139,6 +141,13 @@ def test_two_drivers_that_start_at_once_on_one_folder_train_no_shard_twice(toy, 
     assert trained == [15], both
     assert all("another run is training these shards" in err for code, _, err in both if code == 2)
     assert contents(toy.folder / "out") == contents(whole)
+
+
+def test_a_cluster_that_does_not_answer_is_one_line(toy):
+    toy.variables["RAY_ADDRESS"] = "127.0.0.1:9"
+    refused = toy("run", "toy.toml", "--out", "out", "--executor", "ray")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert refused.stderr.startswith("RAY_ADDRESS: 127.0.0.1:9 cannot be reached (Connection refused)")
 
 
 def test_without_ray_there_is_one_line_that_names_the_extra(toy):
