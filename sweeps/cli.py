@@ -42,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_USER
     except KeyboardInterrupt as interrupt:
         print(f"chisel: interrupted. {interrupt}".rstrip(), file=sys.stderr)
-        return EXIT_INTERRUPTED
+        sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)  # what jax does at the end, and a picture in the making, can take many seconds
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

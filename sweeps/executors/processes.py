@@ -27,7 +27,7 @@ PROGRESS_SECONDS = 0.1
 """Between two progress messages of a worker."""
 EXIT_SECONDS = 5.0
 """That a worker has to end by itself once its pipe is closed."""
-SAVE_SECONDS = 6.0
+SAVE_SECONDS = 5.0
 """That workers have to write checkpoints when the run is stopped."""
 
 
@@ -100,7 +100,7 @@ def _execute(early: "list[_Worker]", workers: int | None, job: Job, shards: Iter
                 _let_save(running)
         finally:
             for worker in running.values():
-                worker.pipe.close()
+                worker.process.kill()  # files appear whole or not at all
             for worker in running.values():
                 worker.stop()
 
@@ -171,11 +171,14 @@ def serve(descriptor: int, core: int | None) -> None:
     pipe = Connection(descriptor)
     tasks: queue.SimpleQueue[tuple[Job, Shard]] = queue.SimpleQueue()
     stopping = threading.Event()
+    begun = False
 
     def receive() -> None:
         try:
             while True:
                 if (given := pipe.recv()) is None:
+                    if not begun:  # it compiles, and has nothing to save
+                        os._exit(0)
                     stopping.set()
                 else:
                     tasks.put(given)
@@ -192,10 +195,11 @@ def serve(descriptor: int, core: int | None) -> None:
     importlib.import_module("jaxrl")  # while the driver plans
     while True:
         job, shard = tasks.get()
-        last = 0.0
+        last, begun = 0.0, False
 
         def report(lane_updates: int, shard: Shard = shard) -> None:
-            nonlocal last
+            nonlocal last, begun
+            begun = True
             if time.monotonic() - last > PROGRESS_SECONDS:
                 last = time.monotonic()
                 tell(Progress(shard.id, lane_updates))
