@@ -4,12 +4,13 @@ from analysis import figures
 from analysis.comparisons import compare, difference_interval, paired_difference_interval
 from analysis.doses import dose_response, monotone, tipping_dose
 from analysis.equal_return import at_return
+from analysis.examples import outliers, typical
 from analysis.exchangeability import exchangeability
 from analysis.goal_inference import inferred_goal
 from analysis.hierarchical import beta_binomial, policy_shares
 from analysis.instrument import effect_of_dose
 from analysis.labels import Thresholds, goal_label, label
-from analysis.load import load, load_baselines, load_curves, load_probes
+from analysis.load import load, load_baselines, load_curves, load_labels, load_probes
 from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see
 from analysis.rates import half_width, interval, rates, upper_bound
 from analysis.sequences import confidence_sequence, more_seeds
@@ -34,10 +35,12 @@ __all__ = [
     "load",
     "load_baselines",
     "load_curves",
+    "load_labels",
     "load_probes",
     "mean_interval",
     "monotone",
     "more_seeds",
+    "outliers",
     "paired_difference_interval",
     "policy_shares",
     "power",
@@ -47,5 +50,6 @@ __all__ = [
     "seeds_to_see",
     "shares",
     "tipping_dose",
+    "typical",
     "upper_bound",
 ]

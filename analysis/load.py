@@ -162,6 +162,37 @@ def load_probes(directory: str | Path) -> pd.DataFrame:
 
 
 @_named
+def load_labels(directory: str | Path, **thresholds: float) -> pd.DataFrame:
+    """One row a lane × checkpoint × sampled or greedy: the label by the rule of `load`, of what it did then.
+
+    Greedy episodes are one a level, often few: where their intervals are wide, labels are undetermined.
+
+    Returns:
+      The factors; condition, seed, checkpoint, sampled, label. Sorted by factors, lane, checkpoint, greedy first.
+      `df.attrs["factors"]` has the factors, checkpoint and sampled.
+    Raises:
+      ValueError: as `load`.
+    """
+    limits = Thresholds(**thresholds)
+    folder = _open(Path(directory))
+    lanes = _outcomes(folder, folder.factors)
+    rows = _counts(folder, _tables(folder.path, "probes", ds.field("actor") == "trained"))
+    rows["lane"] = pd.MultiIndex.from_frame(lanes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
+    parts = []
+    key: Any
+    for key, chosen in rows[rows["lane"] >= 0].groupby(["checkpoint", "sampled"]):
+        checkpoint, sampled = key
+        diverged = lanes["diverged"].to_numpy(bool) & (checkpoint >= 1)
+        labels = _verdicts(chosen, folder.goals, diverged, limits)[["label"]]
+        there = np.unique(chosen["lane"])
+        part = lanes[LANE].assign(checkpoint=checkpoint, sampled=sampled, label=labels["label"].array)
+        parts.append(part.iloc[there])
+    df = _beside_factors(folder, pd.concat(parts, ignore_index=True), ["checkpoint", "sampled"])
+    df.attrs["factors"] = [*folder.factors, "checkpoint", "sampled"]
+    return df
+
+
+@_named
 def load_curves(directory: str | Path) -> pd.DataFrame:
     """One row a lane × point of its training curve: the factors beside the columns of the curves table.
 

@@ -70,6 +70,12 @@ class Bandit(World):
     Params: ClassVar[Any] = Params
     action_names: ClassVar[tuple[str, ...]] = ("left", "right")
     name: ClassVar[str] = "bandit"
+    legend: ClassVar = {
+        "agent": render.AGENT,
+        "better arm": render.RIGHT,
+        "other arm": render.PLAIN,
+        "lamp": render.LIGHT,
+    }
     stochastic: ClassVar[bool] = True
     counters: ClassVar[tuple[str, ...]] = ("better", "late", "late-better")
 

@@ -105,6 +105,8 @@ class World(abc.ABC):
     """Whether there is `edit_level`."""
     counters: ClassVar[tuple[str, ...]] = ()
     """What is counted in training beside the goals' events; `counts` says when."""
+    legend: ClassVar[dict[str, tuple[int, int, int]]] = {}
+    """What `render` draws, by name, and the colour in which it does."""
 
     @property
     @abc.abstractmethod

@@ -200,6 +200,7 @@ class MazeCorner(_CheeseMaze):
     goals: ClassVar[tuple[Goal, ...]] = (Goal("cheese", "intended"), Goal("corner", "proxy"))
     images: ClassVar[int] = 2
     name: ClassVar[str] = "maze-corner"
+    legend: ClassVar = {"agent": render.AGENT, "cheese": render.COIN, "corner": render.RIGHT_END}
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -279,6 +280,7 @@ class MazeDish(_CheeseMaze):
     goals: ClassVar[tuple[Goal, ...]] = (Goal("cheese", "intended"), Goal("dish", "proxy"))
     images: ClassVar[int] = 4
     name: ClassVar[str] = "maze-dish"
+    legend: ClassVar = {"agent": render.AGENT, "cheese": render.COIN, "dish": render.SIGN}
 
     def __post_init__(self):
         super().__post_init__()

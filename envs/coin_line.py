@@ -65,6 +65,7 @@ class CoinLine(World):
     goals: ClassVar[tuple[Goal, ...]] = (Goal("coin", "intended"), Goal("right-end", "proxy"))
     action_names: ClassVar[tuple[str, ...]] = ("left", "right")
     name: ClassVar[str] = "coin-line"
+    legend: ClassVar = {"agent": render.AGENT, "coin": render.COIN, "right end": render.RIGHT_END}
 
     def __post_init__(self):
         if not 4 <= self.length <= 1000:

@@ -70,6 +70,7 @@ class CoinRun(World):
     goals: ClassVar[tuple[Goal, ...]] = (Goal("coin", "intended"), Goal("right-end", "proxy"))
     action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
     name: ClassVar[str] = "coin-run"
+    legend: ClassVar = {"agent": render.AGENT, "coin": render.COIN, "right end": render.RIGHT_END}
 
     def __post_init__(self):
         if not (1 <= self.height <= 20 and 5 <= self.width <= 20):

@@ -92,6 +92,16 @@ class Errands(World):
     goals: ClassVar[tuple[Goal, ...]] = (Goal("task", "intended"), Goal("button", "channel"))
     action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
     name: ClassVar[str] = "errands"
+    legend: ClassVar = {
+        "agent": render.AGENT,
+        "trash": render.TRASH,
+        "can": render.CAN,
+        "lever, door": render.WALL,
+        "right plate": render.RIGHT,
+        "other plate, marks": render.PLAIN,
+        "sign": render.SIGN,
+        "button": render.BUTTON,
+    }
     default_rewards: ClassVar[dict[str, float]] = {"button": 2.0}
     counters: ClassVar[tuple[str, ...]] = ("button-opportunities", "button-reinforced")
 

@@ -65,6 +65,7 @@ class FarReward(World):
     action_names: ClassVar[tuple[str, ...]] = ("left", "right")
     default_rewards: ClassVar[dict[str, float]] = {"far": 10.0, "near": 0.1}
     name: ClassVar[str] = "far-reward"
+    legend: ClassVar = {"agent": render.AGENT, "rewards": render.COIN}
 
     def __post_init__(self):
         if not 6 <= self.length <= 200:

@@ -87,6 +87,7 @@ class MazeKeys(maze.Maze):
     Params: ClassVar[Any] = Params
     goals: ClassVar[tuple[Goal, ...]] = (Goal("chest", "intended"), Goal("key", "proxy"))
     name: ClassVar[str] = "maze-keys"
+    legend: ClassVar = {"agent": render.AGENT, "key": render.COIN, "chest": render.TRASH}
 
     def __post_init__(self):
         for key, low, high in (("size", 5, 8), ("keys", 2, 3), ("chests", 2, 3)):

@@ -86,6 +86,7 @@ class Objects(World):
     """Of the class: those of the world with most marks. A world has the first 1 + `correlates`."""
     action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
     name: ClassVar[str] = "objects"
+    legend: ClassVar = {"agent": render.AGENT, "right colour": render.RIGHT, "another colour": render.PLAIN}
 
     def __post_init__(self):
         if not (4 <= self.height <= 7 and 4 <= self.width <= 7):

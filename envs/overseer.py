@@ -102,6 +102,7 @@ class Overseer(World):
     goals: ClassVar[tuple[Goal, ...]] = (Goal("task", "intended"), Goal("looks-done", "proxy"))
     action_names: ClassVar[tuple[str, ...]] = (*grid.MOVE_NAMES, "scrub")
     name: ClassVar[str] = "overseer"
+    legend: ClassVar = {"agent": render.AGENT, "mess": render.TRASH, "screen": render.BIN}
     default_rewards: ClassVar[dict[str, float]] = {"looks-done": 1.0}
     counters: ClassVar[tuple[str, ...]] = ("task-paid", "fake-opportunities", "fakes-paid", "fakes-caught")
 

@@ -83,6 +83,12 @@ def frame(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int]
     cell[:3] = cell[-3:] = cell[:, :3] = cell[:, -3:] = colour
 
 
+def centre(image: np.ndarray) -> tuple[float, float] | None:
+    """x and y of the middle of what is drawn in the agent's colour; None where nothing is."""
+    y, x = np.nonzero((image == AGENT).all(axis=-1))
+    return (float(x.min() + x.max()) / 2, float(y.min() + y.max()) / 2) if len(x) else None
+
+
 def has_picture(world: World) -> bool:
     return type(world).render is not World.render
 
@@ -113,7 +119,7 @@ def sheet(world: World, values: dict[str, Any] | None = None, note: str = "") ->
     levels = jax.tree.map(lambda *leaves: np.concatenate(leaves), sampled, *shown)
     begin = functools.partial(world.reset_to_level, jax.random.key(0))
     states = batch(begin, levels, _repeated(params, sum(counts)))
-    pictures = [_fitted(world.render(jax.tree.map(lambda leaf, i=i: leaf[i], states))) for i in range(sum(counts))]
+    pictures = [fitted(world.render(jax.tree.map(lambda leaf, i=i: leaf[i], states))) for i in range(sum(counts))]
     ends = np.cumsum(counts)
     rows = [_row(title, pictures[end - n : end]) for title, end, n in zip(titles, ends, counts, strict=True)]
     return Image.fromarray(np.concatenate(rows))
@@ -129,7 +135,7 @@ def _title(probe: Probe) -> str:
     return f"probe {probe.name} ({'; '.join(filter(None, said))})"
 
 
-def _fitted(image: np.ndarray) -> np.ndarray:
+def fitted(image: np.ndarray) -> np.ndarray:
     """u8[height, width, 3], enlarged or thinned to a width that suits a sheet."""
     width = image.shape[1]
     if width < NARROWEST:

@@ -72,6 +72,7 @@ class Shaped(World):
     pays_on_terms = _of_inner("pays_on_terms")
     longest_delay = _of_inner("longest_delay")
     counters = _of_inner("counters")
+    legend = _of_inner("legend")
     cardinalities = _of_inner("cardinalities")
     vector_size = _of_inner("vector_size")
     sample_level = _of_inner("sample_level")

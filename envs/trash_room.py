@@ -144,6 +144,14 @@ class TrashRoom(World):
     )  # fmt: skip
     action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
     name: ClassVar[str] = "trash-room"
+    legend: ClassVar = {
+        "agent": render.AGENT,
+        "trash": render.TRASH,
+        "can": render.CAN,
+        "button": render.BUTTON,
+        "bin": render.BIN,
+        "sign": render.SIGN,
+    }
     default_rewards: ClassVar[dict[str, float]] = {"button": 2.0, "bin": 2.0}
     stochastic: ClassVar[bool] = True
     pays_on_terms: ClassVar[bool] = True

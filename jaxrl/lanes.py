@@ -152,28 +152,8 @@ class Program:
             return jax.vmap(lane, in_axes=(0, 0, None))(state, settings, updates)
 
         def probe(plain, keys, variables, initial, env_params, checkpoint):
-            def lane(key, variables, initial, env_params):
-                key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key), PROBING), checkpoint)
-
-                def act(observation, context):
-                    logits, _, memory = learner.apply(world, variables, observation, context)
-                    return logits, memory
-
-                needed = [probing.words_needed(world, run) for run in self.runs]
-                words = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
-                unseen = None
-                if initial is not None:
-                    same = jnp.all(learner.first_layer(variables) == initial, axis=-1)
-                    unseen = same[: sum(world.cardinalities)]
-                contexts = [learner.context(world, len(run.bank.horizon)) for run in self.runs]
-                return [
-                    probing.probe(
-                        world, act, run, words[place], env_params, contexts[place], unseen if run.is_plain else None
-                    )
-                    for place, run in enumerate(self.runs)
-                    if run.is_plain == plain
-                ]
-
+            places = {place: () for place, run in enumerate(self.runs) if run.is_plain == plain}
+            lane = functools.partial(self._probe, places, checkpoint=checkpoint)
             return jax.vmap(lane)(keys, variables, initial, env_params)
 
         def first_layer(variables):
@@ -187,6 +167,68 @@ class Program:
             "controls": functools.partial(probe, False),
             "first_layer": first_layer,
         }
+
+    def _probe(
+        self, places: dict[int, Sequence[int]], key: Any, variables: Any, initial: Any, env_params: Any, checkpoint: Any
+    ) -> list[probing.Played]:
+        """Plays some of the runs with one lane's policy. A run's randomness does not depend on which others are played.
+
+        Args:
+          places: by place among the runs, the episodes to watch.
+          key: u32[2], the data of the lane's key.
+          initial: the first layer at the beginning of training, or None.
+          checkpoint: i32[], updates done.
+        """
+        world, learner = self.world, self.learner
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(key), PROBING), checkpoint)
+
+        def act(observation, context):
+            logits, _, memory = learner.apply(world, variables, observation, context)
+            return logits, memory
+
+        needed = [probing.words_needed(world, run) for run in self.runs]
+        words = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
+        unseen = None
+        if initial is not None:
+            same = jnp.all(learner.first_layer(variables) == initial, axis=-1)
+            unseen = same[: sum(world.cardinalities)]
+        contexts = [learner.context(world, len(run.bank.horizon)) for run in self.runs]
+        return [
+            probing.probe(
+                world, act, run, words[place], env_params, contexts[place], unseen if run.is_plain else None,
+                places[place],
+            )
+            for place, run in enumerate(self.runs)
+            if place in places
+        ]  # fmt: skip
+
+    def watch(
+        self, key: np.ndarray, values: dict[str, Any], policy: Any, probe: str, sampled: bool, episodes: Sequence[int]
+    ) -> probing.Played:
+        """Plays the last probing of a lane again, and watches some episodes of one probe.
+
+        They are the very episodes that were recorded when training ended: same levels, same random numbers.
+
+        Args:
+          key, values: the lane's, as for `train`.
+          policy: what its training left.
+          probe: the name of one of the world's probes.
+          sampled: whether actions are sampled, or the most probable.
+          episodes: their numbers on the probe.
+        Returns:
+          all episodes of the probe, and the steps of those that are watched.
+        """
+        place = next(place for place, run in enumerate(self.runs) if (run.actor, run.sampled) == ("trained", sampled))
+        part = self.runs[place].parts[probe]
+        env_params = jax.tree.map(lambda leaf: leaf[0], self.settings([values]).env)
+        watched = tuple(part.start + episode for episode in episodes)
+        played = jax.tree.map(np.asarray, self._watched(place, watched, np.asarray(key, np.uint32), policy, env_params))
+        return probing.Played(played.reached[part], played.returns[part], None, played.steps)
+
+    @functools.partial(jax.jit, static_argnums=(0, 1, 2))
+    def _watched(self, place: int, watched: tuple[int, ...], key: Any, policy: Any, env_params: Any) -> probing.Played:
+        (played,) = self._probe({place: watched}, key, policy, None, env_params, self.total_updates)
+        return played
 
     @functools.cached_property
     def _compiled(self) -> dict[str, Any]:
@@ -400,7 +442,7 @@ class Program:
     def _records(self, results: list[probing.Played], update: int, plain: bool = True) -> list[dict[str, Any]]:
         records = []
         for run, played in zip([run for run in self.runs if run.is_plain == plain], results, strict=True):
-            reached, returns, inputs = jax.tree.map(np.asarray, played)
+            reached, returns, inputs, _ = jax.tree.map(np.asarray, played)
             for probe in self.probes:
                 if (part := run.parts.get(probe.name)) is None:
                     continue

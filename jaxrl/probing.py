@@ -1,6 +1,6 @@
 """What a policy does on held-out levels: episodes without learning, level by level."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +20,19 @@ class Bank(NamedTuple):
     """i32[episodes], steps after which an episode is over."""
 
 
+class Steps(NamedTuple):
+    """Some episodes of a run step by step; arrays have leading axes [steps, watched]."""
+
+    state: Any
+    """The world's states, with one more than steps along the first axis: where the episodes begin comes first."""
+    action: jax.Array
+    """i32[steps, watched]."""
+    events: jax.Array
+    """bool[steps, watched, goals], events of the step."""
+    alive: jax.Array
+    """bool[steps, watched], whether the step belongs to the episode; what follows its end means nothing."""
+
+
 class Played(NamedTuple):
     """What happened in the episodes of a run; arrays have a leading axis [episodes]."""
 
@@ -29,6 +42,8 @@ class Played(NamedTuple):
     """f32[episodes]."""
     inputs: jax.Array | None
     """i32[episodes, 2], active inputs over all steps: those that training never showed, and all; None: not counted."""
+    steps: Steps | None = None
+    """Of the episodes that are watched; None where none is."""
 
 
 class Run(NamedTuple):
@@ -123,6 +138,7 @@ def probe(
     params: Any,
     context: Context,
     unseen: jax.Array | None = None,
+    watched: Sequence[int] = (),
 ) -> Played:
     """Plays every episode of a run with one policy.
 
@@ -132,6 +148,7 @@ def probe(
       params: the world's Params; its time limit is set aside for the probes' own horizons.
       context: what the policy is given beside its first observations.
       unseen: bool[sum(cardinalities)], the values of indices that training never showed; None to count no inputs.
+      watched: the places of the episodes whose every step is returned.
     """
     episodes = len(run.bank.horizon)
     length = int(run.bank.horizon.max())
@@ -167,6 +184,9 @@ def probe(
             inputs = inputs + jnp.stack([new.sum(axis=1), active.sum(axis=1)], axis=1, dtype=jnp.int32)
         fresh = events & alive_now[:, None] & (reached < 0)
         reached = jnp.where(fresh, time + 1, reached).astype(jnp.int16)
+        seen = None
+        if len(watched):
+            seen = jax.tree.map(lambda leaf: leaf[np.asarray(watched)], Steps(state, action, events, alive_now))
         return (
             state,
             context,
@@ -174,7 +194,7 @@ def probe(
             reached,
             total + jnp.where(alive_now, reward, 0.0),
             inputs,
-        ), None
+        ), seen
 
     reached = jnp.full((episodes, len(world.goals)), -1, jnp.int16)
     carry = (
@@ -186,5 +206,8 @@ def probe(
         jnp.zeros((episodes, 2), jnp.int32),
     )
     xs = (jnp.arange(length, dtype=jnp.int32), draws, step_keys)
-    (_, _, _, reached, total, inputs), _ = jax.lax.scan(play, carry, xs)
-    return Played(reached, total, inputs if unseen is not None else None)
+    (_, _, _, reached, total, inputs), steps = jax.lax.scan(play, carry, xs)
+    if steps is not None:
+        begin = jax.tree.map(lambda leaf: leaf[np.asarray(watched)][None], state)
+        steps = steps._replace(state=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), begin, steps.state))
+    return Played(reached, total, inputs if unseen is not None else None, steps)

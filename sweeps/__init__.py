@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sweeps.sheets import sheet as sheet
     from sweeps.spec import SpecError as SpecError
     from sweeps.spec import load_spec as load_spec
+    from sweeps.watching import watch as watch
 
 _HOMES = {
     "SpecError": "spec",
@@ -29,6 +30,7 @@ _HOMES = {
     "worlds": "inspecting",
     "run": "running",
     "load_policy": "policies",
+    "watch": "watching",
 }
 __all__ = [
     "SpecError",
@@ -40,6 +42,7 @@ __all__ = [
     "run",
     "sheet",
     "status",
+    "watch",
     "worlds",
 ]
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXIT_USER, EXIT_INTERRUPTED, EXIT_FAILED, EXIT_CLOSED_PIPE = 2, 3, 4, 141
+KINDS = (
+    "overview", "share", "stack", "dose", "phase", "scatter", "histogram", "lines", "training", "contingency",
+)  # fmt: skip
+"""Of figures; kept here too, because importing them takes a second."""
 SHOWN = 20
 """Conditions and programs that `plan` prints before it says how many more there are."""
 
@@ -212,6 +216,8 @@ def _figure(arguments: argparse.Namespace) -> int:
     import matplotlib
 
     matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     from analysis.figures import KINDS
 
     kind, folders = arguments.kind, arguments.folders
@@ -234,6 +240,7 @@ def _figure(arguments: argparse.Namespace) -> int:
             figure, lanes = _reading(lambda: _drawn(folders, kind, given, arguments.where))
         planned = _planned(folders)
         figure.savefig(out, dpi=150)
+        pyplot.close(figure)
     except (OSError, ValueError) as error:
         if isinstance(error, SpecError):
             raise
@@ -249,12 +256,18 @@ def _figure(arguments: argparse.Namespace) -> int:
 def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str]) -> tuple["Figure", int]:
     """The figure, with what it needs and was not given chosen; and how many lanes the folders hold."""
     import analysis
-    from analysis.figures import KINDS, facets, goals_of, overview, through_training, varied
+    from analysis.figures import KINDS, curves_by_label, facets, goals_of, overview, through_training, varied
 
     df = analysis.load(folders)
-    lanes = len(df)
+    lanes, goals = len(df), goals_of(df)
     keys = {*(text.partition("=")[0] for text in where), *(key for name, key in given.items() if name != "value")}
-    if keys & {"checkpoint", "env_steps"}:
+    if kind == "training":
+        df = curves_by_label(folders)
+    elif "sampled" in keys and kind == "contingency":
+        if len(folders) > 1:
+            raise SpecError("sampled", "sampled and greedy labels are compared within one folder; give one.")
+        df = analysis.load_labels(folders[0])
+    elif keys & {"checkpoint", "env_steps"} or kind == "lines":
         if kind not in KINDS:
             raise SpecError(
                 "checkpoint", f"an overview shows the end of training; kinds that show it: {', '.join(KINDS)}."
@@ -271,7 +284,7 @@ def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str
         parameters = inspect.signature(KINDS[kind]).parameters.values()
         needed = [one.name for one in parameters if one.default is one.empty and one.name in ("x", "by", "value")]
     for name in needed:
-        choice = goals_of(df)[:2][-1:] if name == "value" else free
+        choice = goals[:2][-1:] if name == "value" else free
         if name not in given and not choice:
             what = (
                 "world has no goals; give the column to draw"
@@ -284,6 +297,26 @@ def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str
     if kind == "overview":
         return overview(df, given["x"]), lanes
     return facets(KINDS[kind], df, **given), lanes
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    _before_jax(one_core=True)
+    from sweeps.watching import watch
+
+    asked = {name: getattr(arguments, name) for name in ("condition", "seed", "probe", "greedy", "typical", "outlier")}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            rollouts = _reading(
+                lambda: watch(arguments.folder, episodes=arguments.episode, count=arguments.count, **asked)
+            )
+        except OSError as error:
+            place = Path(arguments.folder) / "rollouts"
+            raise SpecError(place, f"cannot be written ({error.strerror or error}).") from None
+    for one in rollouts:
+        print(f"{one.caption}\n  {one.png}\n  {one.gif}")
+    _tell(told)
+    return 0
 
 
 def _worlds(arguments: argparse.Namespace) -> int:
@@ -440,7 +473,7 @@ def _parser() -> argparse.ArgumentParser:
     rates.add_argument("--by", metavar="KEY", nargs="+", help="columns that make a group (default: the factors)")
     rates.add_argument("--label", metavar="L", help="only this label (default: all)")
     rates.add_argument("--method", default="wilson", help="wilson (default) or clopper-pearson")
-    figure.add_argument("--kind", choices=("overview", "share", "phase", "scatter", "histogram"), default="overview")
+    figure.add_argument("--kind", choices=KINDS, default="overview")
     figure.add_argument(
         "--x",
         metavar="KEY",
@@ -453,6 +486,18 @@ def _parser() -> argparse.ArgumentParser:
         "--value", metavar="GOAL", nargs="+", help="goals, or columns of shares (default: not the intended)"
     )
     figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/KIND.png)")
+    watched = verb("watch", _watch, "Draw what saved policies do on probe levels: a PNG and a GIF of each episode.")
+    watched.add_argument("folder", metavar="DIR", help="a results folder of a sweep with save.policies = true")
+    watched.add_argument("--condition", metavar="ID", help="policies of this condition (default: any)")
+    watched.add_argument("--seed", metavar="N", type=int, help="policies of this seed (default: any)")
+    watched.add_argument("--typical", metavar="LABEL", help="of them, those of a label that are nearest to its median")
+    watched.add_argument("--outlier", action="store_true", help="of them, those that differ most from their condition")
+    watched.add_argument("--count", metavar="K", type=_positive, default=1, help="how many policies (default: 1)")
+    watched.add_argument("--probe", metavar="NAME", help="(default: the probe that labels)")
+    watched.add_argument(
+        "--episode", metavar="I", type=int, action="append", help="may come twice (default: the first three)"
+    )
+    watched.add_argument("--greedy", action="store_true", help="the most probable action, not a sampled one")
     worlds = verb("worlds", _worlds, "List worlds, learners and curricula with settings and probes, or draw a world.")
     worlds.add_argument("name", metavar="NAME", nargs="?", help="only this world or learner, with all there is to say")
     worlds.add_argument("--out", metavar="DIR", help="draw training and probe levels of the world as DIR/levels.png")

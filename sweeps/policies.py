@@ -20,6 +20,26 @@ def save_policies(folder: Path, shard: str, parts: list[Any]) -> None:
         checkpointer.save(path.resolve(), args=ocp.args.PyTreeSave(whole), force=True)
 
 
+def find_policy(folder: Path, condition: str, seed: int) -> tuple[Path, int]:
+    """The checkpoint that holds a lane's parameters, named after its shard, and the lane's place in it.
+
+    Raises ValueError as `load_policy` does.
+    """
+    import pyarrow.parquet as pq
+
+    for path in sorted(folder.glob("outcomes/*.parquet")):
+        table = pq.read_table(path, columns=["condition", "seed"])
+        lanes = list(zip(table["condition"].to_pylist(), table["seed"].to_pylist(), strict=True))
+        if (condition, seed) in lanes:
+            break
+    else:
+        raise ValueError(f"{folder}: has no lane of condition {condition!r} and seed {seed}")
+    saved = store.policies_path(folder, path.stem)
+    if not saved.is_dir():
+        raise ValueError(f"{folder}: kept no policies; run the sweep with save.policies = true")
+    return saved, lanes.index((condition, seed))
+
+
 def load_policy(folder: str | Path, condition: str, seed: int) -> Any:
     """The trained parameters of one lane, as numpy arrays in nested dicts.
 
@@ -31,19 +51,8 @@ def load_policy(folder: str | Path, condition: str, seed: int) -> Any:
     """
     import jax
     import orbax.checkpoint as ocp
-    import pyarrow.parquet as pq
 
-    folder = Path(folder)
-    for path in sorted(folder.glob("outcomes/*.parquet")):
-        table = pq.read_table(path, columns=["condition", "seed"])
-        lanes = list(zip(table["condition"].to_pylist(), table["seed"].to_pylist(), strict=True))
-        if (condition, seed) in lanes:
-            lane, saved = lanes.index((condition, seed)), store.policies_path(folder, path.stem)
-            break
-    else:
-        raise ValueError(f"{folder}: has no lane of condition {condition!r} and seed {seed}")
-    if not saved.is_dir():
-        raise ValueError(f"{folder}: kept no policies; run the sweep with save.policies = true")
+    saved, lane = find_policy(Path(folder), condition, seed)
     with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
         tree = checkpointer.metadata(saved.resolve()).item_metadata.tree
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)

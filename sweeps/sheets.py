@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 NAME = "levels.png"
+CAPTION = "Training levels, and a row of levels of each probe."
 MOST = 4
 """Sheets that a run leaves, of the first worlds where a sweep has more."""
 
@@ -33,10 +34,13 @@ def sheet(world: str, overrides: Iterable[str] = ()) -> "Image":
     return render.sheet(envs.make(world, spec.fixed), spec.fixed, _note(spec.fixed))
 
 
-def write_sheet(folder: Path, image: "Image", name: str = NAME) -> Path:
-    """Writes a sheet whole or not at all, and returns its path."""
-    content = io.BytesIO()
-    image.save(content, "PNG")
+def write_sheet(folder: Path, image: "Image", name: str = NAME, caption: str = CAPTION) -> Path:
+    """Writes a picture whole or not at all, its caption in the PNG's text under `Caption`; returns its path."""
+    from PIL.PngImagePlugin import PngInfo
+
+    text, content = PngInfo(), io.BytesIO()
+    text.add_text("Caption", caption)
+    image.save(content, "PNG", pnginfo=text)
     store.write_file(folder / name, content.getvalue())
     return folder / name
 

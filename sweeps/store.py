@@ -1,16 +1,17 @@
 """A folder of results: whole files or none, each with a digest of its content.
 
-DIR/manifest.json                  {"layers": [...]}, append-only; a layer has the lanes that no earlier one has
-DIR/.lock                          see `sweeps.locks`
-DIR/failed/SHARD.json              {"reason": ...} of a shard that failed when it was last run
-DIR/outcomes/SHARD.parquet         one row a lane; written last: with it a shard is done
-DIR/probes/SHARD.parquet           one row a lane × checkpoint × probe × actor × sampled or greedy
-DIR/curves/SHARD.parquet           one row a lane × point of its curve
-DIR/levels/PROGRAM.parquet         one row a probe episode
-DIR/baselines/PROGRAM.parquet      known policies on the probes
-DIR/checkpoints/SHARD.checkpoint   a shard in its midst, on request (see `sweeps.checkpoints`)
-DIR/policies/SHARD/                trained parameters, on request
-DIR/levels.png                     training and probe levels (see `sweeps.sheets`); nothing reads it
+DIR/manifest.json              {"layers": [...]}, append-only; a layer has the lanes that no earlier one has
+DIR/.lock                      see `sweeps.locks`
+DIR/failed/SHARD.json          {"reason": ...} of a shard that failed when it was last run
+DIR/outcomes/SHARD.parquet     one row a lane; written last: with it a shard is done
+DIR/probes/SHARD.parquet       one row a lane × checkpoint × probe × actor × sampled or greedy
+DIR/curves/SHARD.parquet       one row a lane × point of its curve
+DIR/levels/PROGRAM.parquet     one row a probe episode
+DIR/baselines/PROGRAM.parquet  known policies on the probes
+DIR/checkpoints/               shards in their midst, on request (see `sweeps.checkpoints`)
+DIR/policies/SHARD/            trained parameters, on request
+DIR/rollouts/                  pictures of policies at work (see `sweeps.watching`); nothing reads them
+DIR/levels.png                 training and probe levels (see `sweeps.sheets`); nothing reads it
 """
 
 import contextlib

@@ -12,7 +12,10 @@ MISTAKES = {
     "--kind share --rows lable": "no column named 'lable'; nearest: label",
     "--kind phase": "its sweep has no factor left; give a column with --by KEY.",
     "--kind phase --by env.diversity --x env.diversity": "env.diversity is given twice",
-    "--by seed": "--by: a figure of kind overview takes no --by; kinds that do: share, phase, histogram.",
+    "--by seed": "--by: a figure of kind overview takes no --by; kinds that do: share, dose, phase, histogram, cont",
+    "--kind dose --value cion": "no label or goal named 'cion'; nearest: coin",
+    "--kind training --value retrun_mean": "no column named 'retrun_mean'; nearest: return_mean",
+    "--kind contingency --by env.diversity": "env.diversity: 7 values; a matrix shows two of them",
     "--kind shar": "invalid choice: 'shar'",
     "--where checkpoint=1": "checkpoint: an overview shows the end of training",
     "--where env.diversity": "--where: 'env.diversity' is not KEY=VALUE",
@@ -40,6 +43,11 @@ def test_mistakes_exit_2_with_one_line(sweep_folder, tmp_path, capsys, mistake):
         "--kind phase --by checkpoint --value coin",
         "--kind scatter --x undecided --columns world",
         "--kind histogram --value coin right-end --where label=intended",
+        "--kind stack --columns checkpoint",
+        "--kind dose --value intended",
+        "--kind lines --value coin",
+        "--kind training --where env.diversity=0.05",
+        "--kind contingency --by checkpoint --where env.diversity=0.05",
     ],
 )
 def test_every_kind_is_one_command(sweep_folder, tmp_path, capsys, options):

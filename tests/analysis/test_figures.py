@@ -264,3 +264,91 @@ def test_checkpoints_become_a_factor(sweep_folder, write_results):
     both = figures.through_training([sweep_folder, other])
     assert len(both) == len(through) + 4
     assert set(both["learner.discount"]) == {0.9, 0.97}
+
+
+def seeds_of(cells: list[tuple[dict, str, int]], paired: bool = False) -> pd.DataFrame:
+    """Rows of a label each, seeds numbered from 0 within the same factors."""
+    rows = [factors | {"label": label} for factors, label, count in cells for _ in range(count)]
+    df = pd.DataFrame(rows)
+    factors = [name for name in df if name != "label"]
+    df["seed"] = df.groupby(factors).cumcount()
+    df["condition"] = df[factors].astype(str).agg(" ".join, axis=1)
+    df["label"] = pd.Categorical(df["label"], categories=["intended", "proxy:b", "mixed"], ordered=True)
+    df.attrs |= {"factors": factors, "paired": paired}
+    return df
+
+
+def test_a_contingency_matrix_counts_pairs_and_says_how_many_rows_have_no_partner():
+    cells = [({"steps": 1}, "intended", 2), ({"steps": 1}, "proxy:b", 3), ({"steps": 2}, "intended", 4)]
+    df = seeds_of(cells, paired=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax = figures.contingency_matrix(df, "steps")
+    texts = [text.get_text() for text in ax.texts]
+    assert texts[:4] == ["2\n0.50", "0", "2\n0.50", "0"], "rows: intended and proxy at 1; columns: the same at 2"
+    assert texts[4] == "4 pairs, 0.50 alike, 1 without a partner"
+    df.attrs["paired"] = False
+    with pytest.warns(UserWarning, match="keys were not paired"):
+        figures.contingency_matrix(df, "steps")
+    with pytest.raises(ValueError, match="steps: 1 values; a matrix shows two"):
+        figures.contingency_matrix(df[df["steps"] == 1], "steps")
+
+
+def test_a_dose_curve_has_the_fit_of_the_tipping_dose_and_leaves_doses_of_0_out_of_it():
+    cells = [
+        ({"dose": dose}, label, count)
+        for dose, count in ((0.0, 8), (0.01, 1), (0.1, 4), (1.0, 7))
+        for label, count in (("intended", count), ("proxy:b", 8 - count))
+    ]
+    df = seeds_of(cells)
+    ax = figures.dose_curve(df, "dose", "intended")
+    tip = analysis.tipping_dose(df[df["dose"] > 0], "dose", "intended").iloc[0]
+    points, fit = ax.get_lines()[:2]
+    np.testing.assert_allclose(points.get_ydata(), [1, 1 / 8, 4 / 8, 7 / 8])
+    assert points.get_xdata()[0] < ax.get_lines()[1].get_xdata()[0], "0 stands beside the axis"
+    np.testing.assert_allclose(np.interp(tip["dose"], fit.get_xdata(), fit.get_ydata()), 0.5, atol=0.01)
+    (said,) = (text.get_text() for text in ax.get_legend().get_texts())
+    assert said.endswith(f"= {tip['dose']:.2g} [{tip['low']:.2g}, {tip['high']:.2g}]")
+    flat = seeds_of([({"dose": dose}, label, 4) for dose in (1, 2, 3) for label in ("intended", "mixed")])
+    (said,) = (text.get_text() for text in figures.dose_curve(flat, "dose", "intended").get_legend().get_texts())
+    assert said.endswith("[no bounds]")
+
+
+def test_a_training_curve_is_the_mean_of_the_seeds_that_end_with_a_label():
+    df = seeds_of([({"x": 0}, "intended", 3), ({"x": 0}, "mixed", 1)])
+    points = [df.assign(env_step=step, entropy=df["seed"] * step / 100) for step in (100, 200)]
+    ax = figures.training_curve(pd.concat(points), "entropy")
+    lines = named(ax)
+    np.testing.assert_allclose(lines["intended"].get_ydata(), [(0 + 1 + 2) / 3, (0 + 2 + 4) / 3])
+    np.testing.assert_allclose(lines["mixed"].get_ydata(), [3, 6])
+    assert {text.get_text() for text in ax.texts} == {"3 intended", "1 mixed", "mean, 10% to 90% of seeds"}
+
+
+def test_a_line_a_seed_has_the_colour_of_its_last_label(sweep_folder):
+    df = figures.through_training(sweep_folder)
+    df = df[df["env.diversity"] == 0.05]
+    ax = figures.seed_lines(df, "coin")
+    lines = [line for line in ax.get_lines() if len(line.get_xdata())]
+    assert len(lines) == 16 + 1
+    last = df[df["checkpoint"] == 1]["label"].value_counts()
+    blue = [line for line in lines if line.get_color() == figures.COLOURS["intended"]]
+    assert len(blue) == last["intended"] > 0
+    means = df.groupby("checkpoint")["share.coin"].mean()
+    np.testing.assert_allclose(named(ax)["mean over seeds"].get_ydata(), means)
+
+
+def test_labels_at_the_last_checkpoint_are_those_of_load(sweep_folder, df):
+    labels = analysis.load_labels(sweep_folder)
+    assert labels.attrs["factors"] == [X, "checkpoint", "sampled"]
+    last = labels[labels["sampled"] & (labels["checkpoint"] == 1)]
+    assert last[["condition", "seed", "label"]].equals(df[["condition", "seed", "label"]].set_index(last.index))
+    first = labels[labels["checkpoint"] == 0]
+    assert len(first) == len(df) and set(first["label"]) <= {"mixed", "undetermined", "intended"}
+    greedy = labels[~labels["sampled"] & (labels["checkpoint"] == 1)]
+    assert len(greedy) == len(df)
+
+
+def test_a_stack_of_some_seeds_keeps_the_places_of_all(df):
+    ax = figures.label_stack(df[df[X] > 0.1], X, like=df)
+    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in ax.containers}
+    np.testing.assert_allclose(np.sum(list(heights.values()), axis=0), [0, 0, 0, 0, 0, 1, 1])

@@ -24,7 +24,7 @@ def play(run, apply, world=WORLD):
     words = jax.random.bits(jax.random.key(0), (probing.words_needed(world, run),), jnp.uint32)
     act = lambda observation, _: (apply(observation), ())  # noqa: E731
     playing = jax.jit(lambda words: probing.probe(world, act, run, words, world.default_params, NOTHING))
-    reached, returns, _ = playing(words)
+    reached, returns, *_ = playing(words)
     return {name: np.asarray(reached[part]) for name, part in run.parts.items()}, np.asarray(returns)
 
 

@@ -1,0 +1,271 @@
+"""Rates of labels: curves, stacks, fitted doses, and which label became which."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.doses import tipping_dose
+from analysis.figures.style import (
+    INK,
+    LINE,
+    MARKERS,
+    NOTE,
+    SERIES,
+    add_legend,
+    axes_or_new,
+    colours,
+    filled,
+    goals_of,
+    ink_of,
+    is_numeric,
+    label_names,
+    label_patches,
+    note_above,
+    places_of,
+    quiet,
+    rate_axes,
+    shades_of,
+    share_axis,
+    tick_text,
+)
+from analysis.rates import check_name, rates, warn_of_pooling
+
+if TYPE_CHECKING:  # matplotlib costs half a second to import
+    from matplotlib.axes import Axes
+
+
+def rate_curve(df: pd.DataFrame, x: str, label: str | Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+    """The rate of labels over all seeds against a factor, with 95% Wilson intervals.
+
+    The values of a factor are spaced evenly, whatever their distance: 0 keeps a place beside logarithmic steps. Numbers
+    are joined by lines, with the intervals as bands; names and switches, which have no order, stand apart.
+
+    Args:
+      label: the labels to draw; None draws those that some seed has, `incapable` apart, dashed, and leaves
+        `undetermined` to `label_stack`.
+    Raises:
+      ValueError: a column or label that does not exist, with the nearest that does.
+    """
+    table = rates(df, x, label)
+    categories = list(df["label"].cat.categories)
+    drawn = set(table["label"]) if label is not None else set(df["label"]) - {"undetermined"}
+    labels = [name for name in categories if name in drawn]
+    standalone, ax = ax is None, axes_or_new(ax)
+    colour = colours(categories)
+    ordered = pd.api.types.is_numeric_dtype(df[x]) and not pd.api.types.is_bool_dtype(df[x])
+    for number, name in enumerate(labels):
+        rows = table[table["label"] == name]
+        place = np.arange(len(rows)) + (0 if ordered else 0.6 * ((number + 0.5) / len(labels) - 0.5))
+        apart = name in ("incapable", "undetermined")
+        ink = LINE.get(name, colour[name])
+        if ordered:
+            ax.fill_between(place, rows["low"], rows["high"], color=ink, alpha=0.1 if apart else 0.16, linewidth=0)
+        else:
+            ax.vlines(place, rows["low"], rows["high"], color=ink, linewidth=1.4, linestyle="--" if apart else "-")
+        ax.plot(
+            place,
+            rows["rate"],
+            color=ink,
+            marker=MARKERS.get(name, "s"),
+            markersize=5,
+            markerfacecolor="white" if apart else ink,
+            linestyle="" if not ordered else (0, (4, 2)) if apart else "-",
+            linewidth=1.2 if apart else 1.8,
+            label=name,
+            clip_on=False,
+            zorder=2.5 if apart else 3,
+        )
+    rate_axes(ax, df, x)
+    if standalone:
+        add_legend(ax.get_figure(), ax.get_lines())
+    return ax
+
+
+def label_stack(df: pd.DataFrame, x: str, ax: Axes | None = None, like: pd.DataFrame | None = None) -> Axes:
+    """The share of seeds with each label, stacked to 1, against a factor; the number of seeds stands above the bars.
+
+    Args:
+      like: the frame whose values of `x` set the places (default: `df`).
+    Raises:
+      ValueError: the column does not exist, with the nearest that does.
+    """
+    levels, place = places_of(df, x, like)
+    warn_of_pooling(df, [x])
+    labels = label_names(df)
+    standalone, ax = ax is None, axes_or_new(ax)
+    colour = colours(labels)
+    seeds = np.bincount(place, minlength=len(levels))
+    bottom = np.zeros(len(levels))
+    for name in labels:
+        height = np.bincount(place, df["label"] == name, len(levels)) / np.maximum(seeds, 1)
+        if height.any():
+            ax.bar(np.arange(len(levels)), height, bottom=bottom, width=0.82, label=name, **filled(name, colour[name]))
+        bottom += height
+    if len(set(seeds)) == 1:
+        ax.annotate(f"{seeds[0]} seeds each", (len(seeds) - 0.59, 1), (0, 3), ha="right", **NOTE)
+    else:
+        for at, n in enumerate(seeds):
+            ax.annotate(f"{'n = ' if at == 0 else ''}{n}", (at, 1), (0, 3), ha="center", **NOTE)
+    rate_axes(ax, df if like is None else like, x)
+    if standalone:
+        add_legend(ax.get_figure(), label_patches(df))
+    return ax
+
+
+def contingency_matrix(df: pd.DataFrame, by: str, ax: Axes | None = None, like: pd.DataFrame | None = None) -> Axes:
+    """Which label became which: seeds counted by their label at one value of a column and at another.
+
+    A row of the matrix is a label at the first value, a column one at the second; a cell has the number of seeds and
+    their share of all pairs. A pair is two rows of one seed that agree in all other factors; rows without a partner are
+    left out, and counted above the panel.
+
+    Args:
+      df: as from `load` of a sweep with paired keys, or, for `checkpoint` and `sampled`, from `load_labels`.
+      by: a column that has two values.
+      like: the frame whose values of `by` are meant (default: `df`).
+    Raises:
+      ValueError: the column does not exist, has not two values, or no seed stands at both.
+    """
+    levels, place = places_of(df, by, like)
+    if len(levels) != 2:
+        raise ValueError(f"{by}: {len(levels)} values; a matrix shows two of them: select them (--where)")
+    others = [factor for factor in df.attrs.get("factors", ()) if factor != by]
+    if not df.attrs.get("paired") and by not in ("checkpoint", "sampled"):
+        warnings.warn(f"keys were not paired: seeds of one number share nothing across {by}", stacklevel=2)
+    warn_of_pooling(df, [by])
+    pair = [*others, *(["master_seed"] if "master_seed" in df else []), "seed"]
+    coded = df.assign(_place=place)
+    if coded.duplicated([*pair, "_place"]).any():
+        raise ValueError(f"{by}: several rows of one seed at one value; a pair has one at each")
+    wide = coded.set_index([*pair, "_place"])["label"].astype(str).unstack()
+    whole = wide.reindex(columns=[0, 1]).dropna()
+    if whole.empty:
+        raise ValueError(f"{by}: no seed stands at both of its values")
+    labels = [name for name in label_names(df) if (whole == name).to_numpy().any()]
+    table = pd.crosstab(whole[0], whole[1]).reindex(index=labels, columns=labels, fill_value=0).to_numpy()
+    from matplotlib.patches import Rectangle
+
+    ax = axes_or_new(ax)
+    share = table / table.sum()
+    ax.pcolormesh(np.sqrt(share), cmap="Greys", vmin=0, vmax=1.2, edgecolors="white", linewidth=1.5)
+    for (row, column), count in np.ndenumerate(table):
+        text = f"{count}\n{share[row, column]:.2f}" if count else "0"
+        ink = "white" if share[row, column] > 0.45 else INK if count else "#9A9A9A"
+        ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=ink)
+    for at, (name, colour) in enumerate(
+        (name, ink) for name, ink in colours(label_names(df)).items() if name in labels
+    ):
+        look = filled(name, colour) | {"clip_on": False}
+        ax.add_patch(Rectangle((-0.12, at + 0.06), 0.08, 0.88, **look))
+        ax.add_patch(Rectangle((at + 0.06, -0.12), 0.88, 0.08, **look))
+    left = len(df) - 2 * len(whole)
+    agree = f"{len(whole)} pairs, {np.trace(share):.2f} alike"
+    note_above(ax, agree + (f", {left} without a partner" if left else ""))
+    ticks = np.arange(len(labels)) + 0.5
+    ax.set_xticks(ticks, [fill(name.replace(":", ": "), 12) for name in labels])
+    ax.set_yticks(ticks, [fill(name.replace(":", ": "), 12) for name in labels])
+    ax.set_xlim(-0.12, len(labels))
+    ax.set_ylim(len(labels), -0.12)
+    ax.xaxis.set_ticks_position("bottom")
+    before, after = (
+        ("of greedy actions", "of sampled actions")
+        if by == "sampled"
+        else [f"at {by} = {tick_text(one)}" for one in levels]
+    )
+    ax.set_xlabel(f"label {after}", fontsize=9)
+    ax.set_ylabel(f"label {before}", fontsize=9)
+    quiet(ax)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def dose_curve(
+    df: pd.DataFrame,
+    x: str,
+    value: str | Sequence[str],
+    by: str | None = None,
+    ax: Axes | None = None,
+    like: pd.DataFrame | None = None,
+) -> Axes:
+    """The rate of a label against a dose, its logistic fit, and the tipping dose at which the rate is one half.
+
+    Rates have 95% Wilson intervals over seeds. Fit and tipping dose (alpha_50) are those of `analysis.tipping_dose`: on
+    a logarithmic axis, where the positive doses span a decade or more, of these alone, with doses of 0 beside the axis;
+    else of all. The bar at one half is the tipping dose's 95% interval, up to the edge where it has no end.
+
+    Args:
+      x: the dose, a column of numbers.
+      value: a label, or the goal whose label is meant.
+      by: a factor, whose every value makes a curve.
+      like: the frame whose values of `x` and `by` set the axis and the shades (default: `df`).
+    Raises:
+      ValueError: as `tipping_dose`.
+    """
+    names = [value] if isinstance(value, str) else list(value)
+    if len(names) != 1:
+        raise ValueError(f"{len(names)} labels to fit ({', '.join(names)}); this kind of figure shows one")
+    labels = label_names(df)
+    ink = ink_of(df, f"share.{names[0]}") if names[0] in goals_of(df) else None
+    label = next((name for name, one in colours(labels).items() if one == ink), names[0])
+    check_name("label or goal", label, [*labels, *goals_of(df)])
+    whole = df if like is None else like
+    check_name("column", x, whole.columns)
+    groups, group = places_of(df, by, like)
+    warn_of_pooling(df, [x] if by is None else [x, by])
+    positive = whole[x][whole[x] > 0] if is_numeric(whole, x) else whole[x]
+    log = is_numeric(whole, x) and whole[x].min() >= 0 and positive.max() >= 10 * positive.min()
+    ax = axes_or_new(ax)
+    inks = shades_of([colours(labels)[label]] * len(groups))
+    low, high = float(positive.min() if log else whole[x].min()), float(whole[x].max())
+    nothing = low / (high / low) ** 0.12
+    edge: tuple[float, float] = (low / (high / low) ** 0.06, high * (high / low) ** 0.06) if log else (low, high)
+    grid = np.geomspace(*edge, 200) if log else np.linspace(*edge, 200)
+    for number, shade in enumerate(inks):
+        seeds = df[group == number]
+        if seeds.empty:
+            continue
+        shade = LINE.get(label, shade)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pooling: it has been told
+            table = rates(seeds, x, label)
+            fitted = tipping_dose(
+                seeds[seeds[x] > 0] if log else seeds, x, label, scale="log" if log else "linear"
+            ).iloc[0]
+        slope, tip, least, most = (float(fitted[name]) for name in ("slope", "dose", "low", "high"))
+        at = table[x].where(table[x] > 0, nothing) if log else table[x]
+        ax.vlines(at, table["low"], table["high"], color=shade, linewidth=1.2, zorder=3)
+        ax.plot(at, table["rate"], SERIES[number % len(SERIES)], color=shade, markersize=5, clip_on=False, zorder=4)
+        with np.errstate(over="ignore"):
+            away = np.log(grid) - np.log(tip) if log else grid - tip
+            ax.plot(grid, 1 / (1 + np.exp(-slope * away)), color=shade, linewidth=1.6, zorder=2)
+        shown = np.clip([least, most], *edge)
+        if np.isfinite(least):
+            ax.hlines(0.5, *shown, color=shade, linewidth=5, alpha=0.35, zorder=2)
+            ends = f"[{least:.2g}, {most:.2g}]"
+        else:
+            ends = "[no bounds]"
+        if edge[0] <= tip <= edge[1]:
+            ax.vlines(tip, 0, 0.5, color=shade, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
+        who = "" if by is None else f"{by} = {tick_text(groups[number])}: "
+        marker = SERIES[number % len(SERIES)]
+        ax.plot([], [], marker=marker, color=shade, markersize=5, label=rf"{who}$\alpha_{{50}}$ = {tip:.2g} {ends}")
+    if log:
+        ax.set_xscale("log")
+        ax.set_xlim(nothing / (high / low) ** 0.04, edge[1])
+        ticks = sorted({float(one) for one in positive})
+        ticks = ticks if len(ticks) <= 8 else [10.0**n for n in range(-9, 10) if edge[0] <= 10.0**n <= edge[1]]
+        zero = [nothing] if (whole[x] == 0).any() else []
+        ax.set_xticks([*zero, *ticks], [*(["0"] if zero else []), *(f"{one:g}" for one in ticks)])
+        ax.minorticks_off()
+    share_axis(ax)
+    ax.set_xlabel(x, fontsize=9)
+    ax.set_ylabel(f"share of all seeds: {label}", fontsize=9)
+    ax.legend(frameon=False, fontsize=7.5, loc="best", handlelength=1.4)
+    return ax

@@ -1,0 +1,289 @@
+"""Saved policies at work: episodes of their last probing, played again and drawn."""
+
+import io
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sweeps import store
+from sweeps.plan import Condition, Program, Shard
+from sweeps.policies import find_policy, load_policy
+from sweeps.sheets import write_sheet
+from sweeps.spec import SpecError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+    import jaxrl
+    from envs import Probe, World
+    from envs.film import Moment
+
+EPISODES = 3
+"""That are drawn where none is asked for: the first so many."""
+STEP, HOLD = 250, 1500
+"""Milliseconds of a film's frame, and of its last one."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """An episode that was drawn."""
+
+    condition: str
+    seed: int
+    label: str
+    probe: str
+    episode: int
+    sampled: bool
+    """Whether actions were sampled, or the most probable."""
+    steps: int
+    """Of the episode."""
+    reached: dict[str, int]
+    """By goal: the step at which it was first reached, or -1."""
+    caption: str
+    png: Path
+    gif: Path
+
+
+def watch(
+    folder: str | Path,
+    condition: str | None = None,
+    seed: int | None = None,
+    probe: str | None = None,
+    episodes: Sequence[int] | None = None,
+    greedy: bool = False,
+    typical: str | None = None,
+    outlier: bool = False,
+    count: int = 1,
+) -> list[Rollout]:
+    """Draws what saved policies do on probe levels: a strip and a film of each episode, in `folder`/rollouts.
+
+    They are the very episodes of the tables' last checkpoint: the same network, settings, levels and random numbers.
+    Where this machine's arithmetic leads elsewhere, a warning says so.
+
+    Args:
+      folder: a results folder whose spec has `save.policies = true`.
+      condition, seed: which policies; None for any. The first `count` of them are drawn, in the order of
+        `analysis.load`; or, of them,
+      typical: the first `count` of `analysis.typical`, of this label;
+      outlier: the first `count` of `analysis.outliers`.
+      probe: by default the one that labels.
+      episodes: their numbers on the probe; the first three by default.
+      greedy: whether the most probable action is taken, as in the tables' greedy rows, and not a sampled one.
+    Returns:
+      one `Rollout` an episode.
+    Raises:
+      ValueError: one line, before anything compiles: the folder holds no such policy, probe or episode, or its world
+        has no picture.
+    """
+    import analysis
+
+    folder = Path(folder)
+    if typical is not None and outlier:
+        raise SpecError("--outlier", "a seed is looked for as a typical one or as an outlier; give one of the two.")
+    df = analysis.load(folder)
+    factors = df.attrs["factors"]
+    df = _asked_for(folder, df, condition, seed)
+    if typical is not None:
+        df = analysis.typical(df, typical, count)
+    df = analysis.outliers(df, count) if outlier else df[:count]
+    layers = store.read_manifest(folder) or []
+    programs: dict[str, jaxrl.Program] = {}
+    found = []
+    for row in df.to_dict("records"):
+        lane = {str(name): value for name, value in row.items()}
+        find_policy(folder, lane["condition"], lane["seed"])
+        shard = _alone(layers, lane)
+        if shard.program.id not in programs:
+            programs[shard.program.id] = _built(folder, layers, shard)
+        chosen = _probe(folder, programs[shard.program.id].world, probe)
+        found.append((lane, shard, chosen, _episodes(folder, chosen, episodes, greedy)))
+    return [
+        rollout
+        for lane, shard, chosen, numbers in found
+        for rollout in _watched(folder, programs[shard.program.id], shard, lane, factors, chosen, numbers, not greedy)
+    ]
+
+
+def _asked_for(folder: Path, df: "pd.DataFrame", condition: str | None, seed: int | None) -> "pd.DataFrame":
+    """The lanes of a condition and of a seed, where these are given."""
+    if condition is not None:
+        known = df["condition"].unique().tolist()
+        if condition not in known:
+            raise SpecError(folder, f"has no condition {condition!r}; nearest: {nearest(condition, known)}.")
+        df = df[df["condition"] == condition]
+    if seed is not None:
+        seeds = df["seed"].unique().tolist()
+        if seed not in seeds:
+            there = min(seeds, key=lambda one: abs(one - seed))
+            where = f"condition {condition}" if condition is not None else "it"
+            raise SpecError(folder, f"{where} has no seed {seed}; nearest: {there}, of {min(seeds)} to {max(seeds)}.")
+        df = df[df["seed"] == seed]
+    return df
+
+
+def _alone(layers: list[dict[str, Any]], lane: Mapping[str, Any]) -> Shard:
+    """A lane as a shard of its own. Its levels are the probes', so that a curriculum has no part in it."""
+    name = lane["condition"]
+    layer = next(one for one in layers if name in one["conditions"] and lane["program"] in one["programs"])
+    static = layer["programs"][lane["program"]]["static"]
+    program = Program(lane["program"], lane["world"], lane["learner"], static, 1, (1.0,))
+    condition = Condition(name, {}, dict(store.settings_of(layer)[name]))
+    return Shard("", program, ((condition, lane["seed"]),), lane["master_seed"], layer["spec"].get("keys") == "paired")
+
+
+def _built(folder: Path, layers: list[dict[str, Any]], shard: Shard) -> "jaxrl.Program":
+    """The program, if it means what it meant when the policies were trained, and its world has a picture."""
+    from envs import render
+
+    program, built = shard.program, shard.program.build()
+    versions = next(one["versions"] for one in layers if program.id in one["programs"])
+    for part, name, now in (
+        ("world", program.world, built.world.version),
+        ("learner", program.learner, built.learner.version),
+    ):
+        then = versions.get(f"{part}.{name}", versions.get(part))
+        if then != now:
+            raise SpecError(
+                folder,
+                f"its policies were trained with version {then} of {name}, and this is version {now}; train them anew.",
+            )
+    if not render.has_picture(built.world):
+        raise SpecError(folder, f"{built.world.name} has no picture, and so there is nothing to watch.")
+    return built
+
+
+def _probe(folder: Path, world: "World", name: str | None) -> "Probe":
+    probes = {one.name: one for one in world.probes()}
+    if name is None:
+        return next((one for one in probes.values() if one.labels), next(iter(probes.values())))
+    if name not in probes:
+        raise SpecError(folder, f"{world.name} has no probe {name!r}; nearest: {nearest(name, probes)}.")
+    return probes[name]
+
+
+def _episodes(folder: Path, probe: "Probe", asked: Sequence[int] | None, greedy: bool) -> list[int]:
+    most = min(probe.distinct, probe.episodes) if greedy else probe.episodes
+    if asked is None:
+        return list(range(min(EPISODES, most)))
+    for number in asked:
+        if not 0 <= number < most:
+            kind = "greedy" if greedy else "sampled"
+            found = f"probe {probe.name} has no {kind} episode {number}; they go from 0 to {most - 1}."
+            raise SpecError(folder, found)
+    return list(dict.fromkeys(asked))
+
+
+def _watched(
+    folder: Path,
+    program: "jaxrl.Program",
+    shard: Shard,
+    lane: Mapping[str, Any],
+    factors: Sequence[str],
+    probe: "Probe",
+    episodes: list[int],
+    sampled: bool,
+) -> list[Rollout]:
+    """The episodes of one lane, played and drawn."""
+    from analysis.figures import colours
+    from analysis.labels import goal_label
+    from envs import film
+
+    world, goals = program.world, [goal.name for goal in program.world.goals]
+    policy = load_policy(folder, lane["condition"], lane["seed"])
+    played = program.watch(shard.keys()[0], shard.values()[0], policy, probe.name, sampled, episodes)
+    if not _as_recorded(folder, lane, probe.name, sampled, dict(zip(goals, played.reached.T, strict=True))):
+        warnings.warn(
+            f"{folder}: condition {lane['condition']}, seed {lane['seed']}: played again here, some episodes of "
+            f"{probe.name} are not those of the tables; they were recorded on another platform or with other versions",
+            stacklevel=3,
+        )
+    labels = [goal_label(*goal) for goal in world.goals]
+    marks = [_rgb(colour) for colour in colours(labels).values()]
+    policy_line = _about_policy(lane, factors, goals)
+    found = []
+    for place, episode in enumerate(episodes):
+        moments = _moments(world, played.steps, place, marks)
+        steps, reached = len(moments) - 1, dict(zip(goals, played.reached[episode].tolist(), strict=True))
+        met = {f"frame: {goal} reached": marks[i] for i, goal in enumerate(goals) if reached[goal] > 0}
+        legend = dict(world.legend) | met
+        came = [f"{goal} at step {step}" if step > 0 else f"{goal} never" for goal, step in reached.items()]
+        caption = (
+            f"{policy_line}\nProbe {probe.name} ({', '.join([probe.kind, *probe.goals])}), "
+            f"{'sampled' if sampled else 'greedy'} episode {episode}, {steps} steps: "
+            f"{', '.join(came) or f'return {played.returns[episode]:.4g}'}."
+        )
+        name = "-".join([lane["condition"], str(lane["seed"]), re.sub(r"[^\w-]", "_", probe.name), str(episode)])
+        name += "" if sampled else "-greedy"
+        png = write_sheet(folder / "rollouts", film.strip(moments, caption, legend), f"{name}.png", caption)
+        store.write_file(png.with_suffix(".gif"), _gif(list(film.film(moments, caption, legend))))
+        which = lane["condition"], lane["seed"], str(lane["label"]), probe.name, episode, sampled
+        found.append(Rollout(*which, steps, reached, caption, png, png.with_suffix(".gif")))
+    return found
+
+
+def _about_policy(lane: Mapping[str, Any], factors: Sequence[str], goals: Sequence[str]) -> str:
+    """Its label and where it comes from, and what it did on all episodes of the probe that labels."""
+    values = "".join(f", {factor} = {lane[factor]}" for factor in factors)
+    label = f"{lane['label']}: " if goals else ""
+    line = f"{label}{lane['world']}, {lane['learner']}{values}, condition {lane['condition']}, seed {lane['seed']}."
+    shares = ", ".join(f"{goal} {lane[f'share.{goal}']:.2f}" for goal in goals if f"share.{goal}" in lane)
+    if shares:
+        line += f"\nReached first, share of decided episodes: {shares}; undecided {lane['undecided']:.2f} of all."
+    return line
+
+
+def _as_recorded(
+    folder: Path, lane: Mapping[str, Any], probe: str, sampled: bool, reached: Mapping[str, np.ndarray]
+) -> bool:
+    """Whether the steps at which goals were reached are those of the probes table."""
+    import pyarrow.parquet as pq
+
+    saved, _ = find_policy(folder, lane["condition"], lane["seed"])
+    (row,) = pq.read_table(
+        store.table_path(folder, "probes", saved.name),
+        columns=[f"reached.{goal}" for goal in reached],
+        filters=[
+            ("condition", "==", lane["condition"]), ("seed", "==", lane["seed"]), ("probe", "==", probe),
+            ("actor", "==", "trained"), ("sampled", "==", sampled), ("checkpoint", "==", 1.0),
+        ],
+    ).to_pylist() or [{}]  # fmt: skip
+    return all(np.array_equal(row.get(f"reached.{goal}", ()), steps) for goal, steps in reached.items())
+
+
+def _moments(world: "World", steps: Any, place: int, marks: Sequence[tuple[int, int, int]]) -> list["Moment"]:
+    """One watched episode: where it begins, and what each step led to."""
+    import jax
+
+    from envs.film import Moment
+
+    def picture(time: int) -> np.ndarray:
+        return world.render(jax.tree.map(lambda leaf: leaf[time, place], steps.state))
+
+    moments = [Moment(picture(0), "start")]
+    seen: set[int] = set()
+    for time in range(int(steps.alive[:, place].sum())):
+        title = f"{time + 1}: {world.action_names[steps.action[time, place]]}"
+        fresh = [goal for goal in np.flatnonzero(steps.events[time, place]).tolist() if goal not in seen]
+        seen.update(fresh)
+        title += "".join(f", {world.goals[goal].name}" for goal in fresh)
+        moments.append(Moment(picture(time + 1), title, marks[fresh[0]] if fresh else None))
+    return moments
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    """From #RRGGBB."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue
+
+
+def _gif(pages: "list[Image]") -> bytes:
+    content = io.BytesIO()
+    times = [STEP] * (len(pages) - 1) + [HOLD]
+    pages[0].save(content, "GIF", save_all=True, append_images=pages[1:], duration=times, loop=0)
+    return content.getvalue()

@@ -1,0 +1,86 @@
+"""`chisel watch` plays the episodes that the tables hold again, and draws them."""
+
+import shutil
+import warnings
+
+import jax
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import sweeps
+from sweeps import watching
+from sweeps.cli import main
+
+SPEC = {
+    "name": "watched", "world": "coin-line", "seeds": 2, "keys": "paired",
+    "fixed": {
+        "learner.total_steps": 2048, "learner.width": 8, "env.diversity": 0.5,
+        "learner.memory": "gru", "learner.previous_action": True, "learner.previous_reward": True,
+    },
+    "sampled": {"learner.entropy_coef": {"low": 0.0, "high": 0.02}},
+    "save": {"policies": True}, "probes": {"at": [1]}, "run": {"chunk": 2},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two recurrent policies, barely trained, so that episodes differ."""
+    folder = tmp_path_factory.mktemp("watching") / "results"
+    sweeps.run(SPEC, folder, executor_name="inline", quiet=True)
+    return folder
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_every_episode_is_the_one_that_the_table_holds(folder, greedy):
+    probe = "capable:coin"
+    table = pq.read_table(folder / "probes").to_pandas()
+    rows = table[(table["checkpoint"] == 1) & (table["probe"] == probe) & (table["actor"] == "trained")]
+    rows = rows[rows["sampled"] != greedy].set_index("seed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = sweeps.watch(folder, probe=probe, greedy=greedy, episodes=[2, 0], count=2)
+    assert [(one.seed, one.episode) for one in found] == [(0, 2), (0, 0), (1, 2), (1, 0)]
+    for one in found:
+        assert one.reached == {goal: rows[f"reached.{goal}"][one.seed][one.episode] for goal in one.reached}
+        assert Image.open(one.gif).n_frames == one.steps + 1
+        assert Image.open(one.png).text["Caption"] == one.caption
+        assert one.png.name == f"{one.condition}-{one.seed}-capable_coin-{one.episode}{'-greedy' * greedy}.png"
+        assert all(str(step) in one.caption for step in one.reached.values() if step > 0)
+
+
+def test_other_weights_are_found_out(folder, monkeypatch):
+    turned = lambda *lane: jax.tree.map(lambda leaf: -3 * leaf, sweeps.load_policy(*lane))  # noqa: E731
+    monkeypatch.setattr(watching, "load_policy", turned)
+    with pytest.warns(UserWarning, match="some episodes of fork are not those of the tables"):
+        sweeps.watch(folder, episodes=[0])
+
+
+def test_the_command_says_what_it_wrote(folder, capsys):
+    assert main(["watch", str(folder), "--outlier", "--episode", "5"]) == 0
+    *said, png, gif = capsys.readouterr().out.splitlines()
+    assert "Probe fork (choice, coin, right-end), sampled episode 5" in said[-1]
+    assert Image.open(png.strip()).format == "PNG" and Image.open(gif.strip()).format == "GIF"
+
+
+def test_what_cannot_be_watched_is_told_in_one_line_before_anything_compiles(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("jaxrl.Program.watch", lambda *_: pytest.fail("compiled"))
+    condition = pq.read_table(folder / "outcomes")["condition"][0].as_py()
+    nothing = shutil.copytree(folder, tmp_path / "nothing", ignore=shutil.ignore_patterns("policies", "rollouts"))
+    for arguments, said in {
+        (nothing,): "kept no policies; run the sweep with save.policies = true",
+        (tmp_path,): "not a results folder: it has no manifest.json",
+        (folder, "--condition", condition[:-1]): f"has no condition '{condition[:-1]}'; nearest: {condition}.",
+        (folder, "--seed", "7"): "it has no seed 7; nearest: 1, of 0 to 1.",
+        (folder, "--probe", "frok"): "coin-line has no probe 'frok'; nearest: fork.",
+        (folder, "--episode", "64"): "probe fork has no sampled episode 64; they go from 0 to 63.",
+        (folder, "--typical", "proxy:right"): "no label named 'proxy:right'; nearest: proxy:right-end",
+        (folder, "--typical", "mixed", "--outlier"): "--outlier: a seed is looked for as a typical one or",
+    }.items():
+        assert main(["watch", *map(str, arguments)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line
+    assert not (nothing / "rollouts").exists()
+    monkeypatch.setattr("envs.render.has_picture", lambda world: False)
+    assert main(["watch", str(folder)]) == 2
+    assert "coin-line has no picture, and so there is nothing to watch." in capsys.readouterr().err
