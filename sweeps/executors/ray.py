@@ -72,7 +72,7 @@ def crew(workers: int | None = None) -> Iterator[Execute]:
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**quiet, **here)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of many kinds, bare ones among them
         raise SpecError("--executor ray", f"no cluster to work on ({reason(error)}).") from None
     finally:
         if threading.current_thread() is threading.main_thread():
