@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from folders import Place
 from sweeps import store
 from sweeps.plan import Shard, package_versions
 
@@ -31,7 +32,7 @@ class Checkpoint(NamedTuple):
     """Of the chunk in training; see `Program.train`."""
 
 
-def write(folder: Path, shard: Shard, policies: bool, checkpoint: Checkpoint) -> None:
+def write(folder: Place, shard: Shard, policies: bool, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint in place of the one before, whole or not at all."""
     arrays = {f"state.{i}": leaf for i, leaf in enumerate(checkpoint.state)}
     arrays |= {f"policies.{i}": leaf for i, leaf in enumerate(checkpoint.policies)}
@@ -43,7 +44,7 @@ def write(folder: Path, shard: Shard, policies: bool, checkpoint: Checkpoint) ->
     store.write_file(_path(folder, shard), _digest(content) + b"\n" + content)
 
 
-def read(folder: Path, shard: Shard, policies: bool) -> tuple[Checkpoint | None, str]:
+def read(folder: Place, shard: Shard, policies: bool) -> tuple[Checkpoint | None, str]:
     """The checkpoint of a shard, and the reason why there is none to be used, empty where none was written."""
     path = _path(folder, shard)
     try:
@@ -67,11 +68,11 @@ def read(folder: Path, shard: Shard, policies: bool) -> tuple[Checkpoint | None,
         return None, f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
 
 
-def remove(folder: Path, shard: Shard) -> None:
+def remove(folder: Place, shard: Shard) -> None:
     _path(folder, shard).unlink(missing_ok=True)
 
 
-def _path(folder: Path, shard: Shard) -> Path:
+def _path(folder: Place, shard: Shard) -> Place:
     return folder / "checkpoints" / f"{shard.id}.checkpoint"
 
 

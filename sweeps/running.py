@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from folders import Place, as_place, at_once
 from sweeps import store
 from sweeps.devices import default_chunk, platform
 from sweeps.executors import Execute, Failed, Job, crew, reason
@@ -24,7 +25,7 @@ from sweeps.worker import Receipt
 class Finished:
     """What a run did."""
 
-    folder: Path
+    folder: Place
     lanes: int
     """That the spec has, or the run's part of it."""
     ready: int
@@ -49,7 +50,7 @@ class Interrupted(KeyboardInterrupt):
 
 def run(
     spec: str | Path | Mapping[str, Any],
-    out: str | Path | None = None,
+    out: str | Place | None = None,
     overrides: Iterable[str] = (),
     workers: int | None = None,
     executor_name: str = "processes",
@@ -81,7 +82,7 @@ def run(
         raise SpecError("checkpoint-every", f"{checkpoint_every} is no time; expected seconds, more than 0.")
     with _terminable(), crew(executor_name, workers) as execute:
         checked = load_spec(spec, overrides)
-        folder = Path(out) if out is not None else Path("results") / checked.name
+        folder = as_place(out) if out is not None else Path("results") / checked.name
         kind, devices = platform()
         job = Job(folder.absolute(), checked.policies, kind, devices, checkpoint_every)
         chosen = Part(*part)
@@ -89,7 +90,7 @@ def run(
             with opened(folder, checked, chosen, kind, lambda: default_chunk(checked, kind, devices)) as (sweep, lock):
                 meter = Meter(sweep.layers, quiet)
                 if not lock.works:
-                    meter.say(f"{folder}: its file system has no locks; see to it that no other run works there.")
+                    meter.say(f"{folder}: there are no locks here; see to it that no other run trains the same shards.")
                 if sweep.grew:
                     meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
                 return _run(sweep, folder, chosen, execute, job, meter)
@@ -116,7 +117,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
-def _run(sweep: Sweep, folder: Path, part: Part, execute: Execute, job: Job, meter: Meter) -> Finished:
+def _run(sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, meter: Meter) -> Finished:
     store.remove_stale(folder)
     finished = Finished(folder, 0, 0)
     wanted: dict[str, int] = {}
@@ -155,7 +156,7 @@ def _run(sweep: Sweep, folder: Path, part: Part, execute: Execute, job: Job, met
     return finished
 
 
-def _draw(folder: Path, plan: Plan, meter: Meter) -> None:
+def _draw(folder: Place, plan: Plan, meter: Meter) -> None:
     """Leaves sheets of levels. No result depends on a picture, so nothing that goes wrong here ends a run."""
     try:
         leave_sheets(folder, plan)
@@ -163,27 +164,31 @@ def _draw(folder: Path, plan: Plan, meter: Meter) -> None:
         meter.say(f"no picture of the levels: {reason(error)}")
 
 
-def _on_disk(folder: Path, wanted: Mapping[str, int]) -> int:
+def _on_disk(folder: Place, wanted: Mapping[str, int]) -> int:
     return sum(wanted.get(shard, 0) for shard in store.names(folder, "outcomes"))
 
 
-def _checked(sweep: Sweep, folder: Path, part: Part, meter: Meter) -> Iterator[tuple[Task, bool]]:
+def _checked(sweep: Sweep, folder: Place, part: Part, meter: Meter) -> Iterator[tuple[Task, bool]]:
     """The run's shards, with whether they have to be run; damaged files are named and set aside."""
 
-    def sound(kinds: tuple[str, ...], name: str) -> bool:
-        found = store.damage(folder, kinds, name)
+    def sound(found: list[store.DamagedError] | None) -> bool:
         for error in found or ():
             meter.say(f"{error}; kept as {store.set_aside(error.path).name}, and made again.")
         return found is None
 
     there = store.names(folder, "outcomes")
+
+    def look(task: Task) -> tuple[Task, list[store.DamagedError] | None, bool]:
+        if task.shard.id not in there:
+            return task, [], False
+        found = store.damage(folder, store.SHARD_TABLES, task.shard.id)
+        return task, found, store.has_policies(folder, task.shard, sweep.asked.spec.policies)
+
     programs: dict[str, bool] = {}
-    for task in sweep.tasks(part):
-        shard, program = task.shard, task.shard.program.id
+    for task, found, kept in at_once(folder, look, sweep.tasks(part)):
+        program = task.shard.program.id
         # A program's own tables are written by whoever runs a shard of it, so one has to run even if all are done.
         if program not in programs:
-            programs[program] = sound(store.PROGRAM_TABLES, program)
-        done = shard.id in there and sound(store.SHARD_TABLES, shard.id)
-        done = done and store.has_policies(folder, shard, sweep.asked.spec.policies)
-        yield task, not (done and programs[program])
+            programs[program] = sound(store.damage(folder, store.PROGRAM_TABLES, program))
+        yield task, not (sound(found) and kept and programs[program])
         programs[program] = True

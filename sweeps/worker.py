@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from folders import Place
 from sweeps import checkpoints, store, tables
 from sweeps.devices import smaller
 from sweeps.plan import Program, Shard
@@ -45,7 +46,7 @@ _programs: dict[str, "jaxrl.Program"] = {}
 
 
 def run_shard(
-    folder: Path,
+    folder: Place,
     shard: Shard,
     policies: bool = False,
     on_progress: Callable[[int], None] | None = None,
@@ -167,7 +168,7 @@ def _program(program: Program) -> "jaxrl.Program":
     return _programs[program.id]
 
 
-def _write_program_tables(folder: Path, program: Program, built: "jaxrl.Program") -> None:
+def _write_program_tables(folder: Place, program: Program, built: "jaxrl.Program") -> None:
     """Several workers may do so at once: they write the same bytes."""
     if store.damage(folder, ("levels",), program.id) is not None:
         store.write_table(folder, "levels", program.id, tables.levels(program, built.levels()))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from folders import Place
 from sweeps.plan import Shard
 from sweeps.worker import Receipt
 
@@ -21,7 +22,7 @@ from sweeps.worker import Receipt
 class Job:
     """What all shards of a run have in common."""
 
-    folder: Path
+    folder: Place
     policies: bool
     platform: str
     devices: int

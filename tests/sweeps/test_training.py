@@ -206,4 +206,6 @@ def test_plan_trains_nothing_and_prints_json_alone(chisel):
     assert (plan["lanes"], len(plan["conditions"]), len(plan["programs"]), plan["shards"]) == (768, 12, 2, 96)
     assert plan["memory"]["device"] > plan["memory"]["temporary"] > 0
     assert 0.1 < plan["half_width"] < 0.13
+    assert plan["found"] == {"pairs": 66, "difference": 0.2639, "with_holm": 0.3735}
+    assert plan["rarest"] == pytest.approx(1 - 0.05 ** (1 / 64))
     assert list(chisel.folder.iterdir()) == []
