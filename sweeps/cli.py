@@ -48,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_USER
     except KeyboardInterrupt as interrupt:
         print(f"chisel: interrupted. {interrupt}".rstrip(), file=sys.stderr)
-        return EXIT_INTERRUPTED
+        sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)  # what jax does at the end, and a picture in the making, can take many seconds
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,7 +107,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     done = run(
         arguments.spec, arguments.out, arguments.set, arguments.workers, arguments.executor, arguments.quiet,
-        arguments.shards,
+        arguments.shards, arguments.checkpoint_every,
     )  # fmt: skip
     number, of = arguments.shards
     where = f"{f'part {number}/{of} of ' * (of > 1)}{done.folder}"
@@ -116,6 +117,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {where}{more}")
     else:
         print(f"{there:,} of {done.lanes:,} lanes in {where}, {done.trained:,} of them trained now")
+        if done.resumed:
+            print(f"  {done.resumed:,} of their updates came from checkpoints")
     print(f"  tables: {done.folder / 'outcomes'}, probes, curves, levels, baselines (parquet)")
     shown = str(done.folder)
     if _has_goals(done.folder):
@@ -482,10 +485,26 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("spec", metavar="SPEC", help="a .toml file, or the name of a shipped preset")
         one.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="replace a value of the spec")
     run.add_argument("--out", metavar="DIR", help="the results folder, s3:// and gs:// too (default: results/NAME)")
-    run.add_argument("--workers", metavar="N", type=_positive, help="processes (default: one a core or accelerator)")
-    run.add_argument("--executor", choices=("processes", "inline"), default="processes", help="inline is for debugging")
+    run.add_argument(
+        "--workers",
+        metavar="N",
+        type=_positive,
+        help="processes, or tasks at once (default: one a core or accelerator)",
+    )
+    run.add_argument(
+        "--executor",
+        choices=("processes", "ray", "inline"),
+        default="processes",
+        help="processes (default), ray (its cluster, or this machine), or inline (for debugging)",
+    )
     run.add_argument(
         "--shards", metavar="I/N", type=_part, default=(1, 1), help="train the I-th of N parts only, counted from 1"
+    )
+    run.add_argument(
+        "--checkpoint-every",
+        metavar="SECONDS",
+        type=float,
+        help="let shards be gone on with in their midst (default: no)",
     )
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     status = verb("status", _status, "Print how far a run is.")

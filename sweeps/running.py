@@ -1,11 +1,12 @@
 """Runs what a results folder lacks of a sweep."""
 
 import contextlib
+import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from folders import Place, as_place, at_once
 from sweeps import store
@@ -33,8 +34,14 @@ class Finished:
     others: int = 0
     """Lanes that the folder is to hold and that the spec does not have."""
     compiles: int = 0
+    resumed: int = 0
+    """Lane-updates that came from checkpoints."""
     failed: dict[str, str] = field(default_factory=dict)
     """The reason, by shard."""
+
+
+DRAWING_SECONDS = 1.0
+"""That a run which is stopped waits for a picture."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -49,6 +56,7 @@ def run(
     executor_name: str = "processes",
     quiet: bool = False,
     part: tuple[int, int] = (1, 1),
+    checkpoint_every: float | None = None,
 ) -> Finished:
     """Trains the lanes of a sweep that are not in its folder yet, and writes their tables and a sheet of levels.
 
@@ -57,23 +65,26 @@ def run(
 
     Args:
       spec, overrides: as for `load_spec`.
-      out: the results folder, `results/NAME` by default; s3://BUCKET/PATH or gs://BUCKET/PATH lies in an object store
-        (see docs/running.md). One that holds a part of this sweep is completed.
-      workers: processes; by default one a core, or one an accelerator.
-      executor_name: `processes`, or `inline` (this process, for debugging).
+      out: the results folder, `results/NAME` by default. One that holds a part of this sweep is completed.
+      workers: processes, or tasks at once; by default one a core, or one an accelerator.
+      executor_name: `processes`, `ray` (the cluster that RAY_ADDRESS names, or one of this machine for this run), or
+        `inline` (this process, for debugging).
       quiet: without progress on stderr.
       part: (I, N), the I-th of N parts of the sweep, counted from 1: each may run on a machine of its own.
+      checkpoint_every: seconds between two checkpoints of a shard in training, from which another run goes on.
     Raises:
       SpecError: the spec or the folder will not do, or another run is at work on the same shards; nothing has been
         touched.
-      RemoteError: an object store does not do what is asked, in one line.
-      Interrupted: Ctrl-C; what is on disk is whole, and running again goes on from there.
+      Interrupted: Ctrl-C or SIGTERM; what is on disk is whole, and running again goes on from there. Where checkpoints
+        are asked for, those of what was being trained have been written.
     """
-    with crew(executor_name, workers) as execute:
+    if checkpoint_every is not None and not checkpoint_every > 0:
+        raise SpecError("checkpoint-every", f"{checkpoint_every} is no time; expected seconds, more than 0.")
+    with _terminable(), crew(executor_name, workers) as execute:
         checked = load_spec(spec, overrides)
         folder = as_place(out) if out is not None else Path("results") / checked.name
         kind, devices = platform()
-        job = Job(folder.absolute(), checked.policies, kind, devices)
+        job = Job(folder.absolute(), checked.policies, kind, devices, checkpoint_every)
         chosen = Part(*part)
         try:
             with opened(folder, checked, chosen, kind, lambda: default_chunk(checked, kind, devices)) as (sweep, lock):
@@ -86,6 +97,24 @@ def run(
         except BusyError as error:
             hint = "wait for its end, or share the work: --shards I/N"
             raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, as machines send it that are about to be taken away, ends a run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut short what the first began
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _run(sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, meter: Meter) -> Finished:
@@ -101,7 +130,7 @@ def _run(sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, me
             missing.add(task.shard.id)
     finished.others = sweep.lanes - sweep.asked.lanes
     tasks = (task for task in sweep.tasks(part) if task.shard.id in missing)
-    drawing = threading.Thread(target=_draw, args=(folder, sweep.asked, meter))
+    drawing = threading.Thread(target=_draw, args=(folder, sweep.asked, meter), daemon=True)
     drawing.start()  # while workers compile, and the driver has nothing else to do
     try:
         with meter, contextlib.closing(execute(job, meter.handing_out(tasks))) as events:
@@ -111,14 +140,17 @@ def _run(sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, me
                     store.clear_failure(folder, event.shard)
                     finished.trained += wanted[event.shard] if event.lanes else 0
                     finished.compiles += event.compiles
+                    finished.resumed += event.resumed
+                    if event.unused:
+                        meter.say(f"shard {event.shard}: its checkpoint was of no use ({event.unused}); trained anew.")
                 elif isinstance(event, Failed):
                     store.write_failure(folder, event.shard, event.reason)
                     finished.failed[event.shard] = event.reason
     except KeyboardInterrupt:
+        drawing.join(DRAWING_SECONDS)
         there = _on_disk(folder, wanted)
         raise Interrupted(f"{there} of {finished.lanes} lanes are on disk in {folder}; run again to go on.") from None
-    finally:
-        drawing.join()
+    drawing.join()
     # Counted anew: a worker may have died between writing a shard and saying so.
     finished.ready = _on_disk(folder, wanted) - finished.trained
     return finished

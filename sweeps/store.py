@@ -8,6 +8,7 @@ DIR/probes/SHARD.parquet       one row a lane × checkpoint × probe × actor ×
 DIR/curves/SHARD.parquet       one row a lane × point of its curve
 DIR/levels/PROGRAM.parquet     one row a probe episode
 DIR/baselines/PROGRAM.parquet  known policies on the probes
+DIR/checkpoints/               shards in their midst, on request (see `sweeps.checkpoints`)
 DIR/policies/SHARD/            trained parameters, on request; in an object store SHARD.tar, the same folder packed
 DIR/rollouts/                  pictures of policies at work (see `sweeps.watching`); a report shows them
 DIR/levels.png                 training and probe levels (see `sweeps.sheets`); a report shows it

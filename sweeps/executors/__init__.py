@@ -2,7 +2,8 @@
 
 An executor is a context, `crew(workers)`, in which workers get ready. It gives a function `execute(job, shards)` that
 yields events, in any order: `Progress` now and then, for each shard one `Receipt` or one `Failed`, `Retried` where a
-worker died. Closing the generator stops the work; what had not been written is dropped.
+worker died. Closing the generator stops the work: what had not been written is dropped, but where checkpoints are asked
+for, workers that run beside the driver first write one of what they are at.
 """
 
 import importlib
@@ -26,6 +27,8 @@ class Job:
     platform: str
     devices: int
     """Accelerators at hand; has no meaning on a CPU."""
+    checkpoint_every: float | None = None
+    """Seconds between two checkpoints of a shard; None for none."""
 
 
 @dataclass(frozen=True)
