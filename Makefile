@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEMO := results/coin-run
 
-.PHONY: demo test lint notebooks clean
+.PHONY: demo test lint docs notebooks clean
 
 demo: $(VENV)/ready
 	$(VENV)/bin/chisel run coin-run --out $(DEMO)
@@ -18,7 +18,11 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# Writes the notebooks' outputs anew, from the results of `make demo`.
+# Writes the site to site/; a link or a heading that leads nowhere is an error.
+docs: $(VENV)/ready
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
+# Writes the notebooks' outputs anew: first-steps from the results of `make demo`, the others from the shipped ones.
 notebooks: $(VENV)/ready
 	$(VENV)/bin/jupytext --quiet --to ipynb analysis/notebooks/*.py
 	CHISEL_RESULTS=$(abspath $(DEMO)) $(VENV)/bin/jupyter execute --inplace analysis/notebooks/*.ipynb

@@ -10,9 +10,18 @@ from analysis.goal_inference import inferred_goal
 from analysis.hierarchical import beta_binomial, policy_shares
 from analysis.instrument import effect_of_dose
 from analysis.labels import Thresholds, goal_label, label
-from analysis.load import load, load_baselines, load_curves, load_labels, load_probes
-from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see
+from analysis.load import (
+    load,
+    load_baselines,
+    load_curves,
+    load_labels,
+    load_levels,
+    load_probes,
+    load_relabelled,
+)
+from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see, smallest_difference
 from analysis.rates import half_width, interval, rates, upper_bound
+from analysis.report import report
 from analysis.sequences import confidence_sequence, more_seeds, next_seeds, simulated_rounds
 from analysis.shares import mean_interval, shares
 
@@ -36,7 +45,9 @@ __all__ = [
     "load_baselines",
     "load_curves",
     "load_labels",
+    "load_levels",
     "load_probes",
+    "load_relabelled",
     "mean_interval",
     "monotone",
     "more_seeds",
@@ -46,11 +57,13 @@ __all__ = [
     "policy_shares",
     "power",
     "rates",
+    "report",
     "seeds_for_half_width",
     "seeds_to_detect",
     "seeds_to_see",
     "shares",
     "simulated_rounds",
+    "smallest_difference",
     "tipping_dose",
     "typical",
     "upper_bound",

@@ -4,9 +4,8 @@ import functools
 import hashlib
 import json
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from analysis.exchange import indifference
 from analysis.labels import ROLES, WITHOUT_A_GOAL, Thresholds, capable, goal_label, label
 from analysis.rates import check_name
+from folders import Place, RemoteError, as_place, at_once
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +45,7 @@ ROWS_AT_ONCE = 2**15
 class _Results:
     """What a results folder's manifest says, over all of its layers."""
 
-    path: Path
+    path: Place
     goals: dict[str, str]
     """Name → role, the intended goal first: of two goals reached in one step the earlier in this order counts."""
     factors: list[str]
@@ -64,6 +64,8 @@ def _named(read: Callable[P, R]) -> Callable[P, R]:
     def reading(*arguments: P.args, **options: P.kwargs) -> R:
         try:
             return read(*arguments, **options)
+        except RemoteError:
+            raise
         except Exception as error:
             text = " ".join(str(error).split())
             if isinstance(error, ValueError) and not isinstance(error, pa.ArrowException) and text == str(error):
@@ -75,15 +77,15 @@ def _named(read: Callable[P, R]) -> Callable[P, R]:
 
 
 @_named
-def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> pd.DataFrame:
+def load(directory: str | Place | Sequence[str | Place], **thresholds: float) -> pd.DataFrame:
     """One row a lane: its factors, its label, the numbers behind the label, and its training summary.
 
     Labels come from the final checkpoint, the trained actor and sampled actions; they are computed here, so that
     thresholds can change without training again.
 
     Args:
-      directory: a results folder, or several. Several are unioned by column name; a factor that one of them does not
-        vary takes the value that its conditions have.
+      directory: a results folder, or several; s3://BUCKET/PATH and gs://BUCKET/PATH lie in an object store. Several
+        are unioned by column name; a factor that one of them does not vary takes the value that its conditions have.
       **thresholds: fields of `analysis.Thresholds`: reliability, capability, efficiency, min_decided, level.
     Returns:
       Sorted by factors, condition, seed (so equal results give equal frames), with the names of the factors in
@@ -120,14 +122,15 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
     Raises:
       ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, or a
         threshold out of range; one line that names it.
+      RemoteError: an object store does not do what is asked, in one line.
     """
     for name in thresholds:
         check_name("threshold", name, Thresholds.__dataclass_fields__)
     limits = Thresholds(**thresholds)
-    paths = [directory] if isinstance(directory, str | Path) else list(directory)
+    paths = [directory] if isinstance(directory, str | Place) else list(directory)
     if not paths:
         raise ValueError("no folder to load; expected at least one results folder")
-    folders = [_open(Path(path)) for path in paths]
+    folders = [_open(as_place(path)) for path in paths]
     factors = list(dict.fromkeys(factor for folder in folders for factor in folder.factors))
     # A setting that one folder samples, where a condition has the law in its place, is known in the others too.
     parts = {id(part): part for folder in folders for one in folder.conditions.values() for part in one.maps}
@@ -148,7 +151,7 @@ def load(directory: str | Path | Sequence[str | Path], **thresholds: float) -> p
 
 
 @_named
-def load_probes(directory: str | Path) -> pd.DataFrame:
+def load_probes(directory: str | Place) -> pd.DataFrame:
     """One row a lane × checkpoint × probe × actor × sampled or greedy: how goals are learned, and unlearned.
 
     Returns:
@@ -159,13 +162,13 @@ def load_probes(directory: str | Path) -> pd.DataFrame:
     Raises:
       ValueError: as `load`.
     """
-    folder = _open(Path(directory))
+    folder = _open(as_place(directory))
     rows = _with_shares(_counts(folder, _tables(folder.path, "probes")), folder.goals)
     return _beside_factors(folder, rows, ["probe", "actor", "sampled", "checkpoint"])
 
 
 @_named
-def load_labels(directory: str | Path, **thresholds: float) -> pd.DataFrame:
+def load_labels(directory: str | Place, **thresholds: float) -> pd.DataFrame:
     """One row a lane × checkpoint × sampled or greedy: the label by the rule of `load`, of what it did then.
 
     Greedy episodes are one a level, often few: where their intervals are wide, labels are undetermined.
@@ -177,7 +180,7 @@ def load_labels(directory: str | Path, **thresholds: float) -> pd.DataFrame:
       ValueError: as `load`.
     """
     limits = Thresholds(**thresholds)
-    folder = _open(Path(directory))
+    folder = _open(as_place(directory))
     lanes = _outcomes(folder, folder.factors)
     rows = _counts(folder, _tables(folder.path, "probes", ds.field("actor") == "trained"))
     rows["lane"] = pd.MultiIndex.from_frame(lanes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
@@ -196,17 +199,17 @@ def load_labels(directory: str | Path, **thresholds: float) -> pd.DataFrame:
 
 
 @_named
-def load_curves(directory: str | Path) -> pd.DataFrame:
+def load_curves(directory: str | Place) -> pd.DataFrame:
     """One row a lane × point of its training curve: the factors beside the columns of the curves table.
 
     Sorted by factors, lane, update. Raises ValueError as `load` does.
     """
-    folder = _open(Path(directory))
+    folder = _open(as_place(directory))
     return _beside_factors(folder, _table(folder.path, "curves").to_pandas(), ["update"])
 
 
 @_named
-def load_baselines(directory: str | Path, **thresholds: float) -> pd.DataFrame:
+def load_baselines(directory: str | Place, **thresholds: float) -> pd.DataFrame:
     """What random, oracle and reflex actors did on the probes, labelled by the same classifier as policies are.
 
     Returns:
@@ -215,7 +218,7 @@ def load_baselines(directory: str | Path, **thresholds: float) -> pd.DataFrame:
       ValueError: as `load`.
     """
     limits = Thresholds(**thresholds)
-    folder = _open(Path(directory))
+    folder = _open(as_place(directory))
     rows = _counts(folder, _tables(folder.path, "baselines", ds.field("sampled")))
     actors = rows[["program", "actor"]].drop_duplicates(ignore_index=True)
     rows["lane"] = pd.MultiIndex.from_frame(actors).get_indexer(pd.MultiIndex.from_frame(rows[["program", "actor"]]))
@@ -223,7 +226,44 @@ def load_baselines(directory: str | Path, **thresholds: float) -> pd.DataFrame:
     return pd.concat([actors, verdicts], axis=1).sort_values(["program", "actor"], ignore_index=True)
 
 
-def _open(path: Path) -> _Results:
+@_named
+def load_levels(directory: str | Place) -> pd.DataFrame:
+    """One row a probe episode: program, probe, kind, goals, paid, labels, distinct, horizon, distance.GOAL.
+
+    Sorted by program, probe, episode. Raises ValueError as `load` does.
+    """
+    df = _table(_open(as_place(directory)).path, "levels").to_pandas()
+    return df.sort_values(["program", "probe", "episode"], ignore_index=True)
+
+
+@_named
+def load_relabelled(directory: str | Place, alternatives: Mapping[str, Thresholds]) -> pd.DataFrame:
+    """The label of every lane under several sets of thresholds, from one reading of its probes.
+
+    Returns:
+      One row a lane: condition, seed, and a column of labels for each of `alternatives`, as `load` would give them.
+      Sorted by condition and seed.
+    Raises:
+      ValueError: as `load`.
+    """
+    folder = _open(as_place(directory))
+    lanes = _table(folder.path, "outcomes").to_pandas()[[*LANE, "diverged"]]
+    lanes = lanes.sort_values(LANE, ignore_index=True)
+    field = ds.field
+    measured = (field("checkpoint") >= 1) & (field("actor") == "trained") & field("sampled")
+    measured &= field("kind").isin(["choice", "capability"])
+    rows = _counts(folder, _tables(folder.path, "probes", measured))
+    rows["lane"] = pd.MultiIndex.from_frame(lanes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
+    rows = rows[rows["lane"] >= 0]
+    diverged = lanes.pop("diverged").to_numpy(bool)
+    labels = {
+        name: _verdicts(rows, folder.goals, diverged, limits)["label"].to_numpy()
+        for name, limits in alternatives.items()
+    }
+    return lanes.assign(**labels)
+
+
+def _open(path: Place) -> _Results:
     """Reads the manifest. Raises ValueError where this is not a results folder."""
     manifest = path / "manifest.json"
     if not manifest.is_file():
@@ -254,23 +294,24 @@ def _conditions(layers: list[dict[str, Any]]) -> dict[str, ChainMap[str, Any]]:
     }
 
 
-def _table(path: Path, kind: str, where: ds.Expression | None = None) -> pa.Table:
+def _table(path: Place, kind: str, where: ds.Expression | None = None) -> pa.Table:
     """The rows of all `kind` files of a folder that satisfy `where`, columns unioned by name; raises as `_tables`."""
     return pa.concat_tables(_tables(path, kind, where), promote_options="permissive")
 
 
-def _tables(path: Path, kind: str, where: ds.Expression | None = None) -> Iterator[pa.Table]:
+def _tables(path: Place, kind: str, where: ds.Expression | None = None) -> Iterator[pa.Table]:
     """The same, some files at a time.
 
     Raises ValueError where there is no file, no row, or a file that cannot be read.
     """
-    files = sorted(path.joinpath(kind).glob("*.parquet"))
+    files: list[Place] = sorted((path / kind).glob("*.parquet"), key=str)
+    contents = at_once(path, _verified, files)
     rows = 0
     while files:
         fragments: list[ds.Fragment] = []
         size = 0
         while len(fragments) < len(files) and len(fragments) < FILES_AT_ONCE and size < BYTES_AT_ONCE:
-            content = _verified(files[len(fragments)])
+            content = next(contents)
             fragments.append(CHECKED.make_fragment(pa.py_buffer(content)))
             size += len(content)
         inside, files = files[: len(fragments)], files[len(fragments) :]
@@ -287,7 +328,7 @@ def _tables(path: Path, kind: str, where: ds.Expression | None = None) -> Iterat
         raise ValueError(f"{path / kind}: no rows yet; the first finished shard writes some")
 
 
-def _verified(file: Path) -> bytes:
+def _verified(file: Place) -> bytes:
     """A file's content. Raises ValueError where it carries a digest, as `sweeps.store` writes it, of something else."""
     try:
         content = file.read_bytes()
@@ -302,11 +343,11 @@ def _verified(file: Path) -> bytes:
     return content
 
 
-def _damage(files: list[Path], error: Exception) -> str:
+def _damage(files: Sequence[Place], error: Exception) -> str:
     """One line that names the first file that cannot be read by itself, or the disagreement of all of them."""
     for file in files:
         try:
-            pq.read_table(file, page_checksum_verification=True)
+            pq.read_table(pa.BufferReader(file.read_bytes()), page_checksum_verification=True)
         except (pa.ArrowException, OSError) as alone:
             return f"{file}: damaged parquet file: {' '.join(str(alone).split())}"
     return f"{files[0].parent}: files do not fit together: {' '.join(str(error).split())}"

@@ -87,6 +87,27 @@ def seeds_to_detect(rate: float, other: float, wanted: float = 0.8, level: float
     return _fewest(lambda n: power(rate, other, n, level) >= wanted)
 
 
+def smallest_difference(n: int, wanted: float = 0.8, level: float = 0.95) -> float:
+    """The difference between two rates around one half that n seeds of each condition find with the power wanted.
+
+    Between 0.5 - d / 2 and 0.5 + d / 2, where rates are hardest to tell apart, as in `analysis.power`; to 1e-4, rounded
+    up. NaN where not even 0 is told apart from 1.
+
+    Raises ValueError as `seeds_to_detect`.
+    """
+    if not 0 < wanted < 1:
+        raise ValueError(f"wanted: {wanted!r} is not a power strictly between 0 and 1")
+    steps = 10_000
+    if power(0.0, 1.0, n, level) < wanted:
+        return math.nan
+    low, high = 0, steps
+    while high - low > 1:
+        middle = (low + high) // 2
+        half = middle / (2 * steps)
+        low, high = (low, middle) if power(0.5 - half, 0.5 + half, n, level) >= wanted else (middle, high)
+    return high / steps
+
+
 def _fewest(enough: Callable[[int], bool]) -> int:
     """A number that is enough while the one below is not; the fewest where more is never worse."""
     high = 1

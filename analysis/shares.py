@@ -1,5 +1,6 @@
 """How far training goes towards a goal: mean shares over seeds, with intervals over seeds."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,12 +28,18 @@ def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, fl
     values = np.sort(np.asarray(values, float))
     if not len(values):
         return np.nan, np.nan
-    weights = np.random.default_rng(0).standard_exponential((DRAWS, len(values) + 1))
+    weights = _weights(len(values) + 1)
     share = weights[:, :-1] @ values
     total = weights.sum(axis=1)
     low = np.quantile(share / total, (1 - level) / 2)
     high = np.quantile((share + weights[:, -1]) / total, (1 + level) / 2)
     return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=1)  # the groups of a sweep mostly have one size
+def _weights(n: int) -> np.ndarray:
+    """f64[DRAWS, n]: the same for every group of this size."""
+    return np.random.default_rng(0).standard_exponential((DRAWS, n))
 
 
 def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: float = 0.95) -> pd.DataFrame:
@@ -62,6 +69,7 @@ def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: fl
     grouped = given.groupby(groups, observed=True, dropna=False)
     table = pd.DataFrame({"n": grouped.count(), "without": grouped.size() - grouped.count(), "mean": grouped.mean()})
     ends = [mean_interval((group.dropna() - least) / (1 - least), level) for _, group in grouped]
+    _weights.cache_clear()  # gigabytes, for groups of many seeds
     table["low"], table["high"] = zip(*ends, strict=True) if ends else ((), ())
     table[["low", "high"]] = table[["low", "high"]] * (1 - least) + least
     return table.reset_index(drop=not by)

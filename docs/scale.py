@@ -1,10 +1,11 @@
 """Measures planning, running, status and loading on large folders, with a stand-in that trains nothing.
 
-    python docs/scale.py FOLDER [--shards 100000] [--chunks 1]
+    python docs/scale.py FOLDER [--shards 100000] [--chunks 1] [--executors]
 
 plans a sweep of shards of so many chunks of 10 lanes; lets `chisel run` train 1,000 of them with the stand-in of the
 tests, in a folder of their own; fills FOLDER/out with all of them, in one process that does not wait for the disk; runs
-that again with nothing to do; and times `chisel status` and `analysis.load` on it. Prints Markdown.
+that again with nothing to do; and times `chisel status` and `analysis.load` on it. With --executors it only lets each
+executor train all of them with the stand-in, two at once. Prints Markdown.
 """
 
 import argparse
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--shards", type=int, default=100_000)
     parser.add_argument("--chunks", type=int, default=1)
+    parser.add_argument("--executors", action="store_true")
     given = parser.parse_args()
     given.folder = given.folder.absolute()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -80,6 +82,11 @@ def main() -> None:
     out = str(given.folder / "out")
     chisel = ["-m", "sweeps.cli"]
     print("| what | time | processor time | peak memory | |\n|---|---|---|---|---|")
+    if given.executors:
+        for name in ("processes", "ray"):
+            command = ["run", str(specs["toy"]), "--quiet", "--workers", "2", "--executor", name, "--out"]
+            timed(name, [*chisel, *command, f"{out}-{name}"], fake=True)
+        return
     timed("plan of coin-run", ["-c", PLAN, str(specs["coin-run"])], fake=False)
     run = ["run", str(specs["toy"]), "--quiet", "--out"]
     some = f"1/{max(given.shards // 1000, 1)}"

@@ -11,7 +11,7 @@ from jaxrl.curricula import CURRICULA, RANDOM, Curriculum
 from jaxrl.es import ES
 from jaxrl.exact_gradient import ExactGradient
 from jaxrl.ga import GA
-from jaxrl.lanes import Program, Trained
+from jaxrl.lanes import Program, Trained, UnfitStateError
 from jaxrl.learner import Learner
 from jaxrl.ppo import PPO
 from jaxrl.pqn import PQN
@@ -108,6 +108,7 @@ __all__ = [
     "Reinforce",
     "Setting",
     "Trained",
+    "UnfitStateError",
     "check_schedules",
     "curricula",
     "curriculum_settings",

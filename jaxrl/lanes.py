@@ -33,6 +33,25 @@ class Trained(NamedTuple):
     """The networks' parameters."""
 
 
+class Course(NamedTuple):
+    """A chunk of lanes between two stretches of its training: all that the rest of it depends on."""
+
+    update: np.ndarray
+    """i64[], updates done."""
+    state: Any
+    """The learner's; leaves [lanes, ...]."""
+    initial: Any
+    """The first layer at the beginning, or None."""
+    total: Any
+    """The tally so far, in f64; None where nothing is played."""
+    met: np.ndarray
+    """i64[lanes, goals], the steps by which a goal had been met; -1 for not yet."""
+    curves: dict[str, np.ndarray]
+    """name -> [lanes, points so far]."""
+    played: dict[int, list[probing.Played]]
+    """What the probes gave, by update."""
+
+
 class Program:
     """All lanes that share a world, a learner and a chunk; constructing one compiles nothing.
 
@@ -242,7 +261,12 @@ class Program:
         }
 
     def train(
-        self, keys: np.ndarray, values: Sequence[dict[str, Any]], on_progress: Callable[[int], None] | None = None
+        self,
+        keys: np.ndarray,
+        values: Sequence[dict[str, Any]],
+        on_progress: Callable[[int], None] | None = None,
+        resume: Sequence[np.ndarray] | None = None,
+        on_state: Callable[[Callable[[], list[np.ndarray]]], None] | None = None,
     ) -> Trained:
         """Trains one chunk of lanes from beginning to end, probing on the way.
 
@@ -250,45 +274,34 @@ class Program:
           keys: u32[lanes, 2], the data of each lane's key.
           values: each lane's traced keys and values; what is not named keeps its default.
           on_progress: called with the updates done after each stretch; what it raises ends the training.
+          resume: a state of training of the same lanes; it goes on from there, and ends with the same bits.
+          on_state: called after each stretch but the last with a function that copies the state to the host: arrays of
+            plain dtypes, the first of them the updates done. What it raises ends the training.
         Returns:
           `Trained`. A probe record has checkpoint, update, probe, kind, actor (those of a run, or `planner`), sampled,
           and i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without
           goals, f32[lanes, episodes] `return`. A planner's are lists over lanes, empty arrays where there is no plan.
           `unseen_inputs`, f32[lanes], is the share of active inputs, over all steps on a probe, whose weights in the
           first layer are those of the beginning; sampled episodes of the trained policy alone have it.
+        Raises:
+          UnfitStateError: `resume` is no state of this program.
         """
         compiled = self._compiled
         settings = self.settings(values)
         keys = np.asarray(keys, np.uint32)
-        state, tally = compiled["init"](keys, settings)
-        total = _to_host(tally)
-        records: list[dict[str, Any]] = []
-        points: list[dict[str, np.ndarray]] = []
-
-        initial = compiled["first_layer"](self.learner.finish(state).policy)
-
-        def probe(update: int) -> None:
-            if update in self.checkpoints:
-                policy = self.learner.finish(state).policy
-                given = keys, policy, initial, settings.env, np.int32(update)
-                records.extend(self._records(compiled["probe"](*given), update))
-                if update == self.total_updates:
-                    records.extend(self._records(compiled["controls"](*given), update, plain=False))
-
-        probe(0)
-        done, met = 0, np.full((self.chunk, len(self.world.goals)), -1, np.int64)
+        course = self._begun(keys, settings) if resume is None else self._restored(resume)
         for stop in self.stops:
-            state, tally, metrics = compiled["advance"](state, settings, np.int32(stop - done))
-            done = stop
-            probe(stop)
-            seen = _to_host(tally)
-            total = jax.tree.map(np.add, total, seen)
-            if seen is not None:
-                met = np.where((met < 0) & (seen.events > 0), done * self.learner.steps_per_update, met)
-            points.append(self._point(seen, metrics, done))
+            if stop <= course.update:
+                continue
+            course = self._stretched(course, keys, settings, stop)
             if on_progress is not None:
-                on_progress(done)
-        curves = {name: np.stack([point[name] for point in points], axis=1) for name in points[0]}
+                on_progress(stop)
+            if on_state is not None and stop < self.total_updates:
+                on_state(functools.partial(_packed, course))
+        _, state, initial, total, met, curves, played = course
+        records = [record for update, results in played.items() for record in self._records(results, update)]
+        given = keys, self.learner.finish(state).policy, initial, settings.env, np.int32(self.total_updates)
+        records += self._records(compiled["controls"](*given), self.total_updates, plain=False)
         finished = self.learner.finish(state)
         left = jax.tree.map(np.asarray, finished._replace(curriculum=()))
         outcomes = self._outcomes(total, left, curves)
@@ -310,6 +323,67 @@ class Program:
             outcomes["planner.return"] = np.array(returns, np.float32)
             records += self._plan_records(plans)
         return Trained(outcomes, curves, records, left.policy)
+
+    def _begun(self, keys: np.ndarray, settings: Settings) -> Course:
+        compiled = self._compiled
+        state, tally = compiled["init"](keys, settings)
+        initial = compiled["first_layer"](self.learner.finish(state).policy)
+        met = np.full((self.chunk, len(self.world.goals)), -1, np.int64)
+        course = Course(np.array(0, np.int64), state, initial, _to_host(tally), met, {}, {})
+        return self._probed(course, keys, settings)
+
+    def _stretched(self, course: Course, keys: np.ndarray, settings: Settings, stop: int) -> Course:
+        """The course after the updates up to the next stop."""
+        state, tally, metrics = self._compiled["advance"](course.state, settings, np.int32(stop - course.update))
+        seen, met, curves = _to_host(tally), course.met, course.curves
+        if seen is not None:
+            met = np.where((met < 0) & (seen.events > 0), stop * self.learner.steps_per_update, met)
+        for name, values in self._point(seen, metrics, stop).items():
+            before = [curves[name]] if name in curves else []
+            curves = curves | {name: np.concatenate([*before, values[:, None]], axis=1)}
+        total = jax.tree.map(np.add, course.total, seen)
+        stretched = Course(np.array(stop, np.int64), state, course.initial, total, met, curves, course.played)
+        return self._probed(stretched, keys, settings)
+
+    def _probed(self, course: Course, keys: np.ndarray, settings: Settings) -> Course:
+        update = int(course.update)
+        if update not in self.checkpoints:
+            return course
+        policy = self.learner.finish(course.state).policy
+        results = self._compiled["probe"](keys, policy, course.initial, settings.env, np.int32(update))
+        return course._replace(played=course.played | {update: jax.tree.map(np.asarray, results)})
+
+    def _shapes(self, update: int) -> Course:
+        """What a course consists of after so many updates; nothing is run."""
+        shapes = {name: function.out_info for name, function in self._compiled.items()}
+        (state, tally), (_, _, metrics) = shapes["init"], shapes["advance"]
+        nothing = lambda leaf: np.zeros(leaf.shape, leaf.dtype)  # noqa: E731
+        point = self._point(jax.tree.map(nothing, tally), jax.tree.map(nothing, metrics), 0)
+        points = sum(stop <= update for stop in self.stops)
+        as_host = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.float64)  # noqa: E731
+        return Course(
+            np.array(0, np.int64),
+            state,
+            shapes["first_layer"],
+            jax.tree.map(as_host, tally),
+            np.zeros((self.chunk, len(self.world.goals)), np.int64),
+            {name: np.zeros((self.chunk, points), values.dtype) for name, values in point.items() if points},
+            {at: shapes["probe"] for at in self.checkpoints if at <= update},
+        )
+
+    def _restored(self, packed: Sequence[np.ndarray]) -> Course:
+        update = int(packed[0]) if len(packed) and packed[0].shape == () and packed[0].dtype == np.int64 else -1
+        if update not in self.stops[:-1]:
+            raise UnfitStateError("it is not from between two stretches of this training")
+        like = self._shapes(update)
+        shapes, structure = jax.tree.flatten(like)
+        if [(leaf.shape, leaf.dtype) for leaf in packed] != [_plain_shape(leaf) for leaf in shapes]:
+            raise UnfitStateError("its arrays are not those of this program")
+        leaves = [_unplain(leaf, shape.dtype) for leaf, shape in zip(packed, shapes, strict=True)]
+        course = jax.tree.unflatten(structure, leaves)
+        # Trees sort names, and curves have an order; training reuses the memory of what it is given, hence a copy.
+        curves = {name: course.curves[name] for name in like.curves}
+        return course._replace(state=jax.tree.map(jnp.copy, course.state), curves=curves)
 
     def rehearse(self, keys: np.ndarray, values: Sequence[dict[str, Any]], updates: int, probings: int = 0) -> None:
         """Trains one chunk for some updates, probes it some times, once with controls, and leaves nothing.
@@ -457,6 +531,36 @@ class Program:
                     record | {f"reached.{goal.name}": reached[None, :, i] for i, goal in enumerate(self.world.goals)}
                 )
         return records
+
+
+class UnfitStateError(ValueError):
+    """A state to go on from is not of the program that was asked to."""
+
+
+def _packed(course: Course) -> list[np.ndarray]:
+    """A course as arrays of dtypes that any file format has; `Program.train` goes on from them."""
+    return [_plain(leaf) for leaf in jax.tree.leaves(course)]
+
+
+def _plain(leaf: Any) -> np.ndarray:
+    """A leaf without dtypes of jax's own: of keys their data, of short floats their bits."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return np.asarray(jax.random.key_data(leaf))
+    leaf = np.asarray(leaf)
+    return leaf.view(f"u{leaf.dtype.itemsize}") if leaf.dtype.kind == "V" else leaf
+
+
+def _plain_shape(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        words = jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct(leaf.shape, leaf.dtype))
+        return words.shape, words.dtype
+    return leaf.shape, np.dtype(f"u{leaf.dtype.itemsize}") if leaf.dtype.kind == "V" else leaf.dtype
+
+
+def _unplain(leaf: np.ndarray, dtype: Any) -> Any:
+    if jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(jnp.asarray(leaf))
+    return leaf.view(dtype) if dtype.kind == "V" else leaf
 
 
 def params_of(cls: Any, section: str, values: dict[str, Any]) -> Any:

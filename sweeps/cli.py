@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 the doctor found something, or a check failed; 2 a mistake
 import argparse
 import functools
 import inspect
+import io
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from folders import Place, Remote, RemoteError, as_place
 from sweeps.spec import SpecError
 
 if TYPE_CHECKING:
@@ -36,17 +38,18 @@ SHOWN = 20
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser().parse_args(argv)
         code = arguments.verb(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
-    except SpecError as error:
+    except (SpecError, RemoteError) as error:
         print(error, file=sys.stderr)
         return EXIT_USER
     except KeyboardInterrupt as interrupt:
         print(f"chisel: interrupted. {interrupt}".rstrip(), file=sys.stderr)
-        return EXIT_INTERRUPTED
+        sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)  # what jax does at the end, and a picture in the making, can take many seconds
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,6 +84,10 @@ def _plan(arguments: argparse.Namespace) -> int:
     half, rounds = plan["half_width"], plan["rounds"]
     if rounds is None:
         print(f"  precision: {seeds} a condition give a rate near one half to +-{half:.2f} (95% interval)")
+        _print_comparisons(plan["found"], spec["keys"])
+        print(
+            f"  rare outcomes: at a rate of {plan['rarest']:.2g} some seed of a condition has one with probability 0.95"
+        )
         return 0
     print(
         f"  this is the first round; more follow until every label's rate is known to +-{rounds['precision']:g} (95%)"
@@ -93,13 +100,27 @@ def _plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _print_comparisons(found: dict[str, Any], keys: str) -> None:
+    if not found["pairs"]:
+        return
+
+    def told(difference: float | None) -> str:
+        if difference is None:
+            return "nothing, not even 0 against 1"
+        return f"{0.5 - difference / 2:.2f} against {0.5 + difference / 2:.2f}"
+
+    family = f"; among all {found['pairs']:,} pairs (Holm) {told(found['with_holm'])}" * (found["pairs"] > 1)
+    kind = " (of independent seeds)" * (keys == "paired")
+    print(f"  comparisons: two conditions{kind} show {told(found['difference'])} with a power of 0.8{family}")
+
+
 def _run(arguments: argparse.Namespace) -> int:
     _before_jax(one_core=arguments.executor == "inline")
     from sweeps.running import run
 
     done = run(
         arguments.spec, arguments.out, arguments.set, arguments.workers, arguments.executor, arguments.quiet,
-        arguments.shards,
+        arguments.shards, arguments.checkpoint_every,
     )  # fmt: skip
     number, of = arguments.shards
     where = f"{f'part {number}/{of} of ' * (of > 1)}{done.folder}"
@@ -109,9 +130,11 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {where}{more}")
     else:
         print(f"{there:,} of {done.lanes:,} lanes in {where}, {done.trained:,} of them trained now")
+        if done.resumed:
+            print(f"  {done.resumed:,} of their updates came from checkpoints")
     if done.too_wide:
         print(f"  {_count(done.too_wide, 'condition')} at max_seeds, with rates that are not known to the precision")
-    print(f"  tables: {done.folder}/outcomes, probes, curves, levels, baselines (parquet)")
+    print(f"  tables: {done.folder / 'outcomes'}, probes, curves, levels, baselines (parquet)")
     shown = str(done.folder)
     if _has_goals(done.folder):
         print(f"  next:   chisel rates {shlex.quote(shown)}\n          chisel figure {shlex.quote(shown)}")
@@ -145,7 +168,10 @@ def _status(arguments: argparse.Namespace) -> int:
         _more(conditions)
     if lanes["missing"]:
         speed = f"; {rate:.3g} lanes a second lately, {_duration(left)} left at that" if rate else ""
-        print(f"  {found['running'] or 'nobody here'} is training them{speed}")
+        who = f"{found['running'] or 'nobody here'} is training them"
+        if found["running"] is None and isinstance(as_place(arguments.folder), Remote):
+            who = "who trains them cannot be told (no locks there)"
+        print(f"  {who}{speed}")
     for one in found["failed"][:SHOWN]:
         print(f"  shard {one['shard']} ({_count(one['lanes'], 'lane')}) failed: {one['reason']}")
     _more(found["failed"])
@@ -189,7 +215,7 @@ def _planned(folders: list[str]) -> int:
     """The lanes that folders are to hold."""
     from sweeps import store
 
-    layers = _reading(lambda: [layer for folder in folders for layer in store.read_manifest(Path(folder)) or ()])
+    layers = _reading(lambda: [layer for folder in folders for layer in store.read_manifest(as_place(folder)) or ()])
     return sum(sum(store.sizes(layer)) for layer in layers)
 
 
@@ -252,13 +278,13 @@ def _figure(arguments: argparse.Namespace) -> int:
     for key in places:
         if places.count(key) > 1:
             raise SpecError(folders[0], f"{key} is given twice; a column has one place in a figure.")
-    out = arguments.out or Path(folders[0]) / f"{kind}.png"
+    out = as_place(arguments.out) if arguments.out else as_place(folders[0]) / f"{kind}.png"
     try:
         with warnings.catch_warnings(record=True) as pooled:
             warnings.simplefilter("always")
             figure, lanes = _reading(lambda: _drawn(folders, kind, given, arguments.where))
         planned = _planned(folders)
-        figure.savefig(out, dpi=150)
+        _save(figure, out)
         pyplot.close(figure)
     except (OSError, ValueError) as error:
         if isinstance(error, SpecError):
@@ -270,6 +296,15 @@ def _figure(arguments: argparse.Namespace) -> int:
     _unfinished(lanes, planned)
     print(out)
     return 0
+
+
+def _save(figure: "Figure", out: Place) -> None:
+    if isinstance(out, Remote):
+        content = io.BytesIO()
+        figure.savefig(content, dpi=150, format=out.suffix[1:] or "png")
+        out.write_bytes(content.getvalue())
+    else:
+        figure.savefig(out, dpi=150)
 
 
 def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str]) -> tuple["Figure", int]:
@@ -316,6 +351,22 @@ def _drawn(folders: list[str], kind: str, given: dict[str, Any], where: list[str
     if kind == "overview":
         return overview(df, given["x"]), lanes
     return facets(KINDS[kind], df, **given), lanes
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    import analysis
+    from sweeps.inspecting import status
+
+    out = _reading(lambda: as_place(arguments.out or as_place(arguments.folder) / "report.html"))
+    found = _reading(lambda: status(arguments.folder))
+    page = _reading(lambda: analysis.report(arguments.folder, found))
+    try:
+        out.write_bytes(page.encode())
+    except OSError as error:
+        raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --out.") from None
+    _unfinished(found["lanes"]["done"], found["lanes"]["planned"])
+    print(out)
+    return 0
 
 
 def _watch(arguments: argparse.Namespace) -> int:
@@ -385,7 +436,7 @@ def _sheet(arguments: argparse.Namespace) -> int:
         raise SpecError(option, f"{lacks}; for example chisel worlds coin-run --set env.diversity=0.3 --out DIR.")
     image = _reading(lambda: sheet(arguments.name, arguments.set))
     try:
-        print(write_sheet(Path(arguments.out), image))
+        print(write_sheet(as_place(arguments.out), image))
     except OSError as error:
         raise SpecError(arguments.out, f"cannot be written ({error.strerror or error}); give another --out.") from None
     return 0
@@ -437,7 +488,8 @@ def _checks(arguments: argparse.Namespace) -> int:
     return 1 if any(result.verdict.passed is False for result in results) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
     parser = _Parser(prog="chisel", description="Measures which goal a trained policy ends up with.")
     parser.add_argument("--version", action="version", version=f"chisel {_version()}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB", parser_class=_Parser)
@@ -456,11 +508,27 @@ def _parser() -> argparse.ArgumentParser:
     for one in (plan, run):
         one.add_argument("spec", metavar="SPEC", help="a .toml file, or the name of a shipped preset")
         one.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="replace a value of the spec")
-    run.add_argument("--out", metavar="DIR", help="the results folder (default: results/NAME)")
-    run.add_argument("--workers", metavar="N", type=_positive, help="processes (default: one a core or accelerator)")
-    run.add_argument("--executor", choices=("processes", "inline"), default="processes", help="inline is for debugging")
+    run.add_argument("--out", metavar="DIR", help="the results folder, s3:// and gs:// too (default: results/NAME)")
+    run.add_argument(
+        "--workers",
+        metavar="N",
+        type=_positive,
+        help="processes, or tasks at once (default: one a core or accelerator)",
+    )
+    run.add_argument(
+        "--executor",
+        choices=("processes", "ray", "inline"),
+        default="processes",
+        help="processes (default), ray (its cluster, or this machine), or inline (for debugging)",
+    )
     run.add_argument(
         "--shards", metavar="I/N", type=_part, default=(1, 1), help="train the I-th of N parts only, counted from 1"
+    )
+    run.add_argument(
+        "--checkpoint-every",
+        metavar="SECONDS",
+        type=float,
+        help="let shards be gone on with in their midst (default: no)",
     )
     run.add_argument("--quiet", action="store_true", help="no progress on stderr")
     status = verb("status", _status, "Print how far a run is.")
@@ -493,6 +561,9 @@ def _parser() -> argparse.ArgumentParser:
         "--value", metavar="GOAL", nargs="+", help="goals, or columns of shares (default: not the intended)"
     )
     figure.add_argument("--out", metavar="FILE", help="the picture (default: DIR/KIND.png)")
+    report = verb("report", _report, "Write what a folder holds as one page of HTML, in the order of a paper.")
+    report.add_argument("folder", metavar="DIR", help="a results folder")
+    report.add_argument("--out", metavar="FILE", help="the page (default: DIR/report.html)")
     watched = verb("watch", _watch, "Draw what saved policies do on probe levels: a PNG and a GIF of each episode.")
     watched.add_argument("folder", metavar="DIR", help="a results folder of a sweep with save.policies = true")
     watched.add_argument("--condition", metavar="ID", help="policies of this condition (default: any)")
@@ -565,7 +636,7 @@ def _before_jax(one_core: bool) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
-def _has_goals(folder: Path) -> bool:
+def _has_goals(folder: Place) -> bool:
     from sweeps.store import read_manifest
 
     return any(layer["goals"] for layer in read_manifest(folder) or ())

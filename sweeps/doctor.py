@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from folders import Place, Remote, RemoteError, as_place
 from sweeps import store
 from sweeps.executors.processes import cores
 from sweeps.worker import environment
@@ -30,13 +31,13 @@ class Check:
     """What to do where it is not good."""
 
 
-def diagnose(folder: str | Path = "results") -> list[Check]:
+def diagnose(folder: str | Place = "results") -> list[Check]:
     """Runs every check; takes a minute where nothing is in the compilation cache.
 
     Args:
       folder: where results would be written; it is left as it was.
     """
-    checks = [_versions(), _device(), _threads(), _cache(), _store(Path(folder))]
+    checks = [_versions(), _device(), _threads(), _cache(), _store(as_place(folder))]
     return [*checks, *_agreement()]
 
 
@@ -81,8 +82,17 @@ def _cache() -> Check:
         return Check("compilation cache", False, f"{folder} cannot be written ({error.strerror})", advice)
 
 
-def _store(folder: Path) -> Check:
-    """A write aside, a rename and a read of the same bytes, where results would go."""
+def _store(folder: Place) -> Check:
+    """A write aside, a rename and a read of the same bytes, where results would go; in a store without the rename."""
+    if isinstance(folder, Remote):
+        one, content = folder / f"chisel-doctor-{os.urandom(8).hex()}", os.urandom(1 << 16)
+        try:
+            one.write_bytes(content)
+            good = one.read_bytes() == content and one in dict(folder.scan())
+            one.unlink()
+        except RemoteError as error:
+            return Check("store", False, str(error), "choose another --out.")
+        return Check("store", good, f"{folder}: write, read, list and remove", "choose another --out.")
     there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
     content = os.urandom(1 << 16)
     try:

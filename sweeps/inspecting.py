@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from folders import Place, as_place, at_once
 from sweeps import store
 from sweeps.devices import default_chunk, platform
 from sweeps.plan import make_plan
@@ -37,10 +38,12 @@ def describe_plan(
       updates and env_steps of a lane); memory of the first program, None or bytes (per_lane, temporary, and device, a
       whole chunk's);
       operations, and the seconds that they take here and on one GPU (estimates, from assumed speeds); half_width (of a
-      95% interval of a rate of one half). With a precision all of this is of the first round, and rounds, otherwise
-      None, has precision; max_seeds; lanes (of all conditions at max_seeds); expected, as `sweeps.rounds.expected`.
+      95% interval of a rate of one half); found, the differences between two conditions' rates that are found with a
+      power of 0.8 (see `_differences`); rarest, the rate of an outcome that some seed of a condition has with
+      probability 0.95. With a precision all of this is of the first round, and rounds, otherwise None, has precision;
+      max_seeds; lanes (of all conditions at max_seeds); expected, as `sweeps.rounds.expected`.
     """
-    from analysis import half_width
+    from analysis import half_width, upper_bound
     from sweeps.executors.processes import cores
     from sweeps.rounds import expected
 
@@ -82,6 +85,8 @@ def describe_plan(
         "seconds_on_a_gpu": operations / speed["gpu"],
         "operations": operations,
         "half_width": half_width(checked.seeds),
+        "found": _differences(checked.seeds, len(plan.conditions)),
+        "rarest": float(upper_bound(0, checked.seeds)),
         "rounds": None
         if checked.precision is None
         else {
@@ -93,7 +98,26 @@ def describe_plan(
     }
 
 
-def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
+def _differences(seeds: int, conditions: int) -> dict[str, Any]:
+    """What comparisons between conditions find with a power of 0.8 at the 5% level, keys being independent.
+
+    Returns:
+      pairs of conditions; difference, the smallest around a rate of one half that one comparison finds; with_holm, the
+      smallest that each of a family of all pairs finds, whatever the others do. None where no difference is found.
+    """
+    from analysis import smallest_difference
+
+    pairs = conditions * (conditions - 1) // 2
+    one = smallest_difference(seeds)
+    every = smallest_difference(seeds, level=1 - 0.05 / pairs) if pairs else math.nan
+    return {
+        "pairs": pairs,
+        "difference": None if math.isnan(one) else one,
+        "with_holm": None if math.isnan(every) else every,
+    }
+
+
+def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
     """How far a run is; changes nothing, and reads no more of each table than its end.
 
     Args:
@@ -107,10 +131,11 @@ def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
       seconds_left at that rate, None where nothing can be said.
     Raises:
       ValueError: not a results folder.
+      RemoteError: an object store does not do what is asked, in one line.
     """
     from sweeps import locks
 
-    folder = Path(folder)
+    folder = as_place(folder)
     layers = store.read_manifest(folder)
     if layers is None:
         why = "it has no manifest.json" if folder.is_dir() else "there is no such folder"
@@ -120,13 +145,17 @@ def status(folder: str | Path, verify: bool = False) -> dict[str, Any]:
     failed = [shard for shard in store.names(folder, "failed") if shard in sizes and shard not in times]
     damaged: list[str] = []
     diverged = 0
-    for shard in times:
-        if verify:
-            damaged += map(str, store.damage(folder, store.SHARD_TABLES, shard) or ())
+
+    def look(shard: str) -> tuple[list[str], int]:
+        found = [*map(str, store.damage(folder, store.SHARD_TABLES, shard) or ())] if verify else []
         try:
-            diverged += store.diverged_lanes(folder, shard)
+            return found, store.diverged_lanes(folder, shard)
         except store.DamagedError as error:
-            damaged += [] if verify else [str(error)]
+            return found if verify else [str(error)], 0
+
+    for found, lanes in at_once(folder, look, times):
+        damaged += found
+        diverged += lanes
     planned, done = sum(sizes.values()), sum(sizes[shard] for shard in times)
     rate = _rate([(at, sizes[shard]) for shard, at in times.items()])
     return {

@@ -6,12 +6,12 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from folders import Place, Remote
 from sweeps import store
 from sweeps.locks import Lock
 from sweeps.plan import Condition, Plan, Program, Shard, canonical, make_plan
@@ -101,7 +101,7 @@ class Sweep:
 
 @contextlib.contextmanager
 def opened(
-    folder: Path,
+    folder: Place,
     spec: Spec,
     part: Part,
     platform: str,
@@ -132,9 +132,10 @@ def opened(
             sweep = Sweep([*layers, *([new] if new else [])], asked, new.lanes if records and new else 0)
             with _writing(folder):
                 if lock is None:
-                    folder.mkdir(parents=True, exist_ok=True)
+                    if not isinstance(folder, Remote):
+                        folder.mkdir(parents=True, exist_ok=True)
                     lock = stack.enter_context(Lock(folder))
-                with lock.of_manifest():
+                with lock.of_manifest(writing=new is not None):
                     if _records(folder) == records:
                         lock.take(sweep.places(part))
                         if new is not None:
@@ -144,14 +145,14 @@ def opened(
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _writing(folder: Place) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise SpecError(folder, f"cannot be written ({error.strerror or error}); give another --out.") from None
 
 
-def _records(folder: Path) -> list[dict[str, Any]] | None:
+def _records(folder: Place) -> list[dict[str, Any]] | None:
     try:
         if folder.exists() and not folder.is_dir():
             raise SpecError(folder, "is a file; expected a folder to write to (--out DIR).")
@@ -162,14 +163,15 @@ def _records(folder: Path) -> list[dict[str, Any]] | None:
         raise SpecError(folder, f"cannot be a folder ({error.strerror}); give another --out.") from None
 
 
-def _beginning(folder: Path, asked: Plan) -> Plan:
+def _beginning(folder: Place, asked: Plan) -> Plan:
     """The first layer. Raises SpecError where the folder holds something that this plan would not write."""
     if folder.is_dir():
         ours = {*asked.shard_ids, *(program.id for program, _ in asked.programs)}
-        for path in sorted(folder.rglob("*.parquet")):
+        found: list[Place] = sorted(folder.rglob("*.parquet"), key=str)
+        for path in found:
             if path.stem not in ours:
-                found = f"holds {path.relative_to(folder)}, which this sweep would not write, and no manifest.json"
-                raise SpecError(folder, f"{found}; give another --out.")
+                what = f"holds {path.parent.name}/{path.name}, which this sweep would not write, and no manifest.json"
+                raise SpecError(folder, f"{what}; give another --out.")
     return asked
 
 
@@ -186,7 +188,7 @@ def _of_rounds(asked: Plan, held: Mapping[str, int], wanted: Mapping[str, int]) 
     return dataclasses.replace(asked, seeds={one: range(min(n, asked.spec.most_seeds)) for one, n in reach.items()})
 
 
-def _rebuilt(folder: Path, records: list[dict[str, Any]], asked: Plan) -> list[Plan]:
+def _rebuilt(folder: Place, records: list[dict[str, Any]], asked: Plan) -> list[Plan]:
     """The plans of a folder's layers, made again from their specs: what a manifest says is never taken on trust."""
     layers: list[Plan] = []
     held: dict[str, int] = {}
@@ -225,7 +227,7 @@ def _own_code(value: object) -> set[str]:
     return {value} if isinstance(value, str) and ":" in value else set()
 
 
-def _growth(folder: Path, layers: list[Plan], asked: Plan) -> Plan | None:
+def _growth(folder: Place, layers: list[Plan], asked: Plan) -> Plan | None:
     """The layer that a spec adds to a folder, None where it adds none.
 
     A spec continues a folder if it shares lanes with it, trains them in the same way, and if the tables can tell every
@@ -269,7 +271,7 @@ def _decisive(spec: Spec, record: dict[str, Any]) -> dict[str, Any]:
     return {**spec.flat(), **versions, "platform": record["platform"]}
 
 
-def _refuse(folder: Path, before: dict[str, Any], after: dict[str, Any], why: str | None = None) -> NoReturn:
+def _refuse(folder: Place, before: dict[str, Any], after: dict[str, Any], why: str | None = None) -> NoReturn:
     """Raises SpecError with what differs."""
     differ = [key for key in after | before if before.get(key) != after.get(key) and key not in _FREE]
     differ.sort(key=lambda key: key not in _SAME)

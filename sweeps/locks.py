@@ -7,23 +7,31 @@ nothing has to be judged stale by a clock. Byte 0 stands for the manifest.
 
 Where a file system has no locks, `Lock.works` is False and nothing keeps runs apart; as files appear whole and equal
 lanes give equal bytes, that costs time and no row.
+
+An object store has none either. There the manifest alone is guarded, by objects under `claims`: see `_claim`.
 """
 
 import contextlib
 import errno
 import fcntl
 import os
+import random
 import struct
 import sys
+import time
+import uuid
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Self
 
+from folders import Place, Remote, RemoteError
+
 NAME = ".lock"
+CLAIM_SECONDS, CLAIM_TRIES = 300.0, 10
+"""A claim so much older than one's own, by the store's clock, is of a run that was killed in the midst of writing."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _FLOCK = "hhqqi4x"
 """`struct flock` of 64-bit Linux: type, whence, start, length, process."""
-_held: set[Path] = set()
+_held: set[Place] = set()
 """Closing any descriptor of a file gives back all record locks that the process has on it, so each is opened once."""
 
 
@@ -32,26 +40,34 @@ class BusyError(Exception):
 
 
 class Lock:
-    """The lock file of a folder, open. Everything is given back when it is closed."""
+    """The lock file of a folder, open. Everything is given back when it is closed. A store has no such file."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Place):
         """Raises OSError where the folder cannot be written, BusyError where this process has it open already."""
-        self.path, self.works = folder.resolve() / NAME, True
+        self.folder, self.path, self.works = folder, _path(folder), not isinstance(folder, Remote)
         if self.path in _held:
             raise BusyError("this process")
-        self.file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self.file = os.open(str(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666) if self.works else None
         _held.add(self.path)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self.file)
+        if self.file is not None:
+            os.close(self.file)
         _held.discard(self.path)
 
     @contextlib.contextmanager
-    def of_manifest(self) -> Iterator[None]:
-        """Waits until no other run writes the manifest."""
+    def of_manifest(self, writing: bool = True) -> Iterator[None]:
+        """Waits until no other run writes the manifest.
+
+        In a store this is for those that are to write it; raises RemoteError where another does not end.
+        """
+        if isinstance(self.folder, Remote):
+            with _claim(self.folder) if writing else contextlib.nullcontext():
+                yield
+            return
         self._lock(fcntl.LOCK_EX, 0, 1)
         try:
             yield
@@ -61,14 +77,14 @@ class Lock:
     def take(self, parts: Iterable[range]) -> None:
         """Takes shards by their places in the folder. Raises BusyError where another run holds one of them."""
         for places in parts:
-            if places:
+            if places and self.file is not None:
                 try:
                     self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, 1 + places.start, len(places))
                 except (BlockingIOError, PermissionError):
                     raise BusyError(_holder(self.file, 1 + places.start, len(places)) or "another machine") from None
 
     def _lock(self, kind: int, start: int, length: int) -> None:
-        if self.works:
+        if self.works and self.file is not None:
             try:
                 fcntl.lockf(self.file, kind, length, start)
             except OSError as error:
@@ -77,11 +93,50 @@ class Lock:
                 self.works = False
 
 
-def holder(folder: Path) -> str | None:
+def _path(folder: Place) -> Place:
+    return (folder if isinstance(folder, Remote) else folder.resolve()) / NAME
+
+
+@contextlib.contextmanager
+def _claim(folder: Remote) -> Iterator[None]:
+    """For one run at a time. Each writes an object of its own, and goes on if it then sees no other beside it.
+
+    Of two, the one that wrote later sees the earlier, since a listing shows whatever was written before; so at most
+    one goes on. Where both see both, each takes its own back and tries again after a random time.
+    """
+    own = folder / "claims" / uuid.uuid4().hex
+    for attempt in range(CLAIM_TRIES):
+        own.write_bytes(b"a run that is writing manifest.json\n")
+        written = dict((folder / "claims").scan())
+        others = [one for one in written if one != own]
+        for one in others:
+            if written[one] < written.get(own, 0.0) - CLAIM_SECONDS:
+                one.unlink(missing_ok=True)
+                others.remove(one)
+        if own in written and not others:
+            break
+        own.unlink(missing_ok=True)
+        time.sleep(random.uniform(0.2, 1.0) * (1 + attempt))
+    else:
+        when = f"in {CLAIM_SECONDS / 60:.0f} minutes at the latest"
+        raise RemoteError(
+            f"{folder}: another run is writing its manifest, by {others[0].name} in claims; {when} it is "
+            "taken for dead: run again."
+        )
+    try:
+        yield
+    finally:
+        with contextlib.suppress(RemoteError):
+            own.unlink(missing_ok=True)
+
+
+def holder(folder: Place) -> str | None:
     """Who trains shards of a folder, as far as can be told; None where nobody does."""
-    path = folder.resolve() / NAME
+    path = _path(folder)
     if path in _held:
         return "this process"
+    if isinstance(path, Remote):
+        return None
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

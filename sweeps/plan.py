@@ -224,6 +224,11 @@ _DECISIVE = ("chisel-rl", "flax", "gymnax", "jax", "jaxlib", "numpy", "optax")
 """Packages whose version may change the numbers of a lane."""
 
 
+def package_versions() -> dict[str, str]:
+    """The versions of the packages that decide numbers."""
+    return {package: _version(package) for package in _DECISIVE}
+
+
 def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan:
     """Lays a spec out. Nothing is compiled.
 
@@ -292,7 +297,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         programs.append((program, conditions))
     if spec.precision is not None and not goals:
         raise SpecError(spec.source, "precision", f"{spec.world} has no goals, so no rates of labels; leave it out.")
-    versions |= {package: _version(package) for package in _DECISIVE}
+    versions |= package_versions()
     named = [{"name": name, "role": role} for name, role in goals.items()]
     seeds = {one.id: range(spec.seeds) for _, conditions in programs for one in conditions}
     return Plan(spec, platform, chunk, programs, versions, named, updates, env_steps, operations, seeds)

@@ -1,8 +1,8 @@
 """Rounds of a sweep with a precision: which conditions get more seeds, by the rows that there are and nothing else."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from folders import Place
 from sweeps.plan import Plan
 from sweeps.spec import Spec, SpecError
 
@@ -24,7 +24,7 @@ class Round(NamedTuple):
     """Conditions in which the rate of some label is not known to the precision."""
 
 
-def next_round(folder: Path, plan: Plan) -> Round:
+def next_round(folder: Place, plan: Plan) -> Round:
     """Applies `analysis.next_seeds` to the labels, at default thresholds, of lanes that are all in a folder.
 
     Raises SpecError where the folder cannot be read.

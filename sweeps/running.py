@@ -2,12 +2,14 @@
 
 import contextlib
 import functools
+import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from folders import Place, as_place, at_once
 from sweeps import store
 from sweeps.devices import default_chunk, platform
 from sweeps.executors import Execute, Failed, Job, crew, reason
@@ -25,7 +27,7 @@ from sweeps.worker import Receipt
 class Finished:
     """What a run did."""
 
-    folder: Path
+    folder: Place
     lanes: int
     """That the spec has, or the run's part of it."""
     ready: int
@@ -34,10 +36,23 @@ class Finished:
     others: int = 0
     """Lanes that the folder is to hold and that the spec does not have."""
     compiles: int = 0
+    resumed: int = 0
+    """Lane-updates that came from checkpoints."""
     failed: dict[str, str] = field(default_factory=dict)
     """The reason, by shard."""
     too_wide: int = 0
     """Conditions that have `max_seeds`, and a rate that is not known to the precision of the spec."""
+
+    def follow(self, earlier: "Finished") -> None:
+        """Counts what earlier rounds of the same run did with this one's."""
+        self.trained += earlier.trained
+        self.ready -= earlier.trained
+        self.compiles += earlier.compiles
+        self.resumed += earlier.resumed
+
+
+DRAWING_SECONDS = 1.0
+"""That a run which is stopped waits for a picture."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -46,12 +61,13 @@ class Interrupted(KeyboardInterrupt):
 
 def run(
     spec: str | Path | Mapping[str, Any],
-    out: str | Path | None = None,
+    out: str | Place | None = None,
     overrides: Iterable[str] = (),
     workers: int | None = None,
     executor_name: str = "processes",
     quiet: bool = False,
     part: tuple[int, int] = (1, 1),
+    checkpoint_every: float | None = None,
 ) -> Finished:
     """Trains the lanes of a sweep that are not in its folder yet, and writes their tables and a sheet of levels.
 
@@ -61,41 +77,49 @@ def run(
     Args:
       spec, overrides: as for `load_spec`.
       out: the results folder, `results/NAME` by default. One that holds a part of this sweep is completed.
-      workers: processes; by default one a core, or one an accelerator.
-      executor_name: `processes`, or `inline` (this process, for debugging).
+      workers: processes, or tasks at once; by default one a core, or one an accelerator.
+      executor_name: `processes`, `ray` (the cluster that RAY_ADDRESS names, or one of this machine for this run), or
+        `inline` (this process, for debugging).
       quiet: without progress on stderr.
       part: (I, N), the I-th of N parts of the sweep, counted from 1: each may run on a machine of its own.
+      checkpoint_every: seconds between two checkpoints of a shard in training, from which another run goes on.
     Raises:
       SpecError: the spec or the folder will not do, or another run is at work on the same shards; nothing has been
         touched.
-      Interrupted: Ctrl-C; what is on disk is whole, and running again goes on from there.
+      Interrupted: Ctrl-C or SIGTERM; what is on disk is whole, and running again goes on from there. Where checkpoints
+        are asked for, those of what was being trained have been written.
     """
-    with crew(executor_name, workers) as execute:
+    if checkpoint_every is not None and not checkpoint_every > 0:
+        raise SpecError("checkpoint-every", f"{checkpoint_every} is no time; expected seconds, more than 0.")
+    with _terminable(), crew(executor_name, workers) as execute:
         checked = load_spec(spec, overrides)
         if checked.precision is not None and part != (1, 1):
             why = "what a sweep with a precision trains next is decided where a round is whole, by one run"
             raise SpecError(f"shards: {Part(*part)}: {why}; leave --shards out.")
-        folder = Path(out) if out is not None else Path("results") / checked.name
+        folder = as_place(out) if out is not None else Path("results") / checked.name
         kind, devices = platform()
-        job = Job(folder.absolute(), checked.policies, kind, devices)
+        job = Job(folder.absolute(), checked.policies, kind, devices, checkpoint_every)
         chosen = Part(*part)
         chunk = functools.partial(default_chunk, checked, kind, devices)
         seeds: dict[str, int] = {}
-        before = 0
+        earlier: Finished | None = None
         while True:
             try:
                 with opened(folder, checked, chosen, kind, chunk, seeds) as (sweep, lock):
                     meter = Meter(sweep.layers, quiet)
                     if not lock.works:
-                        meter.say(f"{folder}: its file system has no locks; see to it that no other run works there.")
+                        meter.say(
+                            f"{folder}: there are no locks here; see to it that no other run trains the same shards."
+                        )
                     if sweep.grew:
                         meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
                     finished = _run(sweep, folder, chosen, execute, job, meter)
             except BusyError as error:
                 hint = "wait for its end, or share the work: --shards I/N"
                 raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
-            finished.trained, finished.ready = finished.trained + before, finished.ready - before
-            before = finished.trained
+            if earlier is not None:
+                finished.follow(earlier)
+            earlier = finished
             if checked.precision is None or finished.failed:
                 return finished
             seeds, finished.too_wide = next_round(folder, sweep.asked)
@@ -105,7 +129,25 @@ def run(
             meter.tell(f"{of} have rates that are not known to +-{checked.precision:g}; {len(seeds):,} get more seeds.")
 
 
-def _run(sweep: Sweep, folder: Path, part: Part, execute: Execute, job: Job, meter: Meter) -> Finished:
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, as machines send it that are about to be taken away, ends a run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut short what the first began
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _run(sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, meter: Meter) -> Finished:
     store.remove_stale(folder)
     finished = Finished(folder, 0, 0)
     wanted: dict[str, int] = {}
@@ -118,7 +160,7 @@ def _run(sweep: Sweep, folder: Path, part: Part, execute: Execute, job: Job, met
             missing.add(task.shard.id)
     finished.others = sweep.lanes - sweep.asked.lanes
     tasks = (task for task in sweep.tasks(part) if task.shard.id in missing)
-    drawing = threading.Thread(target=_draw, args=(folder, sweep.asked, meter))
+    drawing = threading.Thread(target=_draw, args=(folder, sweep.asked, meter), daemon=True)
     drawing.start()  # while workers compile, and the driver has nothing else to do
     try:
         with meter, contextlib.closing(execute(job, meter.handing_out(tasks))) as events:
@@ -128,20 +170,23 @@ def _run(sweep: Sweep, folder: Path, part: Part, execute: Execute, job: Job, met
                     store.clear_failure(folder, event.shard)
                     finished.trained += wanted[event.shard] if event.lanes else 0
                     finished.compiles += event.compiles
+                    finished.resumed += event.resumed
+                    if event.unused:
+                        meter.say(f"shard {event.shard}: its checkpoint was of no use ({event.unused}); trained anew.")
                 elif isinstance(event, Failed):
                     store.write_failure(folder, event.shard, event.reason)
                     finished.failed[event.shard] = event.reason
     except KeyboardInterrupt:
+        drawing.join(DRAWING_SECONDS)
         there = _on_disk(folder, wanted)
         raise Interrupted(f"{there} of {finished.lanes} lanes are on disk in {folder}; run again to go on.") from None
-    finally:
-        drawing.join()
+    drawing.join()
     # Counted anew: a worker may have died between writing a shard and saying so.
     finished.ready = _on_disk(folder, wanted) - finished.trained
     return finished
 
 
-def _draw(folder: Path, plan: Plan, meter: Meter) -> None:
+def _draw(folder: Place, plan: Plan, meter: Meter) -> None:
     """Leaves sheets of levels. No result depends on a picture, so nothing that goes wrong here ends a run."""
     try:
         leave_sheets(folder, plan)
@@ -149,27 +194,31 @@ def _draw(folder: Path, plan: Plan, meter: Meter) -> None:
         meter.say(f"no picture of the levels: {reason(error)}")
 
 
-def _on_disk(folder: Path, wanted: Mapping[str, int]) -> int:
+def _on_disk(folder: Place, wanted: Mapping[str, int]) -> int:
     return sum(wanted.get(shard, 0) for shard in store.names(folder, "outcomes"))
 
 
-def _checked(sweep: Sweep, folder: Path, part: Part, meter: Meter) -> Iterator[tuple[Task, bool]]:
+def _checked(sweep: Sweep, folder: Place, part: Part, meter: Meter) -> Iterator[tuple[Task, bool]]:
     """The run's shards, with whether they have to be run; damaged files are named and set aside."""
 
-    def sound(kinds: tuple[str, ...], name: str) -> bool:
-        found = store.damage(folder, kinds, name)
+    def sound(found: list[store.DamagedError] | None) -> bool:
         for error in found or ():
             meter.say(f"{error}; kept as {store.set_aside(error.path).name}, and made again.")
         return found is None
 
     there = store.names(folder, "outcomes")
+
+    def look(task: Task) -> tuple[Task, list[store.DamagedError] | None, bool]:
+        if task.shard.id not in there:
+            return task, [], False
+        found = store.damage(folder, store.SHARD_TABLES, task.shard.id)
+        return task, found, store.has_policies(folder, task.shard, sweep.asked.spec.policies)
+
     programs: dict[str, bool] = {}
-    for task in sweep.tasks(part):
-        shard, program = task.shard, task.shard.program.id
+    for task, found, kept in at_once(folder, look, sweep.tasks(part)):
+        program = task.shard.program.id
         # A program's own tables are written by whoever runs a shard of it, so one has to run even if all are done.
         if program not in programs:
-            programs[program] = sound(store.PROGRAM_TABLES, program)
-        done = shard.id in there and sound(store.SHARD_TABLES, shard.id)
-        done = done and store.has_policies(folder, shard, sweep.asked.spec.policies)
-        yield task, not (done and programs[program])
+            programs[program] = sound(store.damage(folder, store.PROGRAM_TABLES, program))
+        yield task, not (sound(found) and kept and programs[program])
         programs[program] = True

@@ -2,9 +2,9 @@
 
 import io
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from folders import Place
 from sweeps import store
 from sweeps.plan import Condition, Plan, Program, Shard, canonical
 from sweeps.spec import load_spec
@@ -34,7 +34,7 @@ def sheet(world: str, overrides: Iterable[str] = ()) -> "Image":
     return render.sheet(envs.make(world, spec.fixed), spec.fixed, _note(spec.fixed))
 
 
-def write_sheet(folder: Path, image: "Image", name: str = NAME, caption: str = CAPTION) -> Path:
+def write_sheet(folder: Place, image: "Image", name: str = NAME, caption: str = CAPTION) -> Place:
     """Writes a picture whole or not at all, its caption in the PNG's text under `Caption`; returns its path."""
     from PIL.PngImagePlugin import PngInfo
 
@@ -45,7 +45,7 @@ def write_sheet(folder: Path, image: "Image", name: str = NAME, caption: str = C
     return folder / name
 
 
-def leave_sheets(folder: Path, plan: Plan) -> None:
+def leave_sheets(folder: Place, plan: Plan) -> None:
     """Writes the sheets that a run's folder lacks: one a world, with the settings of its first lane.
 
     Where all programs share a world it is `levels.png`, otherwise `levels-PROGRAM.png`, after the first program of

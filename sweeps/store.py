@@ -1,19 +1,21 @@
 """A folder of results: whole files or none, each with a digest of its content.
 
 DIR/manifest.json              {"layers": [...]}, append-only; a layer has the lanes that no earlier one has
-DIR/.lock                      see `sweeps.locks`
+DIR/.lock                      see `sweeps.locks`; in an object store DIR/claims/
 DIR/failed/SHARD.json          {"reason": ...} of a shard that failed when it was last run
 DIR/outcomes/SHARD.parquet     one row a lane; written last: with it a shard is done
 DIR/probes/SHARD.parquet       one row a lane × checkpoint × probe × actor × sampled or greedy
 DIR/curves/SHARD.parquet       one row a lane × point of its curve
 DIR/levels/PROGRAM.parquet     one row a probe episode
 DIR/baselines/PROGRAM.parquet  known policies on the probes
-DIR/policies/SHARD/            trained parameters, on request
-DIR/rollouts/                  pictures of policies at work (see `sweeps.watching`); nothing reads them
-DIR/levels.png                 training and probe levels (see `sweeps.sheets`); nothing reads it
+DIR/checkpoints/               shards in their midst, on request (see `sweeps.checkpoints`)
+DIR/policies/SHARD/            trained parameters, on request; in an object store SHARD.tar, the same folder packed
+DIR/rollouts/                  pictures of policies at work (see `sweeps.watching`); a report shows them
+DIR/levels.png                 training and probe levels (see `sweeps.sheets`); a report shows it
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -21,14 +23,14 @@ import re
 import shutil
 import time
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from folders import Place, Remote, RemoteError, read_part
 from sweeps.plan import Shard
 from sweeps.spec import MAX_LANES
 
@@ -54,12 +56,12 @@ _LAYER = {
 class DamagedError(ValueError):
     """A file of a results folder that is not what was written; one line that names it."""
 
-    def __init__(self, path: Path, what: str):
+    def __init__(self, path: Place, what: str):
         super().__init__(f"{path}: {what}")
         self.path = path
 
 
-def table_path(folder: Path, kind: str, name: str) -> Path:
+def table_path(folder: Place, kind: str, name: str) -> Place:
     return folder / kind / f"{name}.parquet"
 
 
@@ -101,12 +103,12 @@ def _digest(kind: str, name: str, before: bytes, after: bytes) -> bytes:
     )
 
 
-def write_table(folder: Path, kind: str, name: str, table: pa.Table) -> None:
+def write_table(folder: Place, kind: str, name: str, table: pa.Table) -> None:
     """Writes a table whole or not at all."""
     write_file(table_path(folder, kind, name), encode(kind, name, table))
 
 
-def verify(folder: Path, kind: str, name: str) -> bytes:
+def verify(folder: Place, kind: str, name: str) -> bytes:
     """The bytes of a table's file, after its digest has been checked.
 
     Raises:
@@ -127,17 +129,14 @@ def verify(folder: Path, kind: str, name: str) -> bytes:
     return content
 
 
-def diverged_lanes(folder: Path, shard: str) -> int:
+def diverged_lanes(folder: Place, shard: str) -> int:
     """How many lanes of a shard diverged, from the end of its outcomes; the digest is not checked.
 
     Raises DamagedError where the end is missing.
     """
     path = table_path(folder, "outcomes", shard)
     try:
-        with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(file.tell() - _TAIL, 0))
-            tail = file.read(_TAIL)
+        tail = read_part(path, _TAIL, end=True)
         start = tail.rindex(_DIVERGED) + len(_DIVERGED) + 2
         if not tail.endswith(b"PAR1"):
             raise ValueError
@@ -146,15 +145,21 @@ def diverged_lanes(folder: Path, shard: str) -> int:
         raise DamagedError(path, "its end is missing") from None
 
 
-def read_table(folder: Path, kind: str, name: str) -> pa.Table:
+def read_table(folder: Place, kind: str, name: str) -> pa.Table:
     """Reads a table whose digest is right; raises as `verify` does."""
     # In one thread and from memory: Arrow's readers that outlive the read can abort the process at its exit.
     file = pq.ParquetFile(pa.BufferReader(verify(folder, kind, name)), pre_buffer=False)
     return file.read(use_threads=False)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Writes aside in the same folder, flushes to the disk and renames: a reader sees all of it or nothing."""
+def write_file(path: Place, content: bytes) -> None:
+    """Writes aside in the same folder, flushes to the disk and renames: a reader sees all of it or nothing.
+
+    An object in a store appears so by itself.
+    """
+    if isinstance(path, Remote):
+        path.write_bytes(content)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -173,15 +178,15 @@ def write_file(path: Path, content: bytes) -> None:
         os.close(handle)
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Place) -> Place:
     """Renames a damaged file to NAME.bad, where no reader looks, and returns the new path."""
     bad = path.with_name(f"{path.name}.bad")
     with contextlib.suppress(FileNotFoundError):  # another run was faster
-        path.replace(bad)
+        path.replace(bad)  # type: ignore[arg-type]
     return bad
 
 
-def damage(folder: Path, kinds: tuple[str, ...], name: str) -> list[DamagedError] | None:
+def damage(folder: Place, kinds: tuple[str, ...], name: str) -> list[DamagedError] | None:
     """None where these tables are all there and sound; else the damaged ones (an empty list: some are missing)."""
     found, missing = [], False
     for kind in kinds:
@@ -194,61 +199,76 @@ def damage(folder: Path, kinds: tuple[str, ...], name: str) -> list[DamagedError
     return found if found or missing else None
 
 
-def names(folder: Path, kind: str) -> set[str]:
+def names(folder: Place, kind: str) -> set[str]:
     """What has a table of this kind, or a record of it; nothing is opened."""
     return {name for name, _ in _entries(folder, kind)}
 
 
-def times(folder: Path, kind: str) -> dict[str, float]:
+def times(folder: Place, kind: str) -> dict[str, float]:
     """When each table of this kind was written, in seconds since the epoch."""
-    return {name: entry.stat().st_mtime for name, entry in _entries(folder, kind)}
+    return {name: written() for name, written in _entries(folder, kind)}
 
 
-def _entries(folder: Path, kind: str) -> Iterator[tuple[str, os.DirEntry]]:
+def _entries(folder: Place, kind: str) -> Iterator[tuple[str, Callable[[], float]]]:
+    """The name of each, and what says when it was written."""
+    for name, written in _files(folder / kind):
+        name, _, ending = name.partition(".")
+        if ending in ("parquet", "json"):
+            yield name, written
+
+
+def _files(folder: Place) -> Iterator[tuple[str, Callable[[], float]]]:
+    if isinstance(folder, Remote):
+        for one, at in folder.scan():
+            yield one.name, functools.partial(float, at)
+        return
     try:
-        with os.scandir(folder / kind) as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
-                name, _, ending = entry.name.partition(".")
-                if ending in ("parquet", "json"):
-                    yield name, entry
+                yield entry.name, functools.partial(_written, entry)
     except (FileNotFoundError, NotADirectoryError):
         return
 
 
-def write_failure(folder: Path, shard: str, reason: str) -> None:
+def _written(entry: os.DirEntry) -> float:
+    return entry.stat().st_mtime
+
+
+def write_failure(folder: Place, shard: str, reason: str) -> None:
     """Notes why a shard failed. It is a note for people: what is done is told by the tables alone."""
-    with contextlib.suppress(OSError):  # a full disk, which may be why it failed
+    with contextlib.suppress(OSError, RemoteError):  # a full disk, which may be why it failed
         write_file(folder / "failed" / f"{shard}.json", (json.dumps({"reason": reason}) + "\n").encode())
 
 
-def failure(folder: Path, shard: str) -> str:
+def failure(folder: Place, shard: str) -> str:
     """Why a shard failed."""
     try:
-        with (folder / "failed" / f"{shard}.json").open("rb") as file:
-            return " ".join(str(json.loads(file.read(FAILURE_BYTES))["reason"]).split())
+        record = read_part(folder / "failed" / f"{shard}.json", FAILURE_BYTES)
+        return " ".join(str(json.loads(record)["reason"]).split())
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "unknown"
 
 
-def clear_failure(folder: Path, shard: str) -> None:
-    (folder / "failed" / f"{shard}.json").unlink(missing_ok=True)
+def clear_failure(folder: Place, shard: str) -> None:
+    with contextlib.suppress(RemoteError):  # `failed` is read of shards that are not done alone
+        (folder / "failed" / f"{shard}.json").unlink(missing_ok=True)
 
 
-def policies_path(folder: Path, shard: str) -> Path:
-    return folder / "policies" / shard
+def policies_path(folder: Place, shard: str) -> Place:
+    return folder / "policies" / (f"{shard}.tar" if isinstance(folder, Remote) else shard)
 
 
-def is_done(folder: Path, shard: Shard, policies: bool) -> bool:
+def is_done(folder: Place, shard: Shard, policies: bool) -> bool:
     """Whether every file of a shard is there and sound. There is no other resume state."""
     return has_policies(folder, shard, policies) and damage(folder, SHARD_TABLES, shard.id) is None
 
 
-def has_policies(folder: Path, shard: Shard, wanted: bool) -> bool:
+def has_policies(folder: Place, shard: Shard, wanted: bool) -> bool:
     """Whether a shard's policies are there, or are not wanted. Orbax puts the folder in place when it is whole."""
-    return not wanted or policies_path(folder, shard.id).is_dir()
+    return not wanted or policies_path(folder, shard.id).exists()
 
 
-def read_manifest(folder: Path) -> list[dict[str, Any]] | None:
+def read_manifest(folder: Place) -> list[dict[str, Any]] | None:
     """The layers of a results folder, or None where it has no manifest. Raises DamagedError where it is no manifest."""
     path = folder / "manifest.json"
     try:
@@ -288,14 +308,16 @@ def settings_of(layer: dict[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {condition: ChainMap(own, layer["settings"]) for condition, own in layer["conditions"].items()}
 
 
-def write_manifest(folder: Path, layers: list[dict[str, Any]]) -> None:
+def write_manifest(folder: Place, layers: list[dict[str, Any]]) -> None:
     """A line a layer."""
     lines = ",\n".join(json.dumps(layer, allow_nan=False) for layer in layers)
     write_file(folder / "manifest.json", f'{{"layers": [\n{lines}\n]}}\n'.encode())
 
 
-def remove_stale(folder: Path) -> None:
-    """Removes temporary files that killed processes left behind."""
+def remove_stale(folder: Place) -> None:
+    """Removes temporary files that killed processes left behind. A store has none."""
+    if isinstance(folder, Remote):
+        return
     for path in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp"), *folder.glob("policies/*orbax-checkpoint-tmp*")]:
         try:
             if time.time() - path.stat().st_mtime > STALE_SECONDS:

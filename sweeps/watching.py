@@ -220,7 +220,8 @@ def _watched(
         )
         name = "-".join([lane["condition"], str(lane["seed"]), re.sub(r"[^\w-]", "_", probe.name), str(episode)])
         name += "" if sampled else "-greedy"
-        png = write_sheet(folder / "rollouts", film.strip(moments, caption, legend), f"{name}.png", caption)
+        png = folder / "rollouts" / f"{name}.png"
+        write_sheet(png.parent, film.strip(moments, caption, legend), png.name, caption)
         store.write_file(png.with_suffix(".gif"), _gif(list(film.film(moments, caption, legend))))
         which = lane["condition"], lane["seed"], str(lane["label"]), probe.name, episode, sampled
         found.append(Rollout(*which, steps, reached, caption, png, png.with_suffix(".gif")))
@@ -244,9 +245,9 @@ def _as_recorded(
     """Whether the steps at which goals were reached are those of the probes table."""
     import pyarrow.parquet as pq
 
-    saved, _ = find_policy(folder, lane["condition"], lane["seed"])
+    shard, _ = find_policy(folder, lane["condition"], lane["seed"])
     (row,) = pq.read_table(
-        store.table_path(folder, "probes", saved.name),
+        store.table_path(folder, "probes", shard),
         columns=[f"reached.{goal}" for goal in reached],
         filters=[
             ("condition", "==", lane["condition"]), ("seed", "==", lane["seed"]), ("probe", "==", probe),

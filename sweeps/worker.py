@@ -1,8 +1,10 @@
 """Trains one shard and writes its files; running it again changes nothing."""
 
+import dataclasses
 import hashlib
 import os
 import platform as machine
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sweeps import store, tables
+from folders import Place
+from sweeps import checkpoints, store, tables
 from sweeps.devices import smaller
 from sweeps.plan import Program, Shard
 from sweeps.policies import save_policies
@@ -28,6 +31,14 @@ class Receipt:
     lanes: int
     """Lanes trained; 0 where the shard was there already."""
     compiles: int
+    resumed: int = 0
+    """Lane-updates that came from a checkpoint."""
+    unused: str = ""
+    """Why the shard's checkpoint was of no use, where it had one."""
+
+
+class Stopped(BaseException):
+    """The shard was asked to stop, and its checkpoint is written. Not an error, and not to be taken for one."""
 
 
 _programs: dict[str, "jaxrl.Program"] = {}
@@ -35,15 +46,24 @@ _programs: dict[str, "jaxrl.Program"] = {}
 
 
 def run_shard(
-    folder: Path, shard: Shard, policies: bool = False, on_progress: Callable[[int], None] | None = None
+    folder: Place,
+    shard: Shard,
+    policies: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+    checkpoint_every: float | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Receipt:
-    """Trains what a shard lacks and writes its tables, `outcomes` last.
+    """Trains what a shard lacks and writes its tables, `outcomes` last; goes on from its checkpoint, if it has one.
 
     Args:
       folder: the results folder.
       policies: whether to save the trained parameters.
       on_progress: called with the shard's lane-updates done so far; what it raises ends the training.
+      checkpoint_every: seconds between two checkpoints, which are written where a point of the curves is taken.
+      stopping: whether to write one at the next occasion, and to raise Stopped.
     """
+    import jaxrl
+
     program = _program(shard.program)
     if store.is_done(folder, shard, policies):
         _write_program_tables(folder, shard.program, program)
@@ -51,9 +71,12 @@ def run_shard(
     before = program.compiles
     chunk, lanes = shard.program.chunk, len(shard.lanes)
     keys, values = shard.keys(), shard.values()
-    parts: dict[str, list[pa.Table]] = {kind: [] for kind in store.SHARD_TABLES}
-    parameters = []
-    for start in range(0, lanes, chunk):
+    saved, unused = checkpoints.read(folder, shard, policies)
+    done, resume = (saved.lanes, saved.state) if saved is not None else (0, None)
+    parts = {kind: [saved.tables[kind]] if saved is not None and done else [] for kind in store.SHARD_TABLES}
+    parameters = [saved.policies] if saved is not None and done else []
+    resumed, kept, written = 0, saved is not None or bool(unused), time.monotonic()
+    for start in range(done, lanes, chunk):
         inside = shard.lanes[start : start + chunk]
         n = len(inside)
         padded = [*range(start, start + n), *[start] * (chunk - n)]
@@ -62,26 +85,46 @@ def run_shard(
             if on_progress is not None:
                 on_progress(start * program.total_updates + n * updates)
 
+        def keep(state: Callable[[], list[np.ndarray]], start: int = start) -> None:
+            nonlocal kept, written
+            stop = stopping()
+            if checkpoint_every is None or not (stop or time.monotonic() - written >= checkpoint_every):
+                return
+            rows = {kind: pa.concat_tables(some) for kind, some in parts.items() if some}
+            whole = [np.concatenate(leaves) for leaves in zip(*parameters, strict=True)]
+            checkpoints.write(folder, shard, policies, checkpoints.Checkpoint(start, rows, whole, state()))
+            kept, written = True, time.monotonic()
+            if stop:
+                raise Stopped
+
         try:
-            trained = program.train(keys[padded], [values[i] for i in padded], report)
+            trained = program.train(keys[padded], [values[i] for i in padded], report, resume, keep)
+        except jaxrl.UnfitStateError as error:
+            checkpoints.remove(folder, shard)
+            anew = run_shard(folder, shard, policies, on_progress, checkpoint_every, stopping)
+            return dataclasses.replace(anew, unused=str(error))
         except Exception as error:
             if "RESOURCE_EXHAUSTED" in str(error):  # how XLA says so, in an exception of its runtime's own
                 found = f"a chunk of {chunk} lanes does not fit into the device's memory"
                 raise MemoryError(f"{found}; {smaller(chunk)}") from error
             raise
+        if resume is not None:
+            resumed, resume = start * program.total_updates + n * int(resume[0]), None
         sampled = {key: [lane[key] for lane in values[start : start + n]] for key in inside[0][0].sampled}
         parts["outcomes"].append(tables.outcomes(shard.program, inside, shard.master_seed, sampled, trained))
         parts["probes"].append(tables.probes(shard.program, inside, trained))
         parts["curves"].append(tables.curves(inside, trained))
         if policies:
-            parameters.append(_first(trained.policies, n))
+            parameters.append(_leaves(trained.policies, n))
     # After the training, so that nobody waits for them to see it begin.
     _write_program_tables(folder, shard.program, program)
     if policies:
-        save_policies(folder, shard.id, parameters)
+        save_policies(folder, shard.id, _like(trained.policies, parameters))
     for kind in store.SHARD_TABLES:
+        if kind == "outcomes" and kept:  # with which it is done, and nobody comes back to tidy up
+            checkpoints.remove(folder, shard)
         store.write_table(folder, kind, shard.id, pa.concat_tables(parts[kind]).combine_chunks())
-    return Receipt(shard.id, lanes, program.compiles - before)
+    return Receipt(shard.id, lanes, program.compiles - before, resumed, unused)
 
 
 def environment(platform: str, cores: int | None = 1) -> dict[str, str]:
@@ -125,7 +168,7 @@ def _program(program: Program) -> "jaxrl.Program":
     return _programs[program.id]
 
 
-def _write_program_tables(folder: Path, program: Program, built: "jaxrl.Program") -> None:
+def _write_program_tables(folder: Place, program: Program, built: "jaxrl.Program") -> None:
     """Several workers may do so at once: they write the same bytes."""
     if store.damage(folder, ("levels",), program.id) is not None:
         store.write_table(folder, "levels", program.id, tables.levels(program, built.levels()))
@@ -133,7 +176,14 @@ def _write_program_tables(folder: Path, program: Program, built: "jaxrl.Program"
         store.write_table(folder, "baselines", program.id, tables.baselines(program, built.baselines()))
 
 
-def _first(tree: object, lanes: int) -> object:
+def _leaves(tree: object, lanes: int) -> list[np.ndarray]:
+    """The leaves of a chunk's parameters, without the padding."""
     import jax
 
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[:lanes], tree)
+    return [np.asarray(leaf)[:lanes] for leaf in jax.tree.leaves(tree)]
+
+
+def _like(tree: object, parts: list[list[np.ndarray]]) -> list[object]:
+    import jax
+
+    return [jax.tree.unflatten(jax.tree.structure(tree), leaves) for leaves in parts]

@@ -1,10 +1,25 @@
 """The main job, from a spec to labels of policies whose goal is predicted."""
 
+import re
+from pathlib import Path
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import analysis
 import sweeps
+
+NAMES = {
+    "GOAL": "coin|right-end",
+    "ACTION": "left|right",
+    "FACTOR": r"env\.diversity",
+    "METRIC": "loss_policy|loss_value|entropy|approx_kl|clip_fraction",
+    "COUNTER": "-",
+    "WHAT": "-",
+    "KEY": "-",
+}
+"""What stands for each word in capitals of docs/tables.md."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +67,29 @@ def test_baselines_on_disk_are_labelled_as_what_they_are(line):
     assert labels["oracle:coin"] == "intended"
     assert labels["oracle:right-end"] == labels["always:right"] == "proxy:right-end"
     assert labels["always:left"] == labels["random"] == "incapable"
+
+
+def listed(table):
+    """The columns that docs/tables.md lists of a table: a pattern, the types, and whether every folder has it."""
+    page = (Path(__file__).parents[1] / "docs" / "tables.md").read_text()
+    section = page.split(f"\n## {table}/\n")[1].split("\n## ")[0]
+    for names, types, meaning in re.findall(r"^\| (`.*?) \| (.*?) \| (.*) \|$", section, re.M):
+        for name in re.findall("`(.*?)`", names):
+            pattern = re.sub("|".join(NAMES), lambda found: f"({NAMES[found[0]]})", name)
+            yield pattern, re.split(", | or ", types), not meaning.startswith("*")
+
+
+@pytest.mark.parametrize("table", ["outcomes", "probes", "curves", "levels", "baselines"])
+def test_the_page_on_tables_lists_every_column_once_with_its_type(line, table):
+    page = list(listed(table))
+    for file in line.glob(f"{table}/*.parquet"):
+        schema = pq.read_schema(file)
+        for field in schema:
+            kind = re.sub(r"list<element: (\w+) not null>", r"list of \1", str(field.type))
+            matches = [kind in types for pattern, types, _ in page if re.fullmatch(pattern, field.name)]
+            assert matches == [True] and not field.nullable, field
+        for pattern, _, always in page:
+            assert always == any(re.fullmatch(pattern, name) for name in schema.names), pattern
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from analysis.figures.style import (
 )
 from analysis.load import LANE, load, load_curves, load_labels, load_probes
 from analysis.rates import check_name
+from folders import Place
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.axes import Axes
@@ -129,7 +129,7 @@ def seed_lines(
     return ax
 
 
-def curves_by_label(directory: str | Path | Sequence[str | Path]) -> pd.DataFrame:
+def curves_by_label(directory: str | Place | Sequence[str | Place]) -> pd.DataFrame:
     """One row a lane × point of its training curve, as `load_curves`, with the label that the lane ends with.
 
     Args:
@@ -137,7 +137,7 @@ def curves_by_label(directory: str | Path | Sequence[str | Path]) -> pd.DataFram
     Raises:
       ValueError: as `load`.
     """
-    paths = [directory] if isinstance(directory, str | Path) else list(directory)
+    paths = [directory] if isinstance(directory, str | Place) else list(directory)
     lanes, parts = load(directory), []
     for path in paths:
         own = lanes if len(paths) == 1 else load(path)
@@ -150,7 +150,7 @@ def curves_by_label(directory: str | Path | Sequence[str | Path]) -> pd.DataFram
     return df
 
 
-def through_training(directory: str | Path | Sequence[str | Path]) -> pd.DataFrame:
+def through_training(directory: str | Place | Sequence[str | Place]) -> pd.DataFrame:
     """One row a lane × checkpoint: its shares on the label probe then, so that the training budget can be a factor.
 
     A checkpoint is a moment of one run: where a schedule moves a setting, it is not the end of a shorter run.
@@ -168,7 +168,7 @@ def through_training(directory: str | Path | Sequence[str | Path]) -> pd.DataFra
     lanes = load(directory)
     whole = lanes.attrs["factors"]
     keys = [*LANE, "master_seed"]
-    paths = [directory] if isinstance(directory, str | Path) else list(directory)
+    paths = [directory] if isinstance(directory, str | Place) else list(directory)
     parts = []
     for path in paths:
         rows = load_probes(path)

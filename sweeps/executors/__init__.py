@@ -2,7 +2,8 @@
 
 An executor is a context, `crew(workers)`, in which workers get ready. It gives a function `execute(job, shards)` that
 yields events, in any order: `Progress` now and then, for each shard one `Receipt` or one `Failed`, `Retried` where a
-worker died. Closing the generator stops the work; what had not been written is dropped.
+worker died. Closing the generator stops the work: what had not been written is dropped, but where checkpoints are asked
+for, workers that run beside the driver first write one of what they are at.
 """
 
 import importlib
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from folders import Place
 from sweeps.plan import Shard
 from sweeps.worker import Receipt
 
@@ -20,11 +22,13 @@ from sweeps.worker import Receipt
 class Job:
     """What all shards of a run have in common."""
 
-    folder: Path
+    folder: Place
     policies: bool
     platform: str
     devices: int
     """Accelerators at hand; has no meaning on a CPU."""
+    checkpoint_every: float | None = None
+    """Seconds between two checkpoints of a shard; None for none."""
 
 
 @dataclass(frozen=True)

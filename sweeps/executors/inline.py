@@ -26,6 +26,6 @@ def crew(workers: int | None = None) -> Iterator[Execute]:
 def _execute(job: Job, shards: Iterable[Shard]) -> Generator[Event]:
     for shard in shards:
         try:
-            yield run_shard(job.folder, shard, job.policies)
+            yield run_shard(job.folder, shard, job.policies, checkpoint_every=job.checkpoint_every)
         except Exception as error:
             yield Failed(shard.id, reason(error))

@@ -21,12 +21,14 @@ from multiprocessing.connection import Connection, wait
 from sweeps.devices import smaller
 from sweeps.executors import Event, Execute, Failed, Job, Progress, Retried, reason
 from sweeps.plan import Shard
-from sweeps.worker import environment, run_shard
+from sweeps.worker import Stopped, environment, run_shard
 
 PROGRESS_SECONDS = 0.1
 """Between two progress messages of a worker."""
 EXIT_SECONDS = 5.0
 """That a worker has to end by itself once its pipe is closed."""
+SAVE_SECONDS = 5.0
+"""That workers have to write checkpoints when the run is stopped."""
 
 
 @contextlib.contextmanager
@@ -93,10 +95,31 @@ def _execute(early: "list[_Worker]", workers: int | None, job: Job, shards: Iter
                         worker.stop()
                 yield event
     finally:
-        for worker in running.values():
-            worker.pipe.close()
-        for worker in running.values():
-            worker.stop()
+        try:
+            if job.checkpoint_every is not None:
+                _let_save(running)
+        finally:
+            for worker in running.values():
+                worker.process.kill()  # files appear whole or not at all
+            for worker in running.values():
+                worker.stop()
+
+
+def _let_save(running: "dict[Connection, _Worker]") -> None:
+    """Has workers write checkpoints and end. Who has not reached a point of its curves in time is left as it is."""
+    until, saving = time.monotonic() + SAVE_SECONDS, dict(running)
+    for pipe in saving:
+        with contextlib.suppress(OSError):
+            pipe.send(None)
+    while saving and (left := until - time.monotonic()) > 0:
+        for ready in wait(list(saving), left):
+            worker = saving[ready]  # type: ignore[index]
+            try:
+                at_work = isinstance(worker.pipe.recv(), Progress)
+            except (EOFError, OSError):
+                at_work = False
+            if not at_work:
+                del saving[worker.pipe]
 
 
 class _Worker:
@@ -106,7 +129,9 @@ class _Worker:
         self.slot = slot
         ours, theirs = socket.socketpair()
         variables = os.environ | variables | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        code = f"from sweeps.executors.processes import serve; serve({theirs.fileno()}, {core})"
+        # A notice to end is for the driver, even if it is sent to all of its processes.
+        code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        code += f"from sweeps.executors.processes import serve; serve({theirs.fileno()}, {core})"
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
             env=variables,
@@ -145,11 +170,18 @@ def serve(descriptor: int, core: int | None) -> None:
             os.sched_setaffinity(0, {core})
     pipe = Connection(descriptor)
     tasks: queue.SimpleQueue[tuple[Job, Shard]] = queue.SimpleQueue()
+    stopping = threading.Event()
+    begun = False
 
     def receive() -> None:
         try:
             while True:
-                tasks.put(pipe.recv())
+                if (given := pipe.recv()) is None:
+                    if not begun:  # it compiles, and has nothing to save
+                        os._exit(0)
+                    stopping.set()
+                else:
+                    tasks.put(given)
         except (EOFError, OSError):
             os._exit(0)  # in the midst of training, too: files appear whole or not at all
 
@@ -163,17 +195,20 @@ def serve(descriptor: int, core: int | None) -> None:
     importlib.import_module("jaxrl")  # while the driver plans
     while True:
         job, shard = tasks.get()
-        last = 0.0
+        last, begun = 0.0, False
 
         def report(lane_updates: int, shard: Shard = shard) -> None:
-            nonlocal last
+            nonlocal last, begun
+            begun = True
             if time.monotonic() - last > PROGRESS_SECONDS:
                 last = time.monotonic()
                 tell(Progress(shard.id, lane_updates))
 
         event: Event
         try:
-            event = run_shard(job.folder, shard, job.policies, report)
+            event = run_shard(job.folder, shard, job.policies, report, job.checkpoint_every, stopping.is_set)
+        except Stopped:
+            os._exit(0)
         except Exception as error:
             event = Failed(shard.id, reason(error))
         tell(event)

@@ -1,21 +1,59 @@
-"""The notebook runs from load to the figure on any folder of a world with goals."""
+"""The notebooks run without jax: the first on any folder, the others on the results beside them, as they are stored."""
 
 from pathlib import Path
 
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
 import analysis
 
-NOTEBOOK = Path(analysis.__file__).parent / "notebooks" / "first-steps.py"
+NOTEBOOKS = Path(analysis.__file__).parent / "notebooks"
+ON_SHIPPED_RESULTS = ("rates-and-comparisons", "dose-response", "goals-and-outliers")
 
 
-def test_first_steps_runs_from_load_to_the_figure(sweep_folder, monkeypatch):
-    import jupytext
-    from nbclient import NotebookClient
+@pytest.fixture
+def executed(tmp_path, monkeypatch):
+    """Runs code cells in a kernel that cannot import jax, and gives them back with their outputs."""
+    (tmp_path / "jax.py").write_text("raise ImportError('this notebook is to run where there is no jax')")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{NOTEBOOKS.parents[1]}")
 
-    root = str(NOTEBOOK.parents[2])
+    def execute(cells):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        resources = {"metadata": {"path": str(NOTEBOOKS)}}
+        NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
+        return notebook.cells
+
+    return execute
+
+
+def source(name):
+    return [cell.source for cell in jupytext.read(NOTEBOOKS / f"{name}.py").cells if cell.cell_type == "code"]
+
+
+def shown(cells):
+    """What a reader sees below each cell: its text, with a mark for each picture."""
+    return ["".join(_text(output) for output in cell.outputs) for cell in cells]
+
+
+def _text(output):
+    data = output.get("data", {"text/plain": output.get("text")})
+    return "<picture>" if "image/png" in data else data["text/plain"]
+
+
+def test_first_steps_runs_from_load_to_the_figure(sweep_folder, executed, monkeypatch):
     monkeypatch.setenv("CHISEL_RESULTS", str(sweep_folder))
-    monkeypatch.setenv("PYTHONPATH", root)
-    notebook = jupytext.read(NOTEBOOK)
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": root}}).execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
-    assert not [output for output in outputs if output.get("name") == "stderr"]
+    cells = executed(source("first-steps"))
+    assert "".join(shown(cells)).count("<picture>") == 1
+    assert not [output for cell in cells for output in cell.outputs if output.get("name") == "stderr"]
+
+
+def test_the_other_notebooks_show_what_is_stored(executed):
+    stored, cells = [], []
+    for name in ON_SHIPPED_RESULTS:
+        code = [cell for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4).cells if cell.cell_type == "code"]
+        assert [cell.source for cell in code] == source(name), f"{name}.ipynb is not of {name}.py: make notebooks"
+        stored += [*code, nbformat.v4.new_code_cell("%reset -f")]
+        cells += [*source(name), "%reset -f"]
+    assert shown(stored) == shown(executed(cells))

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import binom, fisher_exact
 
-from analysis import half_width, power, seeds_for_half_width, seeds_to_detect, seeds_to_see, upper_bound
+from analysis import (
+    half_width,
+    power,
+    seeds_for_half_width,
+    seeds_to_detect,
+    seeds_to_see,
+    smallest_difference,
+    upper_bound,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +35,18 @@ def test_the_number_of_seeds_is_enough_and_one_fewer_is_not():
     n = seeds_for_half_width(0.1)
     assert half_width(n) <= 0.1 < half_width(n - 1) and n == 93
     assert seeds_for_half_width(0.1, rate=0.02) < n
+
+
+def test_the_smallest_difference_is_found_and_a_smaller_one_is_not():
+    found = smallest_difference(16)
+    least, other = power(0.5 - found / 2, 0.5 + found / 2, 16), power(0.5001 - found / 2, 0.4999 + found / 2, 16)
+    assert least >= 0.8 > other
+    # Four of four against none of four is the least likely table: p = 2 / 70. It takes d with ((1 + d) / 2)^8 >= 0.8.
+    assert smallest_difference(4) == pytest.approx(2 * 0.8 ** (1 / 8) - 1, abs=1e-4)
+    assert np.isnan(smallest_difference(3)) and np.isnan(smallest_difference(4, level=0.98))
+    assert smallest_difference(64) < smallest_difference(64, level=1 - 0.05 / 15) < 0.35
+    # Rates that lie elsewhere are told apart at least as well.
+    assert all(power(rate, rate + found, 16) >= 0.8 for rate in np.linspace(0, 1 - found, 9))
 
 
 def test_a_rare_policy_is_seen_with_the_probability_that_was_asked():
@@ -52,6 +72,7 @@ def test_where_nothing_was_seen_the_bound_is_the_rule_of_three():
         (lambda: seeds_to_see(0.1, 1), "probability: 1"),
         (lambda: seeds_to_detect(0.3, 0.3), "difference that is not there"),
         (lambda: seeds_to_detect(0.3, 0.4, 1), "wanted: 1"),
+        (lambda: smallest_difference(8, 0), "wanted: 0"),
         (lambda: power(0.3, 1.4, 10), r"rate: 1\.4"),
         (lambda: power(0.3, 0.4, 0), "n: 0"),
         (lambda: upper_bound(3, 2), "more than the n"),

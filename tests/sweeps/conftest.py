@@ -39,6 +39,9 @@ class Chisel:
 
     def start(self, *arguments: str, fake: dict | None = None, **options) -> subprocess.Popen:
         variables = {**self.variables, "CHISEL_FAKE": json.dumps(fake or {})}
+        if "RAY_ADDRESS" in variables:  # a cluster does not inherit the driver's variables
+            given = {"runtime_env": {"env_vars": {"CHISEL_FAKE": variables["CHISEL_FAKE"]}}}
+            variables["RAY_JOB_CONFIG_JSON_ENV_VAR"] = json.dumps(given)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
         return subprocess.Popen(
             [sys.executable, "-m", "sweeps.cli", *arguments], cwd=self.folder, env=variables, **pipes

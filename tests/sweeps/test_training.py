@@ -1,5 +1,6 @@
 """The same promises with real worlds and a real learner: small, because each process compiles."""
 
+import importlib.util
 import json
 import random
 import time
@@ -35,26 +36,42 @@ def tables(folder, kind="outcomes"):
     return pq.read_table(folder / kind).to_pandas()
 
 
-def test_killed_and_run_again_ends_with_the_same_tables_and_policies(chisel, contents):
-    """And so does another number of workers: the uninterrupted run has one, the other two."""
+def test_killed_in_the_midst_of_a_shard_and_run_again_ends_with_the_same_bits(chisel, contents):
+    """Killed, then given notice, then left to end; with another number of workers than the uninterrupted run has."""
     (chisel.folder / "tiny.toml").write_text(TINY)
-    done = chisel("run", "tiny.toml", "--out", "whole", "--workers", "1")
+    longer = ["--set", "fixed.learner.total_steps=38400", "--set", "run.shard_chunks=2"]
+    done = chisel("run", "tiny.toml", "--out", "whole", "--workers", "2", *longer)
     assert done.returncode == 0, done.stderr
-    moments = random.Random(1)
-    for _ in range(5):
-        process = chisel.start("run", "tiny.toml", "--out", "out")
-        while not (chisel.folder / "out" / "manifest.json").exists():
-            time.sleep(0.05)
-        time.sleep(moments.uniform(1.0, 6.0))
-        process.kill()
-        process.communicate()
-    done = chisel("run", "tiny.toml", "--out", "out", "--workers", "2")
+    out, given = chisel.folder / "out", ["run", "tiny.toml", "--out", "out", *longer, "--workers", "1"]
+
+    process = chisel.start(*given, "--checkpoint-every", "0.02")
+    while not (found := list(out.glob("checkpoints/*.checkpoint"))):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    time.sleep(random.Random(1).uniform(0, 0.5))
+    process.kill()
+    process.communicate()
+    began = found[0].stat().st_mtime_ns
+
+    process = chisel.start(*given, "--checkpoint-every", "1000")
+    while "updates" not in process.stderr.readline():
+        assert process.poll() is None
+    process.terminate()
+    sent = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, time.monotonic() - sent < 10) == (3, True), err
+    assert err.splitlines()[-1] == "chisel: interrupted. 0 of 12 lanes are on disk in out; run again to go on."
+    assert found[0].stat().st_mtime_ns > began, "one was written on notice"
+
+    done = chisel(*given)
     assert done.returncode == 0, done.stderr
+    assert "of their updates came from checkpoints" in done.stdout
+    assert not list(out.glob("checkpoints/*.checkpoint"))
 
     def finished(folder):
         return {path: content for path, content in contents(folder).items() if not path.startswith("policies")}
 
-    assert finished(chisel.folder / "out") == finished(chisel.folder / "whole")
+    assert finished(out) == finished(chisel.folder / "whole")
     df = tables(chisel.folder / "whole")
     assert len(df) == 12 and set(df["arm"]) == {"plain"}
     assert df["learner.entropy_coef"].between(0, 0.02).all() and df["learner.entropy_coef"].nunique() == 12
@@ -173,10 +190,13 @@ chunk = 1
 def test_workers_and_executors_do_not_matter_where_a_matmul_has_1024_rows(chisel, contents):
     (chisel.folder / "large.toml").write_text(LARGE)
     runs = {"one": ["--workers", "1"], "two": ["--workers", "2"], "inline": ["--executor", "inline"]}
+    if importlib.util.find_spec("ray"):
+        runs["ray"] = ["--executor", "ray"]
     for name, arguments in runs.items():
         done = chisel("run", "large.toml", "--out", name, *arguments)
         assert done.returncode == 0, done.stderr
-    assert contents(chisel.folder / "one") == contents(chisel.folder / "two") == contents(chisel.folder / "inline")
+    first, *others = (contents(chisel.folder / name) for name in runs)
+    assert all(other == first for other in others)
 
 
 def test_plan_trains_nothing_and_prints_json_alone(chisel):
@@ -186,4 +206,6 @@ def test_plan_trains_nothing_and_prints_json_alone(chisel):
     assert (plan["lanes"], len(plan["conditions"]), len(plan["programs"]), plan["shards"]) == (768, 12, 2, 96)
     assert plan["memory"]["device"] > plan["memory"]["temporary"] > 0
     assert 0.1 < plan["half_width"] < 0.13
+    assert plan["found"] == {"pairs": 66, "difference": 0.2639, "with_holm": 0.3735}
+    assert plan["rarest"] == pytest.approx(1 - 0.05 ** (1 / 64))
     assert list(chisel.folder.iterdir()) == []

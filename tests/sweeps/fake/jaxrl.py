@@ -2,7 +2,7 @@
 
 CHISEL_FAKE is JSON: `sleep` seconds an update; `die_at`, `fail_at` (for a `reason`) a diversity; `once` a file
 that is made before dying, and that prevents a second death; `diverge_at` a diversity; `diverge_share` of the
-lanes of each diversity, as text, diverge.
+lanes of each diversity, as text, diverge; `cores` a column of them.
 """
 
 import json
@@ -49,6 +49,10 @@ def check_schedules(values):
     pass
 
 
+class UnfitStateError(ValueError):
+    pass
+
+
 class Program:
     total_updates, env_steps, operations = 5, 50, 5e6
 
@@ -86,11 +90,13 @@ class Program:
             "reached.right-end": np.where(reached < 0, 4, -1),
         }
 
-    def train(self, keys, values, on_progress=None):
+    def train(self, keys, values, on_progress=None, resume=None, on_state=None):
         self.compiles = 1
         wanted = json.loads(os.environ.get("CHISEL_FAKE", "{}"))
         diversity = [value["env.diversity"] for value in values]
-        for update in range(1, self.total_updates + 1):
+        if resume is not None and resume[0].shape:
+            raise UnfitStateError("not of this program")
+        for update in range(1 if resume is None else int(resume[0]) + 1, self.total_updates + 1):
             time.sleep(wanted.get("sleep", 0))
             if wanted.get("die_at") in diversity and not Path(wanted.get("once", "/none")).exists():
                 if "once" in wanted:
@@ -99,6 +105,8 @@ class Program:
             if wanted.get("fail_at") in diversity:
                 raise RuntimeError(wanted.get("reason", "no luck"))
             on_progress(update)
+            if update < self.total_updates:
+                on_state(lambda update=update: [np.array(update)])
         draws = np.array([np.random.default_rng([*map(int, key)]).random(6) for key in keys])
         draws += np.array(diversity)[:, None]
         outcomes = {
@@ -109,8 +117,9 @@ class Program:
             "length_mean": np.full(len(keys), np.nan),
             "events.coin": (draws[:, 2] * 100).astype(np.int64),
             "threads": np.full(len(keys), int(os.environ.get("NPROC", 0))),
-            "cores": np.full(len(keys), len(os.sched_getaffinity(0))),
         }
+        if "cores" in wanted:
+            outcomes["cores"] = np.full(len(keys), len(os.sched_getaffinity(0)))
         points = np.arange(1, 6)[None].repeat(len(keys), 0)
         curves = {"update": points, "return_mean": (draws[:, :1] * points).astype(np.float32)}
         reached = np.where(draws[:, 3:5] < 0.5, -1, 1 + (draws[:, 3:5] * 5).astype(int))

@@ -1,0 +1,108 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Rates and comparisons: is there a difference, and how sure may one be?
+#
+# 160 policies of `coin-run`: PPO, 16 seeds for each of five shares of randomised training levels (`env.diversity`) and
+# two budgets (`learner.total_steps`). The results are in `results/`, beside this notebook. They were made by
+#
+# ```
+# chisel run coin-run --out analysis/notebooks/results --set seeds=16 --set 'probes.at=[0, 1]' \
+#     --set 'factors.env.diversity=[0.01, 0.03, 0.1, 0.3, 1.0]' \
+#     --set 'factors.learner.total_steps=[51200, 204800]' --set run.shard_chunks=10
+# ```
+#
+# The question: does a longer training yield policies that go for the coin more often, at the same share of randomised
+# levels?
+
+# %%
+import analysis
+from analysis import figures
+
+df = analysis.load("results")
+diversity, budget = df.attrs["factors"]
+print(f"{len(df)} seeds, {df.groupby([diversity, budget]).ngroups} conditions")
+print("labels:", *df["label"].cat.categories)
+
+# %% [markdown]
+# ## Rates
+#
+# The share of seeds that a condition turns into policies that reliably go for the coin, with Wilson's 95% interval over
+# seeds. Each interval holds by itself.
+
+# %%
+rates = analysis.rates(df, by=[diversity, budget], label="intended")
+rates.round(2)
+
+# %% [markdown]
+# Ten intervals at 95% miss some rate more often than one time in twenty. These hold all at once, and are wider:
+
+# %%
+together = analysis.rates(df, by=[diversity, budget], label="intended", simultaneous=True)
+wider = (together["high"] - together["low"]) / (rates["high"] - rates["low"])
+print(f"wider by a factor of {wider.min():.2f} to {wider.max():.2f}")
+
+# %% [markdown]
+# Where none of 16 seeds has an outcome, it may still be had by as many as
+
+# %%
+print(f"{float(analysis.upper_bound(0, 16)):.2f} of all seeds (95%, one-sided)")
+
+# %% [markdown]
+# ## Differences
+#
+# One comparison for each share of randomised levels: the rate with 204,800 steps less the rate with 51,200, Newcombe's
+# interval of the difference, the p-value of Fisher's exact test, and Holm's for the family of these five.
+
+# %%
+family = analysis.compare(df, by=budget, against=51_200, within=diversity, label="intended")
+family[[diversity, "rate", "rate.against", "difference", "low", "high", "p", "p_holm"]].round(3)
+
+# %% [markdown]
+# At a share of 0.1 the difference stands: 15 of 16 seeds against 5. At 0.03 it is 6 against none: by itself below 0.05,
+# but not among five questions (p_holm is 0.07), although the interval of the difference leaves out 0. Five chances to
+# find something are five chances to be wrong; the cautious reading is that 16 seeds do not decide there.
+# At 0.3 and above all seeds agree, and nothing can be told apart: the interval says how large a
+# difference may have been missed.
+#
+# ## How many seeds would have decided?
+
+# %%
+print(f"16 seeds find {analysis.smallest_difference(16):.2f} with a power of 0.8, around a rate of one half;")
+print(f"among five comparisons {analysis.smallest_difference(16, level=1 - 0.05 / 5):.2f}.")
+seeds = analysis.seeds_to_detect(0.0, 0.375, level=1 - 0.05 / 5)
+print(f"0 against 6 in 16, if those are the rates, takes {seeds} seeds a condition among five comparisons.")
+
+# %% [markdown]
+# ## The mean share
+#
+# A label is a threshold on what a policy does. The share of forks on which the coin came first has none, and its mean
+# over seeds is another quantity: one half may be half of the seeds, or all of them half of the time. The figure shows
+# both, mean and seeds.
+
+# %%
+axes = figures.share_curve(df, diversity, "coin", by=budget)
+
+# %% [markdown]
+# At 0.1 with 51,200 steps the seeds are spread over the whole range. `policy_shares` fits how their true shares spread
+# beneath the 64 episodes that each was probed with: `spread` is 0 where all policies are alike and 1 where each always
+# does the same thing.
+
+# %%
+middle = df[df[diversity].isin([0.03, 0.1])]
+spread = analysis.policy_shares(middle, "coin", by=[diversity, budget])
+spread[[diversity, budget, "mean", "mean_low", "mean_high", "spread", "spread_low", "spread_high"]].round(2)
+
+# %% [markdown]
+# At 0.03 four times the steps move the seeds apart (0.13 and 0.85, with intervals that do not meet): most then go for
+# one of the two all the time, and they disagree on which. At 0.1 the two spreads are not told apart.

@@ -1,0 +1,136 @@
+"""Figures of matplotlib as SVG inside a page: its fonts, its colours in light and dark, and what a pointer is told."""
+
+import colorsys
+import io
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from analysis.figures import COLOURS, colours
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIZE = (4.3, 3.3)
+"""Inches of a panel: as wide as a phone, so that its text is as large there as that of the page."""
+POINTS = 72
+"""In an inch: the unit of an SVG of matplotlib's."""
+MOST_DOTS = 1200
+"""Of a panel, as vectors; more become one picture."""
+MOST_GOALS = 8
+"""Of a role, beyond which colours repeat."""
+REACH = 7.0
+"""Points around a spot at which a pointer is told."""
+
+GREYS = {
+    "#000000": "ink", "#111111": "ink", "#333333": "ink", "#606060": "soft", "#707070": "soft", "#8a8a8a": "soft",
+    "#9a9a9a": "soft", "#b0b0b0": "rule", "#e6e6e6": "grid", "#ffffff": "paper",
+}  # fmt: skip
+"""What the page calls the colours of `figures` that stand for no label. It gives each a value in light and in dark."""
+LABELS = {
+    colour.lower()
+    for colour in colours(
+        [*COLOURS, *(f"{role}:{number}" for role in ("proxy", "channel") for number in range(MOST_GOALS))]
+    ).values()
+}
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",  # the same folder gives the same page
+    "text.parse_math": False,  # names of goals and factors are no formulas
+    "font.size": 8,
+}
+
+
+class Tip(NamedTuple):
+    """What a pointer is told at a spot of a panel, or within a rectangle; places are in data."""
+
+    x: float
+    y: float
+    text: str
+    width: float = 0.0
+    height: float = 0.0
+
+
+def panel(name: str, draw: "Callable[[Axes], Iterable[Tip]]", legend: bool = False) -> Markup:
+    """One `<svg>` with what `draw` draws on the Axes that it is given.
+
+    Args:
+      name: makes the ids of this figure differ from those of the page's others.
+      draw: returns what pointers are told.
+      legend: whether to draw the names of the curves above the panel.
+    Raises:
+      ValueError: as `draw`.
+    """
+    import matplotlib
+    from matplotlib.collections import PathCollection
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        ax = figure.add_subplot()
+        tips = list(draw(ax))
+        dots = [one for one in ax.collections if isinstance(one, PathCollection)]
+        if sum(len(np.atleast_2d(np.asarray(one.get_offsets()))) for one in dots) > MOST_DOTS:
+            for one in dots:
+                one.set_rasterized(True)
+        handles, names = ax.get_legend_handles_labels()
+        if legend and len(handles) > 1:
+            columns = max(1, int(60 / (max(map(len, names)) + 6)))
+            figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False, handlelength=1.4)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        spots = [_spot(ax, one) for one in tips]
+    return Markup(_restyled(out.getvalue(), name).replace("</svg>", "".join(spots) + "</svg>"))
+
+
+def _spot(ax: "Axes", tip: Tip) -> str:
+    """An unseen rectangle that tells something."""
+    size = ax.figure.bbox.size
+    left, low = ax.transData.transform((tip.x, tip.y)) / size
+    right, high = ax.transData.transform((tip.x + tip.width, tip.y + tip.height)) / size
+    wide, tall = (POINTS * inches for inches in SIZE)
+    reach = 0.0 if tip.width else REACH
+    place = (left * wide - reach, (1 - high) * tall - reach, (right - left) * wide, (high - low) * tall)
+    x, y, width, height = place[0], place[1], place[2] + 2 * reach, place[3] + 2 * reach
+    box = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect {box} fill="transparent"><title>{escape(tip.text)}</title></rect>'
+
+
+def _restyled(text: str, name: str) -> str:
+    """The `<svg>` element of a file of matplotlib's, as a part of the page."""
+    head, _, body = text[text.index("<svg") :].partition(">")
+    box = re.search(r'viewBox="[^"]*"', head)
+    assert box is not None
+    body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.S)
+    used = set(re.findall(r"#([\w.-]+)", body))
+
+    def tag(found: "re.Match[str]") -> str:
+        text = re.sub(r' id="([^"]*)"', lambda one: f' id="{name}-{one[1]}"' if one[1] in used else "", found[0])
+        text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
+        text = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", text)
+        text = re.sub(r"(?<=[ :])#[0-9a-f]{6}\b", _colour, text)
+        text = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", text)
+        return re.sub(r"\s+", " ", re.sub(r"(\d\.\d\d)\d+", r"\1", text))
+
+    body = re.sub(r"<[^>]*>", tag, body)  # and no text between tags
+    links = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f'<svg {links} {box[0]} role="img">{body}'
+
+
+def _colour(found: "re.Match[str]") -> str:
+    colour = found[0]
+    return f"var(--{GREYS[colour]})" if colour in GREYS else f"var(--{'c' if colour in LABELS else 'x'}{colour[1:]})"
+
+
+def shades_in(svg: str) -> set[tuple[str, str]]:
+    """Other colours of a panel, such as shades of a label's: the hexadecimal digits of each in light and in dark."""
+    found = set()
+    for colour in re.findall(r"var\(--x([0-9a-f]{6})\)", svg):
+        red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (0, 2, 4))
+        hue, light, strength = colorsys.rgb_to_hls(red, green, blue)
+        parts = colorsys.hls_to_rgb(hue, 0.38 + 0.52 * light, strength)
+        found.add((colour, "".join(f"{round(255 * part):02x}" for part in parts)))
+    return found

@@ -1,0 +1,305 @@
+"""Results in an object store: a real server process on loopback, and a proxy that spoils a share of the requests."""
+
+import http.client
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import uuid
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import analysis
+from folders import Remote, RemoteError, as_place
+from sweeps import cli, load_policy, locks, status, store
+from sweeps.doctor import _store
+from sweeps.policies import save_policies
+from tests.sweeps.conftest import TOY, Chisel
+from tests.sweeps.faults import KINDS, FaultyProxy
+from tests.sweeps.test_store import TABLE
+
+pytest.importorskip("moto")
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The port of an S3 server."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except OSError:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+    yield port
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def bucket(server, monkeypatch):
+    """A URI of a bucket of the test's own, with the environment that leads there."""
+    name = f"test-{uuid.uuid4().hex}"
+    connection = http.client.HTTPConnection("127.0.0.1", server)
+    connection.request("PUT", f"/{name}")
+    assert connection.getresponse().status == 200
+    for key, value in {
+        "AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server}", "AWS_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "8",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(key, value)
+    return f"s3://{name}"
+
+
+@pytest.fixture
+def remote(toy, bucket):
+    """`toy` with the environment that leads to the bucket."""
+    toy.variables |= {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
+    return toy
+
+
+def objects(place, ending=""):
+    """Content by relative name."""
+    found = {str(one).removeprefix(f"{place}/"): one.read_bytes() for one, _ in place.scan(recursive=True)}
+    return {name: content for name, content in found.items() if name.endswith(ending)}
+
+
+def test_a_place_in_a_store_is_told_by_its_uri():
+    place = as_place("s3://bucket/a//b/?region=eu-west-1")
+    assert place == Remote("s3", "bucket/a/b", "region=eu-west-1")
+    assert as_place(str(place / "c.parquet")) == place / "c.parquet"
+    assert ((place / "c.parquet").name, (place / "c.parquet").stem) == ("c.parquet", "c")
+    for uri, why in {
+        "s3://": "names no place in a bucket; expected s3://BUCKET/PATH",
+        "s3://bucket/../other": "names no place in a bucket",
+        "s3://bucket/x?color=blue": "has an option that is not known; known: region, endpoint_override",
+        "hdfs://host/x": "no store goes by hdfs://; expected s3://BUCKET/PATH or gs://BUCKET/PATH, or a folder",
+        "s3://key:secret@bucket/x": "credentials have no place in a URI",
+    }.items():
+        with pytest.raises(RemoteError, match=re.escape(why)) as error:
+            as_place(uri)
+        assert "secret" not in str(error.value)
+
+
+def test_objects_are_written_whole_read_in_part_listed_moved_and_removed(bucket):
+    folder = as_place(f"{bucket}/folder")
+    large = os.urandom(12 << 20)  # more than one part of an upload
+    for name, content in {"one": b"0123456789", "large": large, "none": b""}.items():
+        store.write_file(folder / name, content)
+        assert (folder / name).read_bytes() == content
+    assert [(folder / "one").read_part(*how) for how in [(4,), (4, True), (99, True)]] == [
+        b"0123", b"6789", b"0123456789",
+    ]  # fmt: skip
+    store.write_file(folder / "below" / "two", b"2")
+    times = dict(folder.scan())
+    assert sorted(one.name for one in times) == ["large", "none", "one"]
+    assert all(abs(at - time.time()) < 60 for at in times.values())
+    assert folder.is_dir() and not folder.is_file() and not (folder / "on").exists()
+    assert store.set_aside(folder / "one") == folder / "one.bad"
+    assert sorted(objects(folder)) == ["below/two", "large", "none", "one.bad"]
+    (folder / "one.bad").unlink()
+    (folder / "one.bad").unlink(missing_ok=True)
+    with pytest.raises(FileNotFoundError):
+        (folder / "one.bad").read_bytes()
+
+
+def test_a_table_is_verified_and_a_store_that_fails_is_neither_damage_nor_absence(bucket, server, monkeypatch):
+    folder = as_place(f"{bucket}/folder")
+    store.write_table(folder, "outcomes", "x", TABLE)
+    content = (folder / "outcomes" / "x.parquet").read_bytes()
+    assert content == store.encode("outcomes", "x", TABLE)
+    assert (store.damage(folder, ("outcomes",), "x"), store.diverged_lanes(folder, "x")) == (None, 1)
+    assert store.damage(folder, ("outcomes",), "y") == []
+    store.write_file(folder / "outcomes" / "x.parquet", content[:-9] + b"?" + content[-8:])
+    assert [str(error) for error in store.damage(folder, ("outcomes",), "x") or ()] == [
+        f"{bucket}/folder/outcomes/x.parquet: its content does not match its digest"
+    ]
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    asking = [
+        lambda there: store.damage(there, ("outcomes",), "x"),
+        lambda there: store.diverged_lanes(there, "x"),
+        lambda there: store.names(there, "outcomes"),
+        store.read_manifest,
+    ]
+    for kind in ("500", "drop", "403"):
+        with FaultyProxy(server, 1.0, kinds=(kind,)) as proxy:
+            there = as_place(f"{folder}?endpoint_override=127.0.0.1:{proxy.server_port}&scheme=http")
+            for call in asking:
+                with pytest.raises(RemoteError, match=r"^s3://[^\n]*$"):
+                    call(there)
+
+
+def test_policies_are_one_object_a_shard_and_come_back(bucket):
+    folder = as_place(f"{bucket}/folder")
+    rows = {"condition": ["a", "a", "b"], "seed": [0, 1, 0], "diverged": [False] * 3}
+    store.write_table(folder, "outcomes", "x", pa.table(rows))
+    with pytest.raises(ValueError, match="kept no policies"):
+        load_policy(folder, "b", 0)
+    save_policies(folder, "x", [{"w": np.arange(4.0).reshape(2, 2)}, {"w": np.array([[8.0, 9.0]])}])
+    assert sorted(objects(folder)) == ["outcomes/x.parquet", "policies/x.tar"]
+    assert load_policy(f"{bucket}/folder", "a", 1)["w"].tolist() == [2, 3]
+    assert load_policy(f"{bucket}/folder", "b", 0)["w"].tolist() == [8, 9]
+    with pytest.raises(ValueError, match="has no lane of condition 'c' and seed 0"):
+        load_policy(folder, "c", 0)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The files of toy.toml, trained into a folder of this machine."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "toy.toml").write_text(TOY)
+    assert Chisel(folder, fake=True)("run", "toy.toml", "--out", "out").returncode == 0
+    return folder / "out"
+
+
+def test_a_sweep_in_a_store_has_the_bytes_of_a_local_one_and_every_verb_reads_it(
+    remote, bucket, whole, contents, capsys
+):
+    uri = f"{bucket}/deep/out"
+    done = remote("run", "toy.toml", "--out", uri)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"15 of 15 lanes in {uri}, 15 of them trained now")
+    assert f"{uri}: there are no locks here; see to it that no other run trains the same shards." in done.stderr
+    assert objects(as_place(uri)) == contents(whole)
+    assert remote("run", "toy.toml", "--out", uri, "--workers", "1").stdout.startswith("Complete already: 15 of 15")
+    pd.testing.assert_frame_equal(analysis.load(uri), analysis.load(whole))
+    pd.testing.assert_frame_equal(analysis.load_curves(uri), analysis.load_curves(whole))
+    found = status(uri, verify=True)
+    assert (found["lanes"]["done"], found["shards"]["damaged"], found["running"]) == (15, 0, None)
+    assert _store(as_place(uri)).good and objects(as_place(uri)) == contents(whole)
+    said = []
+    for folder in (uri, str(whole)):
+        assert cli.main(["rates", folder]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert cli.main(["figure", uri]) == 0
+    assert capsys.readouterr().out == f"{uri}/overview.png\n"
+    assert (as_place(uri) / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_killed_and_run_again_ends_with_the_same_bytes_and_a_spoilt_object_is_made_anew(
+    remote, bucket, whole, contents
+):
+    uri = f"{bucket}/out"
+    process = remote.start("run", "toy.toml", "--out", uri, fake={"sleep": 0.2})
+    while len(store.names(as_place(uri), "outcomes")) < 3:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    there = sorted(store.names(as_place(uri), "outcomes"))
+    victim = as_place(uri) / "probes" / f"{there[0]}.parquet"
+    victim.write_bytes(victim.read_bytes()[:-20])
+    assert 0 < status(uri)["lanes"]["done"] < 15
+    done = remote("run", "toy.toml", "--out", uri)
+    assert (done.returncode, "15 of 15 lanes" in done.stdout) == (0, True), done.stderr
+    found = f"{victim}: its content does not match its digest; kept as {victim.name}.bad, and made again."
+    assert found in done.stderr
+    now = {name: content for name, content in objects(as_place(uri)).items() if not name.endswith(".bad")}
+    assert now == contents(whole)
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("CHISEL_FAULTS", "1"))))
+def test_a_fifth_of_all_requests_spoilt_costs_time_and_no_row(remote, bucket, server, whole, contents, seed):
+    """Every other seed gives up after three attempts and runs again; whatever is there at any time is right."""
+    attempts, tries = ("3", 50) if seed % 2 else ("8", 1)
+    remote.variables["AWS_MAX_ATTEMPTS"], expected = attempts, contents(whole)
+    with FaultyProxy(server, 0.2, seed=seed) as proxy:
+        remote.variables["AWS_ENDPOINT_URL"] = proxy.url
+        for _ in range(tries):
+            done = remote("run", "toy.toml", "--out", f"{bucket}/out")
+            assert done.returncode in (0, 2, 4) and "Traceback" not in done.stderr, done.stderr
+            tables = objects(as_place(f"{bucket}/out"), ".parquet")
+            assert tables.items() <= expected.items(), "a table that is whole and wrong"
+            if done.returncode == 0:
+                break
+        assert done.returncode == 0, done.stderr
+    assert sum(proxy.seen[kind] for kind in KINDS) > 10
+    assert tables == {name: content for name, content in expected.items() if name.endswith(".parquet")}
+
+
+def test_where_a_store_gives_up_shards_fail_with_the_reason_and_running_again_completes_them(
+    remote, bucket, server, whole, contents
+):
+    remote.variables["AWS_MAX_ATTEMPTS"] = "2"
+    uri = f"{bucket}/out"
+    with FaultyProxy(server, 1.0, kinds=("503",), only=r"PUT \S+/curves/") as proxy:
+        there = {**remote.variables}
+        remote.variables["AWS_ENDPOINT_URL"] = proxy.url
+        done = remote("run", "toy.toml", "--out", uri, "--workers", "1")
+        remote.variables = there
+    assert (done.returncode, done.stdout.splitlines()[0]) == (4, f"0 of 15 lanes in {uri}, 0 of them trained now")
+    assert done.stderr.count("it asks for fewer requests; run again later, or with fewer workers") == 8
+    found = status(uri)
+    assert (found["lanes"]["done"], found["lanes"]["failed"], len(found["failed"])) == (0, 15, 8)
+    assert "RemoteError: s3://" in found["failed"][0]["reason"]
+    assert remote("run", "toy.toml", "--out", uri, "--workers", "1").returncode == 0
+    assert objects(as_place(uri)) == contents(whole)
+
+
+def test_what_a_store_refuses_is_one_line_and_nothing_is_trained(remote, bucket, server, monkeypatch, capsys):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    remote.variables["AWS_MAX_ATTEMPTS"] = "1"
+
+    def refused(*arguments):
+        assert cli.main(list(arguments)) == 2
+        said = capsys.readouterr()
+        assert (said.out, len(said.err.splitlines())) == ("", 1), said.err
+        return said.err
+
+    def run(uri):
+        done = remote("run", "toy.toml", "--out", uri)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+        return done.stderr
+
+    uri = "s3://no-such-bucket/out"
+    line = run(uri)
+    assert line.startswith(f"{uri}/") and ": there is no such bucket; create it, or give another (AWS Error" in line
+    assert refused("status", uri) == f"{uri}: is not a results folder: there is no such folder.\n"
+    assert refused("rates", uri) == f"{uri}: not a results folder: there is no such folder\n"
+    with FaultyProxy(server, 1.0, kinds=("403",)) as proxy:
+        remote.variables["AWS_ENDPOINT_URL"] = proxy.url
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        for line in (run(f"{bucket}/out"), refused("status", f"{bucket}/out"), refused("rates", f"{bucket}/out")):
+            assert line.startswith(f"{bucket}/out")
+            assert ": access is denied; check the credentials and what they allow (AWS Error ACCESS_DENIED" in line
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert "it cannot be reached; check the network and AWS_ENDPOINT_URL" in refused("status", f"{bucket}/out")
+    assert "no store goes by ftp://" in refused("status", "ftp://host/out")
+
+
+def test_two_runs_that_start_at_once_lose_no_layer(remote, bucket):
+    uri = f"{bucket}/out"
+    runs = [
+        remote.start("run", "toy.toml", "--out", uri, "--executor", "inline", "--set", f"seeds={n}") for n in (5, 8)
+    ]
+    said = [one.communicate(timeout=100) for one in runs]
+    assert [one.returncode for one in runs] == [0, 0], said
+    assert len(analysis.load(uri)) == status(uri, verify=True)["lanes"]["planned"] == 24
+    assert status(uri)["layers"] in ([24], [15, 9])
+
+
+def test_one_run_at_a_time_writes_a_manifest_and_a_dead_one_does_not_keep_it(bucket, monkeypatch):
+    folder = as_place(f"{bucket}/out")
+    monkeypatch.setattr(locks, "CLAIM_TRIES", 2)
+    with (
+        locks._claim(folder),
+        pytest.raises(RemoteError, match="another run is writing its manifest"),
+        locks._claim(folder),
+    ):
+        pass
+    assert not list((folder / "claims").scan())
+    (folder / "claims" / "dead").write_bytes(b"")
+    monkeypatch.setattr(locks, "CLAIM_SECONDS", -3600.0)
+    with locks._claim(folder):
+        assert [one.name for one, _ in (folder / "claims").scan()] != ["dead"]
+    assert not list((folder / "claims").scan())
