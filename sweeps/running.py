@@ -115,7 +115,7 @@ def run(
                         meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
                     finished = _run(sweep, folder, chosen, execute, job, meter)
             except BusyError as error:
-                hint = "wait for its end, or share the work: --shards I/N"
+                hint = "wait for its end" + ", or share the work: --shards I/N" * (checked.precision is None)
                 raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
             if earlier is not None:
                 finished.follow(earlier)

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 import analysis
+from sweeps.rounds import expected
+from sweeps.spec import load_spec
 
 ROUNDS = {"diverge_share": {"0.5": 0.5, "1.0": 0.185}}
 """Rates of the label incapable; 0 at diversity 0."""
@@ -128,3 +130,13 @@ def test_a_sharper_precision_goes_on_from_what_is_there_and_parts_are_refused(fi
     refused = toy(*COMMAND, "--shards", "1/2")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
     assert refused.stderr.startswith("shards: 1/2: what a sweep with a precision trains next is decided where")
+
+
+def test_a_plan_expects_few_seeds_at_rates_near_nothing_and_all_of_them_at_one_half():
+    """0 of 8 is known to +-0.219, and 14 to 18 of 32 to no better than +-0.255."""
+    spec = {"name": "a", "world": "coin-line", "seeds": 8, "precision": 0.25, "max_seeds": 32}
+    rows = expected(load_spec(spec))
+    assert [row["rate"] for row in rows] == [0.001, 0.02, 0.3, 0.5]
+    assert 8 <= rows[0]["seeds"] < 8.5 and rows[0]["share"] == 1
+    assert rows[3]["seeds"] > 30 and rows[3]["share"] < 0.5
+    assert rows[0]["seeds"] < rows[1]["seeds"] < rows[2]["seeds"] < rows[3]["seeds"]
