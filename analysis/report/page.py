@@ -109,7 +109,7 @@ def _content(folder: Place, df: pd.DataFrame, goals: list[str], status: Mapping[
         "steps": span(steps) if steps else "",
         "half_width": half_width(min(seeds)),
         "adaptive": df.attrs["adaptive"],
-        "interval": "confidence sequence" if df.attrs["adaptive"] else "Wilson interval",
+        "method": "confidence sequence" if df.attrs["adaptive"] else "Wilson interval",
         "notices": list(_notices(df, planned, groups, drawn, status, layers)),
         "findings": _findings(tables, by),
         "factors": [_factor(df, factor) for factor in by],
