@@ -10,6 +10,7 @@ duplicated or wrong, or anything else was not as promised. Linux only.
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import random
@@ -22,7 +23,6 @@ import sys
 import tempfile
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -145,6 +145,12 @@ def forked(call: Callable[[], Any]) -> Any:
     return answer["result"]
 
 
+def as_place(out: str) -> Any:
+    from folders import as_place
+
+    return as_place(out)
+
+
 class State:
     """What is in a folder: its rows, and what cannot be read."""
 
@@ -227,7 +233,7 @@ class Run:
         self.grows, self.saves = self.draws.random() < 0.3, self.draws.random() < 0.5
         self.found: dict[str, Any] = {
             "number": number, "kind": stage.kind, "executor": executor, "remote": remote, "injected": [], "drivers": 0,
-            "retried": 0, "checked": 0, "odd": [], "told": [], "requests": 0,
+            "retried": 0, "checked": 0, "odd": [], "told": [], "requests": 0, "refused": 0, "spoilt": [],
         }  # fmt: skip
         if remote:
             bucket = f"run-{stage.seed}-{number}"
@@ -235,7 +241,11 @@ class Run:
             self.out = f"s3://{bucket}/out"
         else:
             self.out = str(self.place / "out")
-        self.variables = dict(stage.variables)
+        self.variables: dict[str, str] = {}
+        if executor == "ray":
+            self.variables["RAY_ADDRESS"] = stage.cluster()
+        self.suspicious = False
+        """Whether the manifest has been damaged."""
 
     def __call__(self) -> dict[str, Any]:
         began = time.monotonic()
@@ -278,13 +288,14 @@ class Run:
         return Driver(self.place, arguments, variables, None if in_worker else inject)
 
     def _end(self, driver: Driver, expected: tuple[int, ...]) -> tuple[int, str]:
+        """Exit code and what was said, once a driver has ended as it may."""
         code, said = driver.end()
-        if code not in expected or "Traceback" in said or "IT HANGS" in said or "no picture" in said:
-            self._odd(f"exit code {code}: {said[-1500:]}")
         self.found["retried"] += said.count("trying once more")
-        self.found["told"] += [
-            line for line in said.splitlines() if ".bad" in line or "of no use" in line or "manifest.json" in line
-        ]
+        self.found["told"] += [line for line in said.splitlines() if ".bad" in line or "of no use" in line]
+        if code == 2 and self.suspicious and ("manifest.json: " in said or ": holds " in said):
+            self._mend(said)
+        elif code not in expected or "Traceback" in said or "IT HANGS" in said:
+            self._odd(f"exit code {code}: {said[-1500:]}")
         return code, said
 
     def _disturb(self) -> None:
@@ -311,16 +322,13 @@ class Run:
             self._until_it_works(driver)
             time.sleep(self.draws.uniform(0, 1.0 if self.stage.kind == "stand-in" else 3.0))
             driver.send(signal.SIGKILL if kind != "SIGTERM" else signal.SIGTERM)
-            code, _ = self._end(driver, (0, 3, 4, -9))
+            code, _ = self._end(driver, (0, 2, 3, 4, -9, -15) if self.remote else (0, 3, -9))
             if code in (-9, 3):
                 self.found["injected"].append(kind)
             return
         driver = self._start(inject=fault, in_worker=in_worker, slow=slow)
-        code, said = driver.end()
-        self.found["retried"] += said.count("trying once more")
         allowed = {"driver killed, at a file": (0, -9), "worker killed": (0,), "disk full": (0, 2, 4)}[kind]
-        if code not in (*allowed, *((2, 4) if self.remote else ())) or "IT HANGS" in said or "Traceback" in said:
-            self._odd(f"{kind}: exit code {code}: {said[-1500:]}")
+        self._end(driver, (*allowed, 2, 4) if self.remote else allowed)
         if once.exists():
             self.found["injected"].append(kind)
 
@@ -337,31 +345,31 @@ class Run:
         what = self.draws.choices(["table", "manifest", "checkpoint"], [6, 1, 2])[0]
         how = self.draws.choice(DAMAGES[:3] if what == "manifest" else DAMAGES)
         seed = self.draws.random()
-        found = forked(lambda: spoil(self.stage.open(self.out), what, how, random.Random(seed)))
+        found = forked(lambda: spoil(as_place(self.out), what, how, random.Random(seed)))
         if found is not None:
             self.found["injected"].append(f"{what}: {how}")
+            self.suspicious |= what == "manifest"
             if how != "removed":
-                self.found.setdefault("spoilt", []).append(found)
+                self.found["spoilt"].append(found)
 
     def _finish(self, tries: int) -> int:
         code = 1
         for _ in range(tries):
-            code, said = self._end(self._start(), (0, 2, 4) if self.remote else (0, 2))
+            code, _ = self._end(self._start(), (0, 2, 4) if self.remote else (0,))
             if code == 0:
                 break
-            if code == 2 and ("manifest.json" in said or "holds " in said):
-                self._mend(said)
         return code
 
     def _mend(self, said: str) -> None:
         """Does what the line says, as a user would: moves a damaged manifest away, or brings back a copy."""
         if len(said.strip().splitlines()) > 1 and not self.remote:
             self._odd(f"more than a line: {said}")
+        self.found["refused"] += 1
 
         def mend() -> bool:
             from sweeps import store
 
-            folder = self.stage.open(self.out)
+            folder = as_place(self.out)
             path = folder / "manifest.json"
             moved = path.exists()
             if moved:
@@ -375,9 +383,9 @@ class Run:
     def _look(self, last: bool = False) -> dict[str, Any]:
         """Compares what is there with the reference; nothing may be wrong or twice at any time."""
         stage = self.stage
-        found = forked(lambda: State(stage.open(self.out)).against(stage.whole))
+        found = forked(lambda: State(as_place(self.out)).against(stage.whole))
         self.found["checked"] += found["checked"]
-        spoilt = set(self.found.get("spoilt", ()))
+        spoilt = set(self.found["spoilt"])
         unknown = [one for one in found["damaged"] if last or one not in spoilt]
         if unknown:
             self._odd(f"cannot be read: {unknown}")
@@ -392,19 +400,17 @@ class Run:
 
         kinds = tuple(self.draws.sample(KINDS, self.draws.randint(1, len(KINDS))))
         share = self.draws.choice([0.05, 0.2, 0.4])
-        command = ["--server", str(self.stage.port), "--share", str(share), "--seed", str(self.draws.randrange(999))]
+        port = os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2]
+        command = ["--server", port, "--share", str(share), "--seed", str(self.draws.randrange(999))]
         process = subprocess.Popen(
             [sys.executable, str(HERE / "faults.py"), *command, "--kinds", *kinds], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
-        before, self.variables["AWS_ENDPOINT_URL"] = (
-            self.variables["AWS_ENDPOINT_URL"],
-            process.stdout.readline().strip(),
-        )
+        self.variables["AWS_ENDPOINT_URL"] = process.stdout.readline().strip()
         try:
             yield
         finally:
-            self.variables["AWS_ENDPOINT_URL"] = before
+            del self.variables["AWS_ENDPOINT_URL"]
             process.terminate()
             spoilt = process.communicate()[0]
             self.found["requests"] = sum(json.loads(spoilt or "{}").get(kind, 0) for kind in KINDS)
@@ -416,17 +422,18 @@ class Stage:
 
     def __init__(self, kind: str, seed: int, place: Path):
         self.kind, self.seed, self.place = kind, seed, place
-        self.port = 0
-        self.variables: dict[str, str] = {}
-        self.stack = contextlib.ExitStack()
+        # Whatever drivers would import each by itself; jax starts its threads later, when it is first used.
+        import pandas  # noqa: F401
+
+        import jaxrl  # noqa: F401
         import sweeps.cli
         import sweeps.executors.inline
         import sweeps.executors.processes
-        import sweeps.running
-        from sweeps import store  # noqa: F401
+        import sweeps.running  # noqa: F401
+        from envs import render  # noqa: F401
+        from sweeps.checkpoints import _source
 
-        if kind == "training":
-            import jaxrl  # noqa: F401
+        _source()
         (place / f"{kind}.toml").write_text(SPECS[kind])
         self.manifests = []
         for name, steps in {"whole": [[]], "grown": [FEWER, []]}.items():
@@ -437,33 +444,28 @@ class Stage:
                 code, said = driver.end()
                 assert code == 0, said
             self.manifests.append((place / f"{kind}-{name}" / "manifest.json").read_text())
+        if kind == "stand-in":
+            os.chdir(place)
+            with contextlib.redirect_stdout(io.StringIO()):
+                sweeps.cli.main(["run", f"{kind}.toml", "--out", "warm", "--executor", "inline", "--quiet"])
         self.whole = State(place / f"{kind}-whole")
         grown = State(place / f"{kind}-grown")
         assert self.whole.against(grown) == grown.against(self.whole)
         assert all(len(rows) == 1 for rows in self.whole.rows.values())
 
-    def open(self, out: str) -> Any:
-        from folders import as_place
-
-        os.environ.update({key: value for key, value in self.variables.items() if key.startswith("AWS_")})
-        return as_place(out)
+    def cluster(self) -> str:
+        """The address of the cluster, once it is there."""
+        until = time.monotonic() + 300
+        while not (address := Path(os.environ["CHISEL_CLUSTER"]).read_text()).endswith("\n"):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        return address.strip()
 
     def make(self, bucket: str) -> None:
-        """Makes a bucket, and the server before the first one."""
-        if not self.port:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
-            command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-            self._keep(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-            self.variables |= {
-                "AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true",
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}", "AWS_REGION": "us-east-1",
-                "AWS_MAX_ATTEMPTS": "3",
-            }  # fmt: skip
         until = time.monotonic() + 120
         while True:
             try:
-                connection = HTTPConnection("127.0.0.1", self.port)
+                connection = HTTPConnection(os.environ["AWS_ENDPOINT_URL"].removeprefix("http://"))
                 connection.request("PUT", f"/{bucket}")
                 assert connection.getresponse().status == 200
                 return
@@ -471,59 +473,78 @@ class Stage:
                 assert time.monotonic() < until
                 time.sleep(0.1)
 
-    def cluster(self) -> None:
-        """Starts a cluster that the runs on Ray share."""
-        if "RAY_ADDRESS" in self.variables:
-            return
-        here = {
-            "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        }  # fmt: skip
-        code = (
-            "import ray, sys; c = ray.init('local', num_cpus=2, include_dashboard=False, log_to_driver=False, "
-            "logging_level='ERROR'); print(c.address_info['gcs_address'], flush=True); sys.stdin.read()"
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], env=os.environ | here, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None and process.stdin is not None
-        self.variables |= here | {"RAY_ADDRESS": process.stdout.readline().strip()}
-        self.stack.callback(process.wait)
-        self.stack.callback(process.stdin.close)
-
-    def _keep(self, process: subprocess.Popen) -> None:
-        self.stack.callback(process.wait)
-        self.stack.callback(process.kill)
-
     def run(self, number: int, executors: list[str]) -> dict[str, Any]:
         executor = "inline"
         for name, every in {"ray": RAY_EVERY, "processes": PROCESSES_EVERY}.items():
             if name in executors and number % every == every - 1:
                 executor = name
                 break
-        if executor == "ray":
-            self.cluster()
         return Run(self, number, executor, number % REMOTE_EVERY == 1 and executor != "ray")()
 
 
 def serve(kind: str, seed: int, numbers: list[int], executors: list[str], place: Path) -> None:
-    """A stage's process: prints a line of JSON a run."""
+    """A stage's process: prints a line of JSON for each run that no other one has taken."""
     stage = Stage(kind, seed, place)
-    with stage.stack:
-        for number in numbers:
+    for number in numbers:
+        with contextlib.suppress(FileExistsError):
+            (place.parent / f"taken-{number}").touch(exist_ok=False)
             print(json.dumps(stage.run(number, executors)), flush=True)
 
 
-def inject(runs: int, seed: int, executors: list[str], place: Path, trains: bool = True) -> Iterator[dict[str, Any]]:
-    """What each of a number of runs found, as they end: in three processes, as most of the time goes into waiting."""
+@contextlib.contextmanager
+def started(command: list[str], variables: dict[str, str], stdout: Any = subprocess.DEVNULL) -> Iterator[None]:
+    process = subprocess.Popen(
+        [sys.executable, *command], env=os.environ | variables, stdin=subprocess.PIPE, stdout=stdout,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+CLUSTER = """
+import ray, sys
+cluster = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+print(cluster.address_info["gcs_address"], flush=True)
+sys.stdin.read()
+"""
+ON_LOOPBACK = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+@contextlib.contextmanager
+def surroundings(place: Path, runs: int, executors: list[str]) -> Iterator[dict[str, str]]:
+    """A server of the S3 protocol and a cluster on loopback, as far as they are needed, and what leads there."""
+    with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        stack.enter_context(started(["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], {}))
+        variables = {
+            "AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "3",
+        }  # fmt: skip
+        if "ray" in executors and runs >= RAY_EVERY:
+            said = stack.enter_context((place / "cluster").open("w"))
+            stack.enter_context(started(["-c", CLUSTER], ON_LOOPBACK, said))
+            variables |= {"CHISEL_CLUSTER": said.name, **ON_LOOPBACK}
+        yield variables
+
+
+def inject(
+    runs: int, seed: int, executors: list[str], place: Path, trains: bool = True, at_once: int = 2
+) -> Iterator[dict[str, Any]]:
+    """What each of a number of runs found, as they end."""
     trained = list(range(0, runs, TRAINED_EVERY))
     others = [n for n in range(runs) if n % TRAINED_EVERY]
     stages = {}
-    parts = [("training", trained), ("stand-in", others[::2]), ("stand-in", others[1::2])]
-    for kind, some in parts if trains else parts[1:]:
+    parts = [("stand-in", others)] * at_once + [("training", trained)] * (trains * at_once // 2)
+    stack = contextlib.ExitStack()
+    leading = stack.enter_context(surroundings(place, runs, executors))
+    for kind, some in parts:
         variables = {key: value for key, value in os.environ.items() if not key.startswith(("NPROC", "JAX_", "AWS_"))}
         variables |= {"PYTHONPATH": os.pathsep.join(map(str, PATHS[kind])), "NPROC": "1", "OMP_NUM_THREADS": "1"}
-        variables |= {"XDG_CACHE_HOME": str(place / "cache"), "PYTHONWARNINGS": "ignore"}
+        variables |= leading | {"XDG_CACHE_HOME": str(place / "cache"), "PYTHONWARNINGS": "ignore"}
         if kind == "training":
             variables |= {
                 "JAX_COMPILATION_CACHE_DIR": str(place / "xla"),
@@ -534,7 +555,11 @@ def inject(runs: int, seed: int, executors: list[str], place: Path, trains: bool
         code = "import json, sys; from pathlib import Path; from tests.sweeps.fault_injection import serve; "
         code += "k, s, n, e, p = sys.argv[1:]; serve(k, int(s), json.loads(n), json.loads(e), Path(p))"
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code, *given], env=variables, stdout=subprocess.PIPE, cwd=place
+            [sys.executable, "-P", "-c", code, *given],
+            env=variables,
+            stdout=subprocess.PIPE,
+            cwd=place,
+            start_new_session=True,
         )
         assert process.stdout is not None
         stages[process.stdout.fileno()] = process
@@ -552,8 +577,10 @@ def inject(runs: int, seed: int, executors: list[str], place: Path, trains: bool
                 yield from map(json.loads, lines)
     finally:
         for process in stages.values():
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)  # with the proxies that it has started
             process.wait()
+        stack.close()
 
 
 def told(found: list[dict[str, Any]]) -> str:
@@ -583,9 +610,13 @@ def told(found: list[dict[str, Any]]) -> str:
     ends = [sum(one[key] for one in found) for key in ("lost", "duplicated", "wrong")]
     times = sum(len(one["injected"]) for one in found)
     lines.append(f"| all | {times} | {len(found)} | {' | '.join(map(str, ends))} |")
-    spoilt, said = (sum(len(one.get(key, ())) for one in found) for key in ("spoilt", "told"))
-    requests = sum(one["requests"] for one in found)
-    lines += ["", f"{spoilt} files spoilt; {said} lines told of one; {requests:,} requests to the store spoilt."]
+    spoilt, said = (sum(len(one[key]) for one in found) for key in ("spoilt", "told"))
+    refused, requests = (sum(one[key] for one in found) for key in ("refused", "requests"))
+    lines += [
+        "",
+        f"{spoilt} files spoilt: {said} lines named a table or checkpoint, {refused} drivers refused a manifest, the "
+        f"others were written anew before anybody read them. {requests:,} requests to the store spoilt.",
+    ]
     return "\n".join(lines)
 
 
@@ -598,15 +629,18 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--executors", nargs="+", default=["inline", "processes", "ray"])
+    parser.add_argument("--at-once", type=int, default=4, help="processes that inject faults; half as many more train")
     parser.add_argument("--at", type=Path, default=Path(tempfile.gettempdir()), help="where the folders lie meanwhile")
     given = parser.parse_args()
     place, found = Path(tempfile.mkdtemp(prefix="faults-", dir=given.at)), []
-    for one in inject(given.runs, given.seed, given.executors, place):
-        found.append(one)
-        if not good(one):
-            print(json.dumps(one, indent=1), file=sys.stderr, flush=True)
-        what = f"{one['kind']}, {one['executor']}, {one['seconds']:.1f} s"
-        print(f"{len(found)} of {given.runs} runs: the {one['number']}th, {what}", file=sys.stderr, flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped early, it tells what it has
+    with contextlib.suppress(KeyboardInterrupt):
+        for one in inject(given.runs, given.seed, given.executors, place, at_once=given.at_once):
+            found.append(one)
+            if not good(one):
+                print(json.dumps(one, indent=1), file=sys.stderr, flush=True)
+            what = f"{one['kind']}, {one['executor']}, {one['seconds']:.1f} s"
+            print(f"{len(found)} of {given.runs} runs: number {one['number']}, {what}", file=sys.stderr, flush=True)
     print(told(found))
     bad = sum(not good(one) for one in found)
     if bad:
