@@ -5,7 +5,7 @@ DEMO := results/coin-run
 
 .PHONY: demo test lint docs notebooks clean
 
-demo: $(VENV)/ready
+demo: $(VENV)/installed
 	$(VENV)/bin/chisel run coin-run --out $(DEMO)
 	$(VENV)/bin/chisel figure $(DEMO) --x env.diversity
 	$(VENV)/bin/chisel rates $(DEMO) --by env.diversity
@@ -30,9 +30,14 @@ notebooks: $(VENV)/ready
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chisel needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+# What the tests, the linters, the notebooks and the site need besides.
+$(VENV)/ready: $(VENV)/installed
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

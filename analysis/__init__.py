@@ -22,7 +22,7 @@ from analysis.load import (
 from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see, smallest_difference
 from analysis.rates import half_width, interval, rates, upper_bound
 from analysis.report import report
-from analysis.sequences import confidence_sequence, more_seeds
+from analysis.sequences import confidence_sequence, more_seeds, next_seeds, simulated_rounds
 from analysis.shares import mean_interval, shares
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "mean_interval",
     "monotone",
     "more_seeds",
+    "next_seeds",
     "outliers",
     "paired_difference_interval",
     "policy_shares",
@@ -61,6 +62,7 @@ __all__ = [
     "seeds_to_detect",
     "seeds_to_see",
     "shares",
+    "simulated_rounds",
     "smallest_difference",
     "tipping_dose",
     "typical",

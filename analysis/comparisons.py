@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.rates import check_level, check_name, checked_counts, interval, pooled_factors, warn_of_pooling
+from analysis.rates import (
+    check_level,
+    check_name,
+    checked_counts,
+    interval,
+    pooled_factors,
+    warn_of_pooling,
+    warn_of_stopping,
+)
 
 Key = tuple[Hashable, ...]
 
@@ -120,6 +128,7 @@ def compare(
         raise ValueError("by: expected at least one column that defines the groups")
     paired = bool(df.attrs.get("paired", False)) if paired is None else paired
     warn_of_pooling(df, [*by, *within])
+    warn_of_stopping(df, "these tests and intervals", "compare the intervals of `rates`")
     unit = _unit(df, [*by, *within]) if paired else []
 
     rows, cells = [], []

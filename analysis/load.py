@@ -53,6 +53,8 @@ class _Results:
     """The settings of each, and its arm."""
     paired: bool
     """Whether all layers share initialisations between conditions, seed by seed."""
+    adaptive: bool
+    """Whether seeds were added to conditions until rates were known well enough."""
 
 
 def _named(read: Callable[P, R]) -> Callable[P, R]:
@@ -87,8 +89,8 @@ def load(directory: str | Place | Sequence[str | Place], **thresholds: float) ->
       **thresholds: fields of `analysis.Thresholds`: reliability, capability, efficiency, min_decided, level.
     Returns:
       Sorted by factors, condition, seed (so equal results give equal frames), with the names of the factors in
-      `df.attrs["factors"]`, and in `df.attrs["paired"]` whether keys were paired. Beside the columns of the outcomes
-      table:
+      `df.attrs["factors"]`, in `df.attrs["paired"]` whether keys were paired, and in `df.attrs["adaptive"]` whether
+      seeds were added until rates were known well enough (`precision`). Beside the columns of the outcomes table:
       label: ordered categorical with every label that the world can give.
       share.GOAL: share of decided label-probe episodes in which GOAL was reached first; NaN if none was decided.
       undecided: share of label-probe episodes in which no goal was reached; decided: how many of them are not.
@@ -144,6 +146,7 @@ def load(directory: str | Place | Sequence[str | Place], **thresholds: float) ->
         )
     df = df.sort_values([*factors, "condition", "master_seed", "seed"], ignore_index=True)
     df.attrs |= {"factors": factors, "paired": all(folder.paired for folder in folders)}
+    df.attrs["adaptive"] = any(folder.adaptive for folder in folders)
     return df
 
 
@@ -275,6 +278,7 @@ def _open(path: Place) -> _Results:
             factors=list(dict.fromkeys(factor for layer in layers for factor in layer["factors"])),
             conditions=_conditions(layers),
             paired=all(layer["spec"].get("keys") == "paired" for layer in layers),
+            adaptive=any("precision" in layer["spec"] for layer in layers),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{manifest}: not the manifest of a results folder: {error!r}") from error
@@ -378,7 +382,7 @@ def _beside_factors(folder: _Results, rows: pd.DataFrame, order: list[str]) -> p
     place = pd.MultiIndex.from_frame(lanes[LANE]).get_indexer(pd.MultiIndex.from_frame(rows[LANE]))
     rows = rows.assign(_place=place)[place >= 0].sort_values(["_place", *order], ignore_index=True)
     df = pd.concat([lanes[factors].take(rows.pop("_place").to_numpy()).reset_index(drop=True), rows], axis=1)
-    df.attrs |= {"factors": factors, "paired": folder.paired}
+    df.attrs |= {"factors": factors, "paired": folder.paired, "adaptive": folder.adaptive}
     return df
 
 

@@ -59,7 +59,7 @@ def rates(
     df: pd.DataFrame,
     by: str | Sequence[str] = (),
     label: str | Sequence[str] | None = None,
-    method: str = "wilson",
+    method: str | None = None,
     level: float = 0.95,
     simultaneous: bool = False,
 ) -> pd.DataFrame:
@@ -71,7 +71,9 @@ def rates(
       df: as from `load`, one row a lane.
       by: columns that define a group; none gives one group of all seeds.
       label: the labels to count; None gives every label of the world, those that nobody has included.
-      method: "wilson" or "clopper-pearson".
+      method: "wilson", "clopper-pearson" or "sequence" (`confidence_sequence`). None takes Wilson's, or the sequence
+        where seeds were added until intervals were narrow (`df.attrs["adaptive"]`, which `load` sets): others are not
+        valid there, and a warning says so.
       level: confidence of the two-sided interval over seeds.
       simultaneous: whether all intervals of the table shall hold at once with that confidence (Bonferroni), rather than
         each by itself.
@@ -88,8 +90,11 @@ def rates(
         check_name("column", column, df.columns)
     for one in labels:
         check_name("label", one, categories)
-    check_name("method", method, METHODS)
+    method = ("sequence" if df.attrs.get("adaptive") else "wilson") if method is None else method
+    check_name("method", method, [*METHODS, "sequence"])
     warn_of_pooling(df, by)
+    if method != "sequence":
+        warn_of_stopping(df, f"{method} intervals", 'take method="sequence"')
 
     has = pd.DataFrame({one: (df["label"] == one).astype("int64") for one in labels}, index=df.index)
     groups = [df[column] for column in by] or [pd.Series(0, index=df.index)]
@@ -102,7 +107,12 @@ def rates(
     long["rate"] = long["count"] / long["n"]
     check_level(level)
     each = 1 - (1 - level) / max(1, len(long)) if simultaneous else level
-    long["low"], long["high"] = interval(long["count"], long["n"], method, each)
+    if method == "sequence":
+        from analysis.sequences import confidence_sequence
+
+        long["low"], long["high"] = confidence_sequence(long["count"], long["n"], each)
+    else:
+        long["low"], long["high"] = interval(long["count"], long["n"], method, each)
     return long[[*by, "label", "n", "count", "rate", "low", "high"]]
 
 
@@ -132,6 +142,13 @@ def warn_of_pooling(df: pd.DataFrame, by: Sequence[str]) -> None:
     """Warns, on the caller's caller's line, where groups hold several conditions."""
     if pooled := pooled_factors(df, by):
         warnings.warn(f"pooled over {', '.join(pooled)}: lanes of different conditions count alike", stacklevel=3)
+
+
+def warn_of_stopping(df: pd.DataFrame, what: str, instead: str) -> None:
+    """Warns, on the caller's caller's line, where how many seeds there are depends on how they turned out."""
+    if df.attrs.get("adaptive"):
+        found = f"seeds were added until intervals were narrow, and {what} are for numbers of seeds fixed before"
+        warnings.warn(f"{found}; {instead}", stacklevel=3)
 
 
 def half_width(n: int, rate: float = 0.5, level: float = 0.95) -> float:

@@ -1,4 +1,4 @@
-"""Intervals of a rate that may be looked at after every seed: a confidence sequence, and what it takes to narrow it."""
+"""Intervals of a rate that may be looked at after every seed: a confidence sequence, and seeds until it is narrow."""
 
 import numpy as np
 import numpy.typing as npt
@@ -98,3 +98,50 @@ def more_seeds(count: npt.ArrayLike, n: npt.ArrayLike, half: float, level: float
         short = wide(rate * middle, middle)
         few, enough = np.where(open_ & short, middle, few), np.where(open_ & ~short, middle, enough)
     return np.where(now, np.maximum(enough - n, 1), 0).astype(np.int64)
+
+
+def next_seeds(
+    counts: npt.ArrayLike, n: npt.ArrayLike, half: float, step: int, most: int, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rule of rounds of a sweep with a precision: which conditions need more seeds, and how many they get.
+
+    A condition needs more while the half-width of `confidence_sequence` exceeds `half` for the rate of any label. It
+    gets what `more_seeds` says of the label that lacks most, in whole steps, but at most as many as it has: estimates
+    from few seeds are poor, and seeds that were trained are spent.
+
+    Args:
+      counts: i64[conditions, labels], seeds with each label.
+      n: i64[conditions], seeds so far.
+      step: seeds of the first round.
+      most: seeds that no condition exceeds.
+    Returns:
+      bool[conditions], the intervals of some label are too wide; i64[conditions], the seeds to have next, which are
+      those that there are where intervals are narrow or nothing more may be added.
+    Raises:
+      ValueError: as `more_seeds`.
+    """
+    counts, n = np.asarray(counts, np.int64), np.asarray(n, np.int64)
+    every = np.stack([counts, np.broadcast_to(n[:, None], counts.shape)]).reshape(2, -1)
+    pairs, place = np.unique(every, axis=1, return_inverse=True)  # conditions have few different ones
+    more = more_seeds(pairs[0], pairs[1], half, level)[place].reshape(counts.shape).max(axis=1, initial=0)
+    wanted = n + np.minimum(n, -(-more // step) * step)
+    return more > 0, np.maximum(n, np.minimum(wanted, most))
+
+
+def simulated_rounds(
+    rate: float, half: float, step: int, most: int, repeats: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Conditions of two labels, one of this rate, to which seeds are added by `next_seeds` from `step` on.
+
+    Returns:
+      Seeds with the label and all seeds, i64[rounds, repeats]; those that stopped in an earlier round stay as they are.
+    """
+    n, count = np.full(repeats, step), random.binomial(step, rate, repeats)
+    rounds = [(count, n)]
+    while True:
+        _, to = next_seeds(np.stack([count, n - count], axis=1), n, half, step, most)
+        if (to == n).all():
+            counts, sizes = zip(*rounds, strict=True)
+            return np.stack(counts), np.stack(sizes)
+        count, n = count + random.binomial(to - n, rate), to
+        rounds.append((count, n))

@@ -208,7 +208,26 @@ def sequences(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-SECTIONS = (rate, difference, family, hierarchical, episodes, tipping, monotone, instrument, sequences)
+def rounds(random: np.random.Generator, repeats: int) -> pd.DataFrame:
+    """Conditions of a sweep with a precision: rounds from 16 seeds to at most 1,000, by the rule of `chisel run`."""
+    rows = []
+    for half in (0.1, 0.03):
+        for p in (0.001, 0.02, 0.3, 0.5):
+            counts, n = analysis.simulated_rounds(p, half, 16, 1000, repeats, random)
+            row: dict[str, float] = {"precision": half, "rate": p, "seeds": n[-1].mean()}
+            for name in ("sequence", "wilson"):
+                low, high = (
+                    analysis.confidence_sequence(counts, n) if name == "sequence" else analysis.interval(counts, n)
+                )
+                inside = (low <= p) & (p <= high)
+                row |= {f"{name} at the end": inside[-1].mean(), f"{name} in all rounds": inside.all(axis=0).mean()}
+                if name == "sequence":
+                    row["precise"] = ((high - low)[-1] <= 2 * half).mean()
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+SECTIONS = (rate, difference, family, hierarchical, episodes, tipping, monotone, instrument, sequences, rounds)
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or [section.__name__ for section in SECTIONS]

@@ -81,9 +81,22 @@ def _plan(arguments: argparse.Namespace) -> int:
     compiling = f"and {_count(len(programs), 'compilation')} of some 10 s"
     gpu = f"; on one GPU about {_duration(plan['seconds_on_a_gpu'])}" if plan["platform"] == "cpu" else ""
     print(f"  time: about {_duration(plan['seconds'])} {compiling}{gpu} (assumed speeds, not measured)")
-    print(f"  precision: {seeds} a condition give a rate near one half to +-{plan['half_width']:.2f} (95% interval)")
-    _print_comparisons(plan["found"], spec["keys"])
-    print(f"  rare outcomes: at a rate of {plan['rarest']:.2g} some seed of a condition has one with probability 0.95")
+    half, rounds = plan["half_width"], plan["rounds"]
+    if rounds is None:
+        print(f"  precision: {seeds} a condition give a rate near one half to +-{half:.2f} (95% interval)")
+        _print_comparisons(plan["found"], spec["keys"])
+        print(
+            f"  rare outcomes: at a rate of {plan['rarest']:.2g} some seed of a condition has one with probability 0.95"
+        )
+        return 0
+    print(
+        f"  this is the first round; more follow until every label's rate is known to +-{rounds['precision']:g} (95%)"
+    )
+    print(f"  at most {rounds['max_seeds']:,} seeds a condition, {rounds['lanes']:,} lanes; expected (simulated):")
+    for one in rounds["expected"]:
+        saved = 1 - one["seeds"] / rounds["max_seeds"]
+        there = f"; {one['share']:.0%} of conditions get there" * (one["share"] < 1)
+        print(f"    at a rate of {one['rate']:<5g}  {one['seeds']:>7,.0f} seeds a condition, {saved:.0%} saved{there}")
     return 0
 
 
@@ -119,6 +132,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{there:,} of {done.lanes:,} lanes in {where}, {done.trained:,} of them trained now")
         if done.resumed:
             print(f"  {done.resumed:,} of their updates came from checkpoints")
+    if done.too_wide:
+        print(f"  {_count(done.too_wide, 'condition')} at max_seeds, with rates that are not known to the precision")
     print(f"  tables: {done.folder / 'outcomes'}, probes, curves, levels, baselines (parquet)")
     shown = str(done.folder)
     if _has_goals(done.folder):
@@ -144,6 +159,13 @@ def _status(arguments: argparse.Namespace) -> int:
     print(f"  lanes: {lanes['done']:,} of {lanes['planned']:,} done, {rest}")
     if len(found["layers"]) > 1:
         print(f"  grew: {' + '.join(f'{n:,}' for n in found['layers'])} lanes")
+    if found["rounds"] is not None:
+        half, most, conditions = (found["rounds"][key] for key in ("precision", "max_seeds", "conditions"))
+        print(f"  precision: rates to +-{half:g}, with at most {most} seeds a condition; so far:")
+        for one in conditions[:SHOWN]:
+            factors = "".join(f"  {key} = {value}" for key, value in one["factors"].items())
+            print(f"    {one['id']}  {_count(one['seeds'], 'seed')} in {_count(one['rounds'], 'round')}{factors}")
+        _more(conditions)
     if lanes["missing"]:
         speed = f"; {rate:.3g} lanes a second lately, {_duration(left)} left at that" if rate else ""
         who = f"{found['running'] or 'nobody here'} is training them"
@@ -176,7 +198,9 @@ def _rates(arguments: argparse.Namespace) -> int:
         _print_json(table.to_dict(orient="records"))
     else:
         print(_as_text(table, by))
-        print("share of seeds, and its 95% interval over seeds")
+        stopped = df.attrs["adaptive"] and arguments.method in (None, "sequence")
+        kind = "confidence sequence" if stopped or arguments.method == "sequence" else "interval"
+        print(f"share of seeds, and its 95% {kind} over seeds{', valid however seeds were added' * stopped}")
     _tell(pooled)
     _unfinished(len(whole), planned)
     return 0
@@ -519,7 +543,11 @@ def parser() -> argparse.ArgumentParser:
         )
     rates.add_argument("--by", metavar="KEY", nargs="+", help="columns that make a group (default: the factors)")
     rates.add_argument("--label", metavar="L", help="only this label (default: all)")
-    rates.add_argument("--method", default="wilson", help="wilson (default) or clopper-pearson")
+    rates.add_argument(
+        "--method",
+        metavar="M",
+        help="wilson (default), clopper-pearson, or sequence (default where the spec has a precision)",
+    )
     figure.add_argument("--kind", choices=KINDS, default="overview")
     figure.add_argument(
         "--x",

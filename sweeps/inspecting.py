@@ -40,10 +40,12 @@ def describe_plan(
       operations, and the seconds that they take here and on one GPU (estimates, from assumed speeds); half_width (of a
       95% interval of a rate of one half); found, the differences between two conditions' rates that are found with a
       power of 0.8 (see `_differences`); rarest, the rate of an outcome that some seed of a condition has with
-      probability 0.95.
+      probability 0.95. With a precision all of this is of the first round, and rounds, otherwise None, has precision;
+      max_seeds; lanes (of all conditions at max_seeds); expected, as `sweeps.rounds.expected`.
     """
     from analysis import half_width, upper_bound
     from sweeps.executors.processes import cores
+    from sweeps.rounds import expected
 
     checked = load_spec(spec, overrides)
     kind, devices = platform()
@@ -85,6 +87,14 @@ def describe_plan(
         "half_width": half_width(checked.seeds),
         "found": _differences(checked.seeds, len(plan.conditions)),
         "rarest": float(upper_bound(0, checked.seeds)),
+        "rounds": None
+        if checked.precision is None
+        else {
+            "precision": checked.precision,
+            "max_seeds": checked.max_seeds,
+            "lanes": checked.most_seeds * len(plan.conditions),
+            "expected": expected(checked),
+        },
     }
 
 
@@ -114,9 +124,11 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
       verify: whether to read every finished shard's tables, and to check their digests.
     Returns:
       folder, name, world; lanes (planned, done, missing, diverged, failed: missing ones whose shard failed); shards
-      (planned, done, failed, damaged); layers (the lanes that each planned); failed (shard, lanes and reason of each);
-      damaged (a line a file); running (who trains here now, or None where nobody is known to); lanes_per_second (over
-      the last shards, by the times of their files) and seconds_left at that rate, None where nothing can be said.
+      (planned, done, failed, damaged); layers (the lanes that each planned); rounds, None unless the sweep has a
+      precision: precision, max_seeds, and of each of its conditions id, factors, seeds (planned) and rounds (in how
+      many they came); failed (shard, lanes and reason of each); damaged (a line a file); running (who trains here now,
+      or None where nobody is known to); lanes_per_second (over the last shards, by the times of their files) and
+      seconds_left at that rate, None where nothing can be said.
     Raises:
       ValueError: not a results folder.
       RemoteError: an object store does not do what is asked, in one line.
@@ -159,6 +171,7 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
         },
         "shards": {"planned": len(sizes), "done": len(times), "failed": len(failed), "damaged": len(damaged)},
         "layers": [sum(store.sizes(layer)) for layer in layers],
+        "rounds": _rounds(layers),
         "failed": [
             {"shard": shard, "lanes": sizes[shard], "reason": store.failure(folder, shard)} for shard in sorted(failed)
         ],
@@ -166,6 +179,25 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
         "running": locks.holder(folder),
         "lanes_per_second": rate,
         "seconds_left": (planned - done) / rate if rate else None,
+    }
+
+
+def _rounds(layers: list[dict[str, Any]]) -> dict[str, Any] | None:
+    last = layers[-1]["spec"]
+    if not isinstance(last.get("precision"), float):
+        return None
+    conditions: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        settings = store.settings_of(layer)
+        for one, (_, stop) in layer["seeds"].items():
+            values = {**settings.get(one, {}), "arm": layer["arms"].get(one)}
+            factors = {key: values[key] for key in layer["factors"] if key in values}
+            rounds = conditions.get(one, {"rounds": 0})["rounds"] + 1
+            conditions[one] = {"id": one, "factors": factors, "seeds": stop, "rounds": rounds}
+    return {
+        "precision": last["precision"],
+        "max_seeds": last.get("max_seeds"),
+        "conditions": list(conditions.values()),
     }
 
 

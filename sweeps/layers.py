@@ -4,8 +4,9 @@ import contextlib
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -18,6 +19,9 @@ from sweeps.spec import Spec, SpecError, load_spec
 
 _SAME = ("world", "master_seed", "keys", "probes.at", "save.policies", "run.chunk", "platform")
 """What all layers of a folder share, besides versions."""
+
+_FREE = ("name", "seeds", "precision", "max_seeds")
+"""What layers may differ in."""
 
 MAX_PARTS = 1_000_000
 
@@ -97,7 +101,12 @@ class Sweep:
 
 @contextlib.contextmanager
 def opened(
-    folder: Place, spec: Spec, part: Part, platform: str, default_chunk: Callable[[], int]
+    folder: Place,
+    spec: Spec,
+    part: Part,
+    platform: str,
+    default_chunk: Callable[[], int],
+    seeds: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[tuple[Sweep, Lock]]:
     """Finds what a folder holds, adds what the spec has besides, and locks the shards of a part of it all.
 
@@ -105,6 +114,8 @@ def opened(
 
     Args:
       default_chunk: that of a folder that is begun, where the spec gives none.
+      seeds: by condition, how many the next round of a sweep with a precision brings it to. Of its conditions, a run
+        asks for all seeds up to `max_seeds` that the folder plans already: what was decided stands.
     Raises:
       SpecError: the folder is no results folder, or holds a sweep that this spec does not continue.
       BusyError: another run has some of the shards. In either case nothing has been touched.
@@ -116,6 +127,7 @@ def opened(
             chunk = spec.chunk or (records[-1]["chunk"] if records else default_chunk())
             asked = make_plan(dataclasses.replace(spec, chunk=chunk), platform, chunk)
             layers = _rebuilt(folder, records or [], asked)
+            asked = _of_rounds(asked, _held(layers), seeds)
             new = _growth(folder, layers, asked) if records else _beginning(folder, asked)
             sweep = Sweep([*layers, *([new] if new else [])], asked, new.lanes if records and new else 0)
             with _writing(folder):
@@ -163,6 +175,19 @@ def _beginning(folder: Place, asked: Plan) -> Plan:
     return asked
 
 
+def _held(layers: list[Plan]) -> dict[str, int]:
+    """By condition, how many seeds all layers have."""
+    return {one: seeds.stop for plan in layers for one, seeds in plan.seeds.items() if seeds}
+
+
+def _of_rounds(asked: Plan, held: Mapping[str, int], wanted: Mapping[str, int]) -> Plan:
+    """What is asked for, with the seeds of rounds that have been decided on."""
+    if asked.spec.precision is None:
+        return asked
+    reach = {one: max(first.stop, held.get(one, 0), wanted.get(one, 0)) for one, first in asked.seeds.items()}
+    return dataclasses.replace(asked, seeds={one: range(min(n, asked.spec.most_seeds)) for one, n in reach.items()})
+
+
 def _rebuilt(folder: Place, records: list[dict[str, Any]], asked: Plan) -> list[Plan]:
     """The plans of a folder's layers, made again from their specs: what a manifest says is never taken on trust."""
     layers: list[Plan] = []
@@ -182,8 +207,7 @@ def _rebuilt(folder: Place, records: list[dict[str, Any]], asked: Plan) -> list[
             raise SpecError(folder, f"holds the run of a spec that will not do here ({error}).") from None
         seeds = dict.fromkeys((one.id for one in plan.conditions), range(0))
         for condition, given in record["seeds"].items():
-            whole = isinstance(given, list) and [type(one) for one in given] == [int, int]
-            if whole and condition in seeds and held.get(condition, 0) == given[0] < given[1] <= spec.seeds:
+            if condition in seeds and held.get(condition, 0) == given[0] < given[1] <= spec.most_seeds:
                 seeds[condition] = range(*given)
                 held[condition] = given[1]
         plan = dataclasses.replace(plan, seeds=seeds)
@@ -211,7 +235,7 @@ def _growth(folder: Place, layers: list[Plan], asked: Plan) -> Plan | None:
     """
     last = layers[-1]
     there, here = (_decisive(plan.spec, {"versions": {}, "platform": plan.platform}) for plan in (last, asked))
-    held = {one: seeds.stop for plan in layers for one, seeds in plan.seeds.items() if seeds}
+    held = _held(layers)
     if any(there[key] != here[key] for key in _SAME) or held.keys().isdisjoint(asked.seeds):
         _refuse(folder, there, here)
     arms: dict[str, Any] = {}
@@ -249,7 +273,7 @@ def _decisive(spec: Spec, record: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse(folder: Place, before: dict[str, Any], after: dict[str, Any], why: str | None = None) -> NoReturn:
     """Raises SpecError with what differs."""
-    differ = [key for key in after | before if before.get(key) != after.get(key) and key not in ("name", "seeds")]
+    differ = [key for key in after | before if before.get(key) != after.get(key) and key not in _FREE]
     differ.sort(key=lambda key: key not in _SAME)
     shown = [f"{key} {_shown(before, key)} there, {_shown(after, key)} here" for key in differ[:3]]
     more = [f"and {len(differ) - 3} more"] if len(differ) > 3 else []

@@ -295,6 +295,8 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
             arms[condition.id] = arm
             conditions.append(condition)
         programs.append((program, conditions))
+    if spec.precision is not None and not goals:
+        raise SpecError(spec.source, "precision", f"{spec.world} has no goals, so no rates of labels; leave it out.")
     versions |= package_versions()
     named = [{"name": name, "role": role} for name, role in goals.items()]
     seeds = {one.id: range(spec.seeds) for _, conditions in programs for one in conditions}

@@ -1,6 +1,7 @@
 """Runs what a results folder lacks of a sweep."""
 
 import contextlib
+import functools
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ from sweeps.layers import Part, Sweep, Task, opened
 from sweeps.locks import BusyError
 from sweeps.plan import Plan
 from sweeps.progress import Meter
+from sweeps.rounds import next_round
 from sweeps.sheets import leave_sheets
 from sweeps.spec import SpecError, load_spec
 from sweeps.worker import Receipt
@@ -38,6 +40,15 @@ class Finished:
     """Lane-updates that came from checkpoints."""
     failed: dict[str, str] = field(default_factory=dict)
     """The reason, by shard."""
+    too_wide: int = 0
+    """Conditions that have `max_seeds`, and a rate that is not known to the precision of the spec."""
+
+    def follow(self, earlier: "Finished") -> None:
+        """Counts what earlier rounds of the same run did with this one's."""
+        self.trained += earlier.trained
+        self.ready -= earlier.trained
+        self.compiles += earlier.compiles
+        self.resumed += earlier.resumed
 
 
 DRAWING_SECONDS = 1.0
@@ -61,7 +72,7 @@ def run(
     """Trains the lanes of a sweep that are not in its folder yet, and writes their tables and a sheet of levels.
 
     A folder grows: where the spec has seeds, values, factors or arms that the folder's sweep has not, they are added to
-    it (see docs/running.md).
+    it (see docs/running.md). With a precision, rounds of more seeds follow until the rates are known, each a layer.
 
     Args:
       spec, overrides: as for `load_spec`.
@@ -82,21 +93,40 @@ def run(
         raise SpecError("checkpoint-every", f"{checkpoint_every} is no time; expected seconds, more than 0.")
     with _terminable(), crew(executor_name, workers) as execute:
         checked = load_spec(spec, overrides)
+        if checked.precision is not None and part != (1, 1):
+            why = "what a sweep with a precision trains next is decided where a round is whole, by one run"
+            raise SpecError(f"shards: {Part(*part)}: {why}; leave --shards out.")
         folder = as_place(out) if out is not None else Path("results") / checked.name
         kind, devices = platform()
         job = Job(folder.absolute(), checked.policies, kind, devices, checkpoint_every)
         chosen = Part(*part)
-        try:
-            with opened(folder, checked, chosen, kind, lambda: default_chunk(checked, kind, devices)) as (sweep, lock):
-                meter = Meter(sweep.layers, quiet)
-                if not lock.works:
-                    meter.say(f"{folder}: there are no locks here; see to it that no other run trains the same shards.")
-                if sweep.grew:
-                    meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
-                return _run(sweep, folder, chosen, execute, job, meter)
-        except BusyError as error:
-            hint = "wait for its end, or share the work: --shards I/N"
-            raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
+        chunk = functools.partial(default_chunk, checked, kind, devices)
+        seeds: dict[str, int] = {}
+        earlier: Finished | None = None
+        while True:
+            try:
+                with opened(folder, checked, chosen, kind, chunk, seeds) as (sweep, lock):
+                    meter = Meter(sweep.layers, quiet)
+                    if not lock.works:
+                        meter.say(
+                            f"{folder}: there are no locks here; see to it that no other run trains the same shards."
+                        )
+                    if sweep.grew:
+                        meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
+                    finished = _run(sweep, folder, chosen, execute, job, meter)
+            except BusyError as error:
+                hint = "wait for its end" + ", or share the work: --shards I/N" * (checked.precision is None)
+                raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
+            if earlier is not None:
+                finished.follow(earlier)
+            earlier = finished
+            if checked.precision is None or finished.failed:
+                return finished
+            seeds, finished.too_wide = next_round(folder, sweep.asked)
+            if not seeds:
+                return finished
+            of = f"{finished.too_wide:,} of {len(sweep.asked.seeds):,} conditions"
+            meter.tell(f"{of} have rates that are not known to +-{checked.precision:g}; {len(seeds):,} get more seeds.")
 
 
 @contextlib.contextmanager

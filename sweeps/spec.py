@@ -61,6 +61,11 @@ class Spec:
     learner: str
     curriculum: str
     seeds: int
+    """Of each condition; with a precision, of its first round."""
+    precision: float | None
+    """The half-width to which the rate of every label is to be known; seeds are added to conditions until it is."""
+    max_seeds: int | None
+    """Of a condition; given with a precision, and only with one."""
     master_seed: int
     keys: str
     """`independent`, or `paired`: the conditions share their initialisations."""
@@ -105,6 +110,11 @@ class Spec:
         return key if key.startswith("schedules.") else f"fixed.{key}"
 
     @property
+    def most_seeds(self) -> int:
+        """That a condition may come to have."""
+        return self.max_seeds or self.seeds
+
+    @property
     def parts(self) -> dict[str, Arm]:
         """The arms; without any, one that is the whole."""
         return self.arms or {"": Arm({}, {})}
@@ -144,6 +154,7 @@ class Spec:
             "learner": self.learner,
             **({"curriculum": self.curriculum} if self.curriculum != "random" else {}),
             "seeds": self.seeds,
+            **({"precision": self.precision, "max_seeds": self.max_seeds} if self.precision else {}),
             "master_seed": self.master_seed,
             "keys": self.keys,
             **{key if key.startswith("schedules.") else f"fixed.{key}": value for key, value in self.fixed.items()},
@@ -328,6 +339,8 @@ class _Checker:
         }
         top = [
             Setting("seeds", int, None, True, low=1),
+            Setting("precision", float, None, True, low=0.001, high=0.5),
+            Setting("max_seeds", int, None, True, low=1),
             Setting("master_seed", int, 0, True, low=0),
             Setting("keys", str, "independent", True, choices=("independent", "paired")),
             Setting("save.policies", bool, False, True),
@@ -347,6 +360,7 @@ class _Checker:
                 written = [f"{section}.{key}" for section in ("fixed", "factors") for key in settings]
                 raise self.error(path, f"a spec has no such key; nearest: {nearest(path, names + written)}")
         values = {setting.key: self.take(setting) for setting in top}
+        self.check_rounds(values)
         name = self.text("name")
         if not _NAME.fullmatch(name):
             raise self.error("name", f"{_short(name)} is not a plain folder name; {_PLAIN}")
@@ -370,6 +384,8 @@ class _Checker:
             learner=learner,
             curriculum=curriculum,
             seeds=values["seeds"],
+            precision=values["precision"],
+            max_seeds=values["max_seeds"],
             master_seed=values["master_seed"],
             keys=values["keys"],
             fixed={key: self.check(f"fixed.{key}", settings[key], value) for key, value in fixed.items()} | scheduled,
@@ -550,6 +566,14 @@ class _Checker:
             raise self.error("probes.at", f"{_short(found)} will not do; {hint}")
         return tuple(x + 0.0 for x in at)
 
+    def check_rounds(self, values: dict[str, Any]) -> None:
+        for given, other in (("precision", "max_seeds"), ("max_seeds", "precision")):
+            if values[given] is not None and values[other] is None:
+                raise self.error(given, f"is given without {other}; expected both, or seeds alone")
+        most, first = values["max_seeds"], values["seeds"]
+        if most is not None and most < first:
+            raise self.error("max_seeds", f"{most} is fewer than the first round's, seeds = {_short(first)}")
+
     def check_size(self, spec: Spec) -> None:
         total = 0
         for name, arm in spec.parts.items():
@@ -560,9 +584,10 @@ class _Checker:
                     where = f"factors.{key}" if key in spec.factors else f"arms.{name}.{key}"
                     raise self.error(where, f"makes more than {MAX_CONDITIONS:,} conditions; split the sweep")
             total += conditions
-        if total * spec.seeds > MAX_LANES:
-            found = f"{_short(spec.seeds)} for each of {total} conditions"
-            raise self.error("seeds", f"{found} is more than {MAX_LANES:,} lanes; split the sweep")
+        if total * spec.most_seeds > MAX_LANES:
+            found = f"{_short(spec.most_seeds)} for each of {total} conditions"
+            key = "max_seeds" if spec.max_seeds else "seeds"
+            raise self.error(key, f"{found} is more than {MAX_LANES:,} lanes; split the sweep")
 
 
 def _is_chosen(key: str) -> bool:

@@ -279,6 +279,8 @@ def read_manifest(folder: Place) -> list[dict[str, Any]] | None:
             names = [*layer["shards"], *layer["programs"], *layer["conditions"]]
             if not all(isinstance(name, str) and _ID.fullmatch(name) for name in names):
                 raise ValueError("it names a shard, program or condition by what is no id")
+            if not all([type(n) for n in span] == [int, int] for span in layer["seeds"].values()):
+                raise ValueError("the seeds of a condition are no range")
             if not all(isinstance(own, dict) for own in layer["conditions"].values()):
                 raise ValueError("a condition has no settings")
             if len(sizes(layer)) != len(layer["shards"]):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.labels import WITHOUT_A_GOAL, Thresholds, goal_label
 from analysis.load import load_baselines, load_relabelled
-from analysis.rates import half_width
+from analysis.rates import half_width, rates
 from analysis.report.words import count
 from folders import Place
 
@@ -59,11 +59,16 @@ def checks(
         "Diverged training", diverged == 0, f"{diverged:,} of {seeds:,} seeds",
         "Training gave numbers that are not finite. Such a seed counts as incapable; it stays in the denominator.",
     )  # fmt: skip
-    fewest = min(len(group) for group in groups.values())
-    width = half_width(fewest)
+    if df.attrs.get("adaptive"):
+        tables = pd.concat([rates(group, method="sequence") for group in groups.values()])
+        width = float((tables["high"] - tables["low"]).max() / 2)
+        of, what = "in the condition that is known least", "confidence sequence of a rate"
+    else:
+        fewest = min(len(group) for group in groups.values())
+        width, what = half_width(fewest), "interval of a rate near one half"
+        of = f"with {count(fewest, 'seed')} a condition, the fewest"
     yield Check(
-        "Precision", width <= WIDE, f"± {width:.2f} with {count(fewest, 'seed')} a condition, the fewest",
-        f"Half the width of the 95% interval of a rate near one half. Up to {WIDE} passes.",
+        "Precision", width <= WIDE, f"± {width:.2f} {of}", f"Half the width of the 95% {what}. Up to {WIDE} passes.",
     )  # fmt: skip
     for label, meaning in (
         ("incapable", "Seeds that reach no goal reliably even where nothing competes with it."),

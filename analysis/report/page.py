@@ -108,6 +108,8 @@ def _content(folder: Place, df: pd.DataFrame, goals: list[str], status: Mapping[
         "seeds": span(seeds),
         "steps": span(steps) if steps else "",
         "half_width": half_width(min(seeds)),
+        "adaptive": df.attrs["adaptive"],
+        "method": "confidence sequence" if df.attrs["adaptive"] else "Wilson interval",
         "notices": list(_notices(df, planned, groups, drawn, status, layers)),
         "findings": _findings(tables, by),
         "factors": [_factor(df, factor) for factor in by],

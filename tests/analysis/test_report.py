@@ -228,3 +228,15 @@ def test_a_browser_shows_it_without_complaint(page, hostile, tmp_path):
         assert tab.ask(hidden) == 6
         tab.ask("document.querySelector('button.more').click()")
         assert tab.ask(hidden) == 0 and tab.complaints() == []
+
+
+def test_a_sweep_with_a_precision_is_reported_by_confidence_sequences(write_results):
+    """0 of 16: [0, 0.266], half of it 0.13; Wilson's would be [0, 0.19]."""
+    folder = write_results("rounds", [({"env.diversity": x}, {"coin": x}, 16) for x in (0.0, 1.0)])
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["layers"][0]["spec"] |= {"precision": 0.15, "max_seeds": 64}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    text = analysis.report(folder)
+    assert "95% confidence sequence over seeds" in text and "Wilson" not in text
+    assert ["0", "16", "0.00 [0.00, 0.27]"] in [row[:3] for row in Parts(text).rows]
+    assert "± 0.13 in the condition that is known least" in text

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis import confidence_sequence, interval, more_seeds
+from analysis import confidence_sequence, interval, more_seeds, next_seeds, simulated_rounds
 
 
 def test_the_ends_are_where_the_mixture_outweighs_the_likelihood_twentyfold():
@@ -65,6 +65,32 @@ def test_the_next_round_is_as_large_as_it_needs_to_be():
         widths = [np.subtract(*confidence_sequence(rate * size, size)[::-1]) / 2 for size in (n + more - 1, n + more)]
         assert widths[1] <= half < widths[0]
     assert more_seeds([0, 50], [1000, 100], 0.05).tolist()[0] == 0
+
+
+def test_rounds_go_on_in_whole_steps_at_most_double_and_end_at_the_most():
+    """By hand at +-0.2: 0 of 8, 0.219 to either side, lacks 7; 2 of 16, 0.238, lacks 13; 16 of 32, 0.258, lacks 29."""
+    counts = [[0, 8, 0], [4, 3, 1], [0, 16, 0], [14, 2, 0], [15, 1, 0], [16, 16, 0]]
+    n = np.sum(counts, axis=1)
+    wide, to = next_seeds(counts, n, 0.2, step=8, most=40)
+    assert wide.tolist() == [True, True, False, True, False, True]
+    assert to.tolist() == [16, 16, 16, 32, 16, 40]
+    assert next_seeds(counts, n, 0.2, step=8, most=100)[1].tolist() == [16, 16, 16, 32, 16, 64]
+    wide, to = next_seeds([[20, 20], [30, 30]], [40, 60], 0.2, step=8, most=40)
+    assert wide.all() and to.tolist() == [40, 60], "never fewer than there are"
+
+
+def test_adaptive_sweeps_cover_where_intervals_of_a_fixed_size_do_not():
+    random = np.random.default_rng(1)
+    for p in (0.001, 0.02, 0.3, 0.5):
+        counts, n = simulated_rounds(p, 0.1, 16, 500, 2000, random)
+        held = {}
+        for name, (low, high) in {"sequence": confidence_sequence(counts, n), "wilson": interval(counts, n)}.items():
+            inside = (low <= p) & (p <= high)
+            held[name] = inside.all(axis=0).mean(), inside[-1].mean()
+        assert min(held["sequence"]) >= 0.95
+        assert held["wilson"][0] < (0.85 if p >= 0.3 else 0.98)
+        low, high = confidence_sequence(counts[-1], n[-1])
+        assert ((high - low) / 2 <= 0.1).all() and n.max() < 500
 
 
 def test_what_makes_no_sense_is_refused():

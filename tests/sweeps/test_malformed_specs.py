@@ -27,6 +27,8 @@ GOOD = {
     "world": "trash-room",
     "learner": "ppo",
     "seeds": 2,
+    "precision": 0.2,
+    "max_seeds": 8,
     "fixed.learner.total_steps": 4096,
     "schedules.learner.learning_rate.kind": "piecewise",
     "schedules.learner.learning_rate.at": [0.2, 0.5],

@@ -119,6 +119,12 @@ def test_bad_choices_of_learner_and_curriculum_are_told_in_one_line(changes, sai
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_world_without_goals_has_no_rates_to_be_precise_about():
+    spec = {"name": "a", "world": "gymnax:CartPole-v1", "seeds": 2, "precision": 0.1, "max_seeds": 8}
+    with pytest.raises(SpecError, match="spec: precision: gymnax:CartPole-v1 has no goals, so no rates of labels"):
+        make_plan(load_spec(spec))
+
+
 def test_a_lanes_key_is_a_hash_of_master_seed_condition_and_seed():
     words = hashlib.blake2b(b'[7,"0123456789abcdef",3]').digest()[:8]
     assert lane_key(7, "0123456789abcdef", 3) == tuple(np.frombuffer(words, ">u4"))

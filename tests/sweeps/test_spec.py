@@ -126,6 +126,11 @@ OVERRIDES = {
     "seeds=-1": ("seeds", "-1 is not"),
     "seeds=2.0": ("seeds", "2.0 is not an integer"),
     "seeds=2000000000": ("seeds", "is more than 10,000,000 lanes"),
+    "precision=0.1": ("precision", "is given without max_seeds; expected both, or seeds alone"),
+    "max_seeds=9": ("max_seeds", "is given without precision"),
+    "precision=0": ("precision", "0 is not a finite number in [0.001, 0.5]"),
+    "max_seeds=0": ("max_seeds", "0 is not an integer of at least 1"),
+    "precisoin=0.1": ("precisoin", "nearest: precision"),
     "master_seed=-1": ("master_seed", "-1 is not an integer of at least 0"),
     "keys='shared'": ("keys", "'shared' is not one of independent, paired"),
     "save.policies=1": ("save.policies", "1 is not true or false"),
@@ -148,6 +153,13 @@ def test_a_wrong_value_is_refused(refused, override):
     origin, _, told = line.partition(": ")
     assert origin in ("--set", "sweep.toml") and told.startswith(f"{path}: ")
     assert message in line
+
+
+def test_max_seeds_are_not_fewer_than_the_first_round_nor_more_than_a_sweep_holds(refused):
+    line = refused(GOOD, "--set", "precision=0.1", "--set", "max_seeds=1")
+    assert line == "--set: max_seeds: 1 is fewer than the first round's, seeds = 2."
+    line = refused(GOOD, "--set", "precision=0.1", "--set", "max_seeds=9000000")
+    assert line.startswith("--set: max_seeds: 9000000 for each of 2 conditions is more than 10,000,000 lanes")
 
 
 def test_an_override_that_is_no_assignment_is_refused(refused):

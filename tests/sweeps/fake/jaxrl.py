@@ -1,7 +1,8 @@
 """Trains nothing: numbers that depend on a lane's key and values alone, as slowly and as badly as CHISEL_FAKE says.
 
 CHISEL_FAKE is JSON: `sleep` seconds an update; `die_at`, `fail_at` (for a `reason`) a diversity; `once` a file
-that is made before dying, and that prevents a second death; `diverge_at` a diversity; `cores` a column of them.
+that is made before dying, and that prevents a second death; `diverge_at` a diversity; `diverge_share` of the
+lanes of each diversity, as text, diverge; `cores` a column of them.
 """
 
 import json
@@ -114,7 +115,8 @@ class Program:
         draws = np.array([np.random.default_rng([*map(int, key)]).random(6) for key in keys])
         draws += np.array(diversity)[:, None]
         outcomes = {
-            "diverged": np.array([one == wanted.get("diverge_at") for one in diversity]),
+            "diverged": np.array([one == wanted.get("diverge_at") for one in diversity])
+            | (draws[:, 0] - diversity < [wanted.get("diverge_share", {}).get(str(one), 0) for one in diversity]),
             "updates": np.full(len(keys), 5),
             "return_mean": draws[:, 1].astype(np.float32),
             "length_mean": np.full(len(keys), np.nan),
