@@ -4,8 +4,10 @@ import sys
 
 import pyarrow as pa
 import pytest
+from tqdm import tqdm
 
 from sweeps import store
+from sweeps.progress import Meter
 from tests.sweeps.fault_injection import State, good, inject
 
 
@@ -16,6 +18,16 @@ def test_whatever_befalls_a_sweep_it_ends_with_every_row_once_and_right(tmp_path
     assert [one for one in found if not good(one)] == []
     assert len(found) == 6 and sum(len(one["injected"]) for one in found) >= 10
     assert {one["whole"] for one in found} == {168}
+
+
+def test_a_notice_to_end_while_a_line_is_written_is_no_other_error(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.delattr(tqdm, "_lock", raising=False)
+    monkeypatch.setattr(tqdm, "get_lock", interrupted)
+    Meter([]).say("one")
+    assert capsys.readouterr().err == "chisel: one\n"
 
 
 def test_rows_lost_twice_or_wrong_are_counted(tmp_path):
