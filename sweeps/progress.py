@@ -99,7 +99,8 @@ class Meter:
 
     def say(self, line: str) -> None:
         """A line on stderr, quiet or not."""
-        tqdm.write(f"chisel: {line}", file=sys.stderr)
+        # Without tqdm's lock, which it releases even if a signal came before it had it, and so hides the signal.
+        tqdm.write(f"chisel: {line}\n", file=sys.stderr, end="", nolock=True)
 
     def _now(self) -> tuple[int, int]:
         """Lane-updates and steps done, with those of shards in training."""

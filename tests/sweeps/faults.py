@@ -6,8 +6,11 @@ AWS_ENDPOINT_URL=http://127.0.0.1:5001 chisel run SPEC --out s3://BUCKET/PATH
 """
 
 import argparse
+import json
 import random
 import re
+import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -145,7 +148,11 @@ def main() -> None:
     given = parser.parse_args()
     proxy = FaultyProxy(given.server, given.share, given.seed, tuple(given.kinds), given.only, given.port)
     print(proxy.url, flush=True)
-    proxy.serve_forever()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        proxy.serve_forever()
+    finally:
+        print(json.dumps(proxy.seen), flush=True)
 
 
 if __name__ == "__main__":
