@@ -26,8 +26,12 @@ from typing import Self
 from folders import Place, Remote, RemoteError
 
 NAME = ".lock"
-CLAIM_SECONDS, CLAIM_TRIES = 300.0, 10
+CLAIM_SECONDS = 120.0
 """A claim so much older than one's own, by the store's clock, is of a run that was killed in the midst of writing."""
+WAIT_SECONDS = 180.0
+"""For the claims of others; longer than one of a dead run stands."""
+TOLD_AT = 5
+"""Attempts after which the user is told what is waited for."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _FLOCK = "hhqqi4x"
 """`struct flock` of 64-bit Linux: type, whence, start, length, process."""
@@ -105,29 +109,33 @@ def _claim(folder: Remote) -> Iterator[None]:
     one goes on. Where both see both, each takes its own back and tries again after a random time.
     """
     own = folder / "claims" / uuid.uuid4().hex
-    for attempt in range(CLAIM_TRIES):
-        own.write_bytes(b"a run that is writing manifest.json\n")
-        written = dict((folder / "claims").scan())
-        others = [one for one in written if one != own]
-        for one in others:
-            if written[one] < written.get(own, 0.0) - CLAIM_SECONDS:
-                one.unlink(missing_ok=True)
-                others.remove(one)
-        if own in written and not others:
-            break
-        own.unlink(missing_ok=True)
-        time.sleep(random.uniform(0.2, 1.0) * (1 + attempt))
-    else:
-        when = f"in {CLAIM_SECONDS / 60:.0f} minutes at the latest"
-        raise RemoteError(
-            f"{folder}: another run is writing its manifest, by {others[0].name} in claims; {when} it is "
-            "taken for dead: run again."
-        )
+    until, attempt, wrote = time.monotonic() + WAIT_SECONDS, 0, False
     try:
+        while True:
+            own.write_bytes(b"a run that is writing manifest.json\n")
+            wrote = True
+            written = dict((folder / "claims").scan())
+            dead = [one for one in written if written[one] < written.get(own, 0.0) - CLAIM_SECONDS]
+            for one in dead:
+                one.unlink(missing_ok=True)
+            others = sorted(written.keys() - {own, *dead})
+            if own in written and not others:
+                break
+            own.unlink(missing_ok=True)
+            if time.monotonic() > until:
+                who = f", by {others[0].name} in claims" if others else ""
+                raise RemoteError(f"{folder}: other runs are writing its manifest{who}; run again.")
+            attempt += 1
+            if attempt == TOLD_AT:
+                print(
+                    f"{folder}: waiting for a run that is writing its manifest, or was killed there.", file=sys.stderr
+                )
+            time.sleep(random.uniform(0.2, 1.0) * min(1 + attempt, 10))
         yield
     finally:
-        with contextlib.suppress(RemoteError):
-            own.unlink(missing_ok=True)
+        if wrote:
+            with contextlib.suppress(RemoteError):
+                own.unlink(missing_ok=True)
 
 
 def holder(folder: Place) -> str | None:
