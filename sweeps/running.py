@@ -91,7 +91,7 @@ def run(
     """
     if checkpoint_every is not None and not checkpoint_every > 0:
         raise SpecError("checkpoint-every", f"{checkpoint_every} is no time; expected seconds, more than 0.")
-    with _terminable(), crew(executor_name, workers) as execute:
+    with _terminable() as noticed, crew(executor_name, workers) as execute:
         checked = load_spec(spec, overrides)
         if checked.precision is not None and part != (1, 1):
             why = "what a sweep with a precision trains next is decided where a round is whole, by one run"
@@ -113,7 +113,7 @@ def run(
                         )
                     if sweep.grew:
                         meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
-                    finished = _run(sweep, folder, chosen, execute, job, meter)
+                    finished = _run(sweep, folder, chosen, execute, job, meter, noticed)
             except BusyError as error:
                 hint = "wait for its end" + ", or share the work: --shards I/N" * (checked.precision is None)
                 raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
@@ -130,24 +130,31 @@ def run(
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM, as machines send it that are about to be taken away, ends a run as Ctrl-C does."""
+def _terminable() -> Iterator[threading.Event]:
+    """SIGTERM, as machines send it that are about to be taken away, ends a run as Ctrl-C does.
+
+    The event is set by it too: what is raised while the interpreter is in a callback of its own is lost.
+    """
+    noticed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield noticed
         return
 
     def end(*_: object) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut short what the first began
+        noticed.set()
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, end)
     try:
-        yield
+        yield noticed
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
-def _run(sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, meter: Meter) -> Finished:
+def _run(
+    sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, meter: Meter, noticed: threading.Event
+) -> Finished:
     store.remove_stale(folder)
     finished = Finished(folder, 0, 0)
     wanted: dict[str, int] = {}
@@ -176,6 +183,8 @@ def _run(sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, me
                 elif isinstance(event, Failed):
                     store.write_failure(folder, event.shard, event.reason)
                     finished.failed[event.shard] = event.reason
+                if noticed.is_set():
+                    raise KeyboardInterrupt
     except KeyboardInterrupt:
         drawing.join(DRAWING_SECONDS)
         there = _on_disk(folder, wanted)

@@ -322,8 +322,9 @@ class Run:
             self._until_it_works(driver)
             time.sleep(self.draws.uniform(0, 1.0 if self.stage.kind == "stand-in" else 3.0))
             driver.send(signal.SIGKILL if kind != "SIGTERM" else signal.SIGTERM)
-            code, _ = self._end(driver, (0, 2, 3, 4, -9, -15) if self.remote else (0, 3, -9))
-            if code in (-9, 3):
+            # A SIGTERM before the run has begun ends it as it ends any program.
+            code, _ = self._end(driver, (0, 2, 3, 4, -9, -15) if self.remote else (0, 3, -9, -15))
+            if code in (-9, -15, 3):
                 self.found["injected"].append(kind)
             return
         driver = self._start(inject=fault, in_worker=in_worker, slow=slow)
