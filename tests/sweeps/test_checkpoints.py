@@ -131,3 +131,21 @@ def test_seconds_that_are_none_are_one_line(toy, given):
     refused = toy("run", "toy.toml", f"--checkpoint-every={given}")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
     assert not (toy.folder / "results").exists()
+
+
+def test_a_notice_whose_exception_was_lost_ends_the_run_after_the_shard(toy):
+    """As where a signal comes while the interpreter is in a callback, which swallows what it raises."""
+    done = toy.python(
+        "import contextlib, threading\n"
+        "from sweeps import running\n"
+        "noticed = threading.Event()\n"
+        "noticed.set()\n"
+        "running._terminable = lambda: contextlib.nullcontext(noticed)\n"
+        "try:\n"
+        "    running.run('toy.toml', 'out', executor_name='inline', quiet=True)\n"
+        "except running.Interrupted as error:\n"
+        "    print(error)\n"
+    )
+    assert done.stdout.endswith("lanes are on disk in out; run again to go on.\n"), done.stderr
+    there, _, planned, *_ = done.stdout.split()
+    assert 0 < int(there) < int(planned)
