@@ -1,14 +1,13 @@
 """Policies at equal training return: what training does to goals, apart from how well it has worked so far."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from analysis.figures import through_training
 from analysis.load import LANE, load_curves
+from folders import Place
 
 
-def at_return(directory: str | Path, level: float) -> pd.DataFrame:
+def at_return(directory: str | Place, level: float) -> pd.DataFrame:
     """One row a lane: its shares at the first checkpoint by which its training return had come to `level`.
 
     Equal steps compare learners that have come equally far in time; equal return those that have come equally far in

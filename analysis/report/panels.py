@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import figures
+from analysis.figures.style import MOST_VALUES
 from analysis.load import LANE, load_probes
 from analysis.rates import rates
 from analysis.report.svg import Tip, panel, shades_in
@@ -14,8 +15,6 @@ from folders import Place
 
 COMBINATIONS = 3
 """Of the factors that no axis shows, that panels are drawn for."""
-MOST_VALUES = 24
-"""Of a factor along an axis, as `figures` has it."""
 CURVES = 4
 """Through training; more values of a factor become a phase diagram."""
 MOST_GOALS = 2

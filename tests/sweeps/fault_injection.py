@@ -28,21 +28,15 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from tests.sweeps.conftest import TOY
+
 HERE = Path(__file__).parent
 PATHS = {
     "stand-in": [HERE / "fake", HERE.parents[1], HERE / "injected"],
     "training": [HERE.parents[1], HERE / "injected"],
 }
 SPECS = {
-    "stand-in": """
-name = "toy"
-world = "toy"
-seeds = 5
-[factors]
-env.diversity = [0.0, 0.5, 1.0]
-[run]
-chunk = 2
-""",
+    "stand-in": TOY,
     "training": """
 name = "tiny"
 world = "coin-line"
