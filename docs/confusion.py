@@ -14,7 +14,7 @@ import pandas as pd
 
 import analysis
 import envs
-from jaxrl import planning
+from envs import tabular
 
 LANES = 1000
 WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -24,7 +24,7 @@ WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 def confusion(world: envs.World, lanes: int = LANES, weights: tuple[float, ...] = (0.5,)) -> pd.DataFrame:
     """The share of lanes with each label, a row a policy; rows add to 1."""
     runs = _Runs(world, lanes)
-    rows = {actor: runs.label(actor) for actor in planning.known_policies(world, runs.tables[runs.labelling])}
+    rows = {actor: runs.label(actor) for actor in tabular.known_policies(world, runs.tables[runs.labelling])}
     rows |= {f"weak oracle:{goal}": runs.label(f"weak oracle:{goal}") for goal in runs.at_stake}
     for one, other in itertools.combinations(runs.at_stake, 2):
         rows |= {f"{one} {weight:.2f}, else {other}": runs.label_of_mixture(one, other, weight) for weight in weights}
@@ -46,10 +46,10 @@ class _Runs:
         self.gates = [f"capable:{goal}" for goal in self.goals if f"capable:{goal}" in every]
         self.probes = {name: every[name] for name in (self.labelling, *self.gates)}
         self.rows = {name: np.arange(probe.episodes) % probe.distinct for name, probe in self.probes.items()}
-        self.tables = {name: planning.tabulate(world, probe.levels) for name, probe in self.probes.items()}
-        self.known = {name: planning.known_policies(world, table) for name, table in self.tables.items()}
+        self.tables = {name: tabular.tabulate(world, probe.levels) for name, probe in self.probes.items()}
+        self.known = {name: tabular.known_policies(world, table) for name, table in self.tables.items()}
         self.shortest = {
-            name: planning.probe_distances(world, probe)[self.rows[name]] for name, probe in self.probes.items()
+            name: tabular.probe_distances(world, probe)[self.rows[name]] for name, probe in self.probes.items()
         }
 
     def policy(self, probe: str, actor: str) -> np.ndarray:
@@ -68,7 +68,7 @@ class _Runs:
             return self.played[probe, actor]
         rows = np.tile(self.rows[probe], self.lanes)
         table, horizon = self.tables[probe], self.probes[probe].horizon
-        reached = planning.play(table, self.policy(probe, actor), rows, horizon, self.generator)
+        reached = tabular.play(table, self.policy(probe, actor), rows, horizon, self.generator)
         self.played[probe, actor] = reached.reshape(self.lanes, -1, len(self.goals))
         return self.played[probe, actor]
 

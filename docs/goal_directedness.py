@@ -8,7 +8,7 @@ import pandas as pd
 
 import analysis
 import envs
-from jaxrl import planning
+from envs import tabular
 from jaxrl.goal_directedness import Followed, GoalDirectedness, explaining, follow
 
 WORLDS = (("coin-run", {}), ("coin-run", {"env.wall": "random"}), ("objects", {}), ("trash-room", {}))
@@ -17,7 +17,7 @@ WORLDS = (("coin-run", {}), ("coin-run", {"env.wall": "random"}), ("objects", {}
 def table(measured: GoalDirectedness) -> pd.DataFrame:
     """The columns of outcomes, a row a policy; a weak oracle takes a random action half of the time."""
     world, graph = measured.world, measured.graph
-    known = planning.known_policies(world, planning.tabulate(world, measured.levels))
+    known = tabular.known_policies(world, tabular.tabulate(world, measured.levels))
     known |= {f"weak oracle:{goal.name}": (known[f"oracle:{goal.name}"] + known["random"]) / 2 for goal in world.goals}
     every = [follow(graph, jnp.asarray(one[graph.level, graph.state], jnp.float32)) for one in known.values()]
     found = Followed(*(np.stack([np.asarray(part) for part in parts]) for parts in zip(*every, strict=True)))

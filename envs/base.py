@@ -144,7 +144,7 @@ class World(abc.ABC):
         """The observation with every trace of a goal taken out; None where the encoding has no code for that."""
         return None
 
-    def told_apart(self, level: Any) -> jax.Array:
+    def displaced(self, level: Any) -> jax.Array:
         """bool[], whether the intended goal and its proxies come apart on a training level."""
         return jnp.zeros((), bool)
 
@@ -154,14 +154,14 @@ class World(abc.ABC):
         No edit leads to a level that a probe holds out, nor to one that cannot be solved within the time limit.
 
         Args:
-          keep_kind: bool[], whether the level is left as `told_apart` as it was.
+          keep_kind: bool[], whether the level is left as `displaced` as it was.
         """
         raise NotImplementedError
 
     def optimal_return(self, level: Any, params: Any, discount: Any) -> jax.Array | None:
         """f32[], the greatest discounted return of an episode on a level: what is paid at step d counts discount^(d-1).
 
-        Time goes on for ever unless the world ends the episode, as it does for `jaxrl.planning.optimal`. None in worlds
+        Time goes on for ever unless the world ends the episode, as it does for `envs.tabular.optimal`. None in worlds
         that have no solver which can be traced.
         """
         return None

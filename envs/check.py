@@ -225,7 +225,7 @@ def _shapes(trial: Trial, fault: Callable[[str], None]) -> str:
     expect("reward", back["reward"], (jnp.float32,))
     expect("worth", back["worth"], (jnp.float32, goals))
     expect("is_truncated", back["is_truncated"], (bool,))
-    expect("told_apart", back["told_apart"], (bool,))
+    expect("displaced", back["displaced"], (bool,))
     alike(
         "as_trained's level", jax.eval_shape(world.as_trained, shapes["level"]), shapes["level"], "sample_level gives"
     )

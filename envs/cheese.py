@@ -77,7 +77,7 @@ class _CheeseMaze(maze.Maze):
             return None
         return observation._replace(indices=observation.indices.at[..., 2:4].set(HIDDEN))
 
-    def told_apart(self, level: Level) -> jax.Array:
+    def displaced(self, level: Level) -> jax.Array:
         return level.cheese != level.place
 
     def states(self, level: Level, params: Any) -> State:
@@ -115,7 +115,7 @@ class _CheeseMaze(maze.Maze):
         bare = (every != level.start) & (every != level.cheese) & (every != level.place)
         wall = grid.nth(bare, where)
         cell = grid.nth(bare & ~level.walls, where)
-        apart = jnp.where(keep_kind, self.told_apart(level), kind < params.diversity)
+        apart = jnp.where(keep_kind, self.displaced(level), kind < params.diversity)
         things = self._moved(level, cell, apart, which)
         edited = Level(
             jnp.where((op >= 0.5) & (op < 0.75), cell, level.start),

@@ -125,7 +125,7 @@ class CoinLine(World):
             return None
         return observation._replace(indices=observation.indices.at[..., 1].set(HIDDEN))
 
-    def told_apart(self, level: Level) -> jax.Array:
+    def displaced(self, level: Level) -> jax.Array:
         return level.coin != self.length
 
     def states(self, level: Level, params: Any) -> State:

@@ -140,7 +140,7 @@ class CoinRun(World):
             return None
         return observation._replace(indices=observation.indices.at[..., 2:4].set(HIDDEN))
 
-    def told_apart(self, level: Level) -> jax.Array:
+    def displaced(self, level: Level) -> jax.Array:
         return level.coin % self.width != self.width - 1
 
     def states(self, level: Level, params: Any) -> State:

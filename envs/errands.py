@@ -188,7 +188,7 @@ class Errands(World):
         places = button if goal == "button" else [*range(2, button[0]), *range(button[1] + 1, len(self.cardinalities))]
         return observation._replace(indices=observation.indices.at[..., np.array(places)].set(HIDDEN))
 
-    def told_apart(self, level: Level) -> jax.Array:
+    def displaced(self, level: Level) -> jax.Array:
         """Whether there is a button."""
         return level.button != HIDDEN
 

@@ -123,7 +123,7 @@ class FarReward(World):
         place = {"near": 1, "far": 2}[goal]
         return observation._replace(indices=observation.indices.at[..., place].set(HIDDEN))
 
-    def told_apart(self, level: Level) -> jax.Array:
+    def displaced(self, level: Level) -> jax.Array:
         return level.near
 
     def states(self, level: Level, params: Any) -> State:

@@ -183,7 +183,7 @@ class MazeKeys(maze.Maze):
         first, count = (3, 2 * self.keys) if goal == "key" else (3 + 2 * self.keys, 2 * self.chests)
         return observation._replace(indices=observation.indices.at[..., first : first + count].set(HIDDEN))
 
-    def told_apart(self, level: Level) -> jax.Array:
+    def displaced(self, level: Level) -> jax.Array:
         """Whether there are more keys than chests."""
         return level.holding + (level.keys != HIDDEN).sum() > (level.chests != HIDDEN).sum()
 
@@ -239,7 +239,7 @@ class MazeKeys(maze.Maze):
         wall, cell = grid.nth(bare, draws[1]), grid.nth(free, draws[1])
         op = jnp.searchsorted(jnp.array([1 / 2, 2 / 3, 5 / 6]), draws[0], side="right")
         which = jnp.arange(len(things)) == grid.nth(things != HIDDEN, draws[2])
-        apart = jnp.where(keep_kind, self.told_apart(level), draws[2] < params.diversity)
+        apart = jnp.where(keep_kind, self.displaced(level), draws[2] < params.diversity)
         other = self._filled(things, *self._numbers(apart, draws[3]), free, level.start, draws[4:])
         moved = jnp.stack([things, things, jnp.where(which, cell, things), other])[op]
         start = jnp.where(op == 1, cell, level.start)

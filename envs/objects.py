@@ -148,7 +148,7 @@ class Objects(World):
         gone = observation.vector.at[..., feature * size : (feature + 1) * size].set(0)
         return observation._replace(vector=gone)
 
-    def told_apart(self, level: Level) -> jax.Array:
+    def displaced(self, level: Level) -> jax.Array:
         """Whether some mark is not on the right thing."""
         return jnp.any(level.cells != level.cells[0])
 

@@ -181,7 +181,7 @@ class Overseer(World):
         mess_and_progress = np.array([2, 3, 6])
         return observation._replace(indices=observation.indices.at[..., mess_and_progress].set(HIDDEN))
 
-    def told_apart(self, level: Level) -> jax.Array:
+    def displaced(self, level: Level) -> jax.Array:
         """Whether there is a screen."""
         return level.screen != HIDDEN
 

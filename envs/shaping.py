@@ -78,7 +78,7 @@ class Shaped(World):
     sample_level = _of_inner("sample_level")
     probes = _of_inner("probes")
     hide = _of_inner("hide")
-    told_apart = _of_inner("told_apart")
+    displaced = _of_inner("displaced")
     as_trained = _of_inner("as_trained")
     expected_payment = _of_inner("expected_payment")
     start_distribution = _of_inner("start_distribution")

@@ -291,7 +291,7 @@ class TrashRoom(World):
         of_the_goal = np.array(places[goal] + lamp)
         return observation._replace(indices=observation.indices.at[..., of_the_goal].set(HIDDEN))
 
-    def told_apart(self, level: Level) -> jax.Array:
+    def displaced(self, level: Level) -> jax.Array:
         """Whether anything but the task can be reached."""
         return jnp.any((level.cells[BUTTON:] != HIDDEN) & ~jnp.append(level.glass, False))
 

@@ -195,7 +195,7 @@ class Trial:
         takes = {
             "sample_level": "key params", "reset_to_level": "key level params", "features": "state params",
             "transition": "key state action params", "reward": "state events params", "worth": "state params",
-            "is_truncated": "state params", "told_apart": "level", "states": "level params", "state_index": "state",
+            "is_truncated": "state params", "displaced": "level", "states": "level params", "state_index": "state",
         }  # fmt: skip
         if self.unlisted:
             del takes["states"], takes["state_index"]

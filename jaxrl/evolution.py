@@ -255,7 +255,7 @@ def evaluate(
                 tally.episodes + jnp.sum(cut, dtype=jnp.float32),
                 tally.returns + jnp.sum(jnp.where(cut, episode_return, 0.0)),
                 tally.lengths + jnp.sum(jnp.where(cut, time + 1 - begun, 0), dtype=jnp.float32),
-                tally.told_apart + jnp.sum(cut & apart[place, everywhere], dtype=jnp.float32),
+                tally.displaced + jnp.sum(cut & apart[place, everywhere], dtype=jnp.float32),
                 tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
                 tally.counts + jnp.sum(over(world.counts)(state, params), axis=0, dtype=jnp.float32),
             )
@@ -265,7 +265,7 @@ def evaluate(
 
         first = jax.tree.map(lambda leaf: leaf[0], bank)
         none = jnp.zeros(n_envs, jnp.int32)
-        tally = empty(world)._replace(told_apart=jnp.sum(apart[0], dtype=jnp.float32))
+        tally = empty(world)._replace(displaced=jnp.sum(apart[0], dtype=jnp.float32))
         carry = (first, none, none, jnp.zeros(n_envs), jnp.zeros(()), jnp.float32(n_envs), tally)
         (*_, paid, counted, tally), _ = jax.lax.scan(play, carry, (jnp.arange(n_steps), draws, step_keys))
         return paid / counted, tally
@@ -292,7 +292,7 @@ def fresh_levels(world: World, keys: jax.Array, params: Any) -> tuple[Any, jax.A
     over = lambda function, axes: jax.vmap(jax.vmap(function, in_axes=axes), in_axes=axes)  # noqa: E731
     levels = over(world.sample_level, (0, None))(keys[0], params)
     states = over(world.reset_to_level, (0, 0, None))(keys[1], levels, params)
-    return states, over(world.told_apart, 0)(levels)
+    return states, over(world.displaced, 0)(levels)
 
 
 def _column(mask: jax.Array, like: jax.Array) -> jax.Array:

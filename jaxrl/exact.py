@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs import Observation, Shaped, World, dense
+from envs import Observation, Shaped, World, dense, tabular
 from envs.settings import NonNegative, Probability, Range
-from jaxrl import planning
 from jaxrl.learner import Finished, Learner
 from jaxrl.networks import NOTHING, Context
 from jaxrl.schedules import Settings
@@ -230,7 +229,7 @@ def written_out(world: World, policy: str) -> Problem:
     with jax.ensure_compile_time_eval():  # constants, also where a program that uses them is being traced
         params = world.default_params
         levels, start = world.start_distribution(params)
-        table = planning.tabulate(world, levels)
+        table = tabular.tabulate(world, levels)
         (probe,) = [probe for probe in world.probes() if probe.labels]
         begin = functools.partial(world.reset_to_level, jax.random.key(0), params=params)
         states = jax.tree.map(
@@ -241,7 +240,7 @@ def written_out(world: World, policy: str) -> Problem:
         observed = jax.vmap(lambda state: world.features(state, params))(states)
         inputs = np.asarray(_inputs(world, policy, observed), np.float32)
     intended = next(i for i, goal in enumerate(world.goals) if goal.role == "intended")
-    oracle = planning.oracle(table, intended)
+    oracle = tabular.oracle(table, intended)
     right_action = (oracle[..., 1] - oracle[..., 0]).T.astype(np.float32)
     next_state, events, terminated = (
         np.moveaxis(array, (2, 1), (0, 1)) for array in (table.next_state, table.events, table.terminated)

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import Probe, World
-from jaxrl import planning
+from envs import Probe, World, tabular
 from jaxrl.learner import Learner
 
 DISCOUNT = 0.97
@@ -44,9 +43,9 @@ class Graph:
       horizon: steps after which an episode is over.
     """
 
-    def __init__(self, table: planning.Table, horizon: int):
+    def __init__(self, table: tabular.Table, horizon: int):
         self.horizon, self.levels = horizon, len(table.start)
-        ends = planning.decided(table)
+        ends = tabular.decided(table)
         every = np.arange(self.levels)
         met = np.zeros(ends.shape[:2], bool)
         met[every, table.start] = True
@@ -194,10 +193,10 @@ class GoalDirectedness:
 
     def __init__(self, world: World, probe: Probe):
         self.world = world
-        table = planning.tabulate(world, probe.levels)
+        table = tabular.tabulate(world, probe.levels)
         rows = np.sort(np.random.default_rng(0x6D6567).permutation(probe.distinct)[:LEVELS])
         self.levels = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], probe.levels)
-        self.graph = Graph(planning.Table(*(part[rows] for part in table)), probe.horizon)
+        self.graph = Graph(tabular.Table(*(part[rows] for part in table)), probe.horizon)
         self.goals = {
             goal.name: SoftOptimal(arrivals) for goal, arrivals in zip(world.goals, self.graph.arrivals(), strict=True)
         }

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import World
+from envs import World, tabular
 from envs.settings import traced
-from jaxrl import goal_directedness, planning, probing, rollout
+from jaxrl import goal_directedness, probing, rollout
 from jaxrl.curricula import Curriculum
 from jaxrl.learner import Learner
 from jaxrl.planner import Plan, Planner
@@ -436,7 +436,7 @@ class Program:
         for i, name in enumerate(self.world.counters):
             outcomes[f"counts.{name}"] = total.counts[:, i].astype(np.int64)
         if self.world.goals:
-            outcomes["displaced_episodes"] = total.told_apart.astype(np.int64)
+            outcomes["displaced_episodes"] = total.displaced.astype(np.int64)
         return outcomes
 
     def _records(self, results: list[probing.Played], update: int, plain: bool = True) -> list[dict[str, Any]]:
@@ -508,7 +508,7 @@ class Program:
                 "distinct": np.arange(probe.episodes) < probe.distinct, "horizon": probe.horizon,
             }  # fmt: skip
             if self.world.goals:
-                steps = planning.probe_distances(self.world, probe)[index]
+                steps = tabular.probe_distances(self.world, probe)[index]
                 columns |= {f"distance.{goal.name}": steps[:, i] for i, goal in enumerate(self.world.goals)}
             for name, column in columns.items():
                 rows.setdefault(name, []).append(np.broadcast_to(column, (probe.episodes,)))
@@ -518,11 +518,11 @@ class Program:
         """Probe records, of one lane each, of a random walker, an oracle for each goal and a reflex for each action."""
         records = []
         for place, probe in enumerate(self.probes if self.world.goals else ()):
-            table = planning.tabulate(self.world, probe.levels)
+            table = tabular.tabulate(self.world, probe.levels)
             rows = np.arange(probe.episodes) % probe.distinct
-            for actor, policy in planning.known_policies(self.world, table).items():
+            for actor, policy in tabular.known_policies(self.world, table).items():
                 generator = np.random.default_rng([0x63686973656C, place])
-                reached = planning.play(table, policy, rows, probe.horizon, generator)
+                reached = tabular.play(table, policy, rows, probe.horizon, generator)
                 record = {
                     "checkpoint": 1.0, "update": 0, "probe": probe.name, "kind": probe.kind, "actor": actor,
                     "sampled": True,

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import Probe, World
-from jaxrl import planning
+from envs import Probe, World, tabular
 
 TRAINING_LEVELS = 256
 """Levels on which the planner's return is measured."""
@@ -35,8 +34,8 @@ class Planner:
         if not self.offered:
             return
         self.levels = jax.tree.map(lambda *parts: np.concatenate(parts), *(probe.levels for probe in self.probes))
-        self.played = planning.tabulate(world, self.levels)
-        self.known = planning.tabulate(world, jax.vmap(world.as_trained)(self.levels))
+        self.played = tabular.tabulate(world, self.levels)
+        self.known = tabular.tabulate(world, jax.vmap(world.as_trained)(self.levels))
         counts = [probe.episodes for probe in self.probes]
         first = np.cumsum([0, *(probe.distinct for probe in self.probes[:-1])])
         every = zip(self.probes, first, strict=True)
@@ -59,7 +58,7 @@ class Planner:
         None where there is none: the world does not say what events are worth, or the discount is 1, where everything
         that is reached at all is as good late as soon.
         """
-        if not self.offered or 1 - discount < 10 * planning.TIE:
+        if not self.offered or 1 - discount < 10 * tabular.TIE:
             return None
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves((params, np.float32(discount)))]
         key = tuple(leaf.tobytes() for leaf in leaves)
@@ -76,10 +75,10 @@ class Planner:
         if np.isnan(payment).any() or np.isnan(foreseen).any():
             return None
         generator = np.random.default_rng(SEED)
-        policy = planning.optimal(self.known, payment, discount)
-        reached = planning.play(self.played, policy, self.rows, self.horizon, generator)
-        policy, limit = planning.optimal(table, foreseen, discount), int(params.max_steps_in_episode)
-        returns = planning.play_returns(table, policy, expected, limit, generator)
+        policy = tabular.optimal(self.known, payment, discount)
+        reached = tabular.play(self.played, policy, self.rows, self.horizon, generator)
+        policy, limit = tabular.optimal(table, foreseen, discount), int(params.max_steps_in_episode)
+        returns = tabular.play_returns(table, policy, expected, limit, generator)
         found = dict(zip((probe.name for probe in self.probes), np.split(reached, self.parts), strict=True))
         return Plan(found, float(returns.mean()))
 
@@ -91,9 +90,9 @@ def _payments(world: World, levels: Any, params: Any, discount: float) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _training(world: World, params: Any, default: Any, discount: float) -> tuple[planning.Table, jax.Array, jax.Array]:
+def _training(world: World, params: Any, default: Any, discount: float) -> tuple[tabular.Table, jax.Array, jax.Array]:
     """Training levels written out; what their events are worth; and what they are worth undiscounted."""
     keys = jax.random.split(jax.random.key(SEED), TRAINING_LEVELS)
     levels = jax.lax.map(lambda key: world.sample_level(key, params), keys)  # compiles faster than a vmap
-    table = planning.written_out(world, levels, default)
+    table = tabular.traced_table(world, levels, default)
     return table, _payments(world, levels, params, discount), _payments(world, levels, params, 1.0)

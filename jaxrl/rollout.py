@@ -32,7 +32,7 @@ class Tally(NamedTuple):
     episodes: jax.Array
     returns: jax.Array
     lengths: jax.Array
-    told_apart: jax.Array
+    displaced: jax.Array
     """Episodes begun on levels that tell the goals apart."""
     events: jax.Array
     """f32[goals]."""
@@ -61,9 +61,9 @@ def begin(world: World, key: jax.Array, params: Any, n_envs: int, context: Conte
     level_key, reset_key = jax.random.split(key)
     levels = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(level_key, n_envs), params)
     state = jax.vmap(world.reset_to_level, in_axes=(0, 0, None))(jax.random.split(reset_key, n_envs), levels, params)
-    apart = jnp.sum(jax.vmap(world.told_apart)(levels).astype(jnp.float32))
+    apart = jnp.sum(jax.vmap(world.displaced)(levels).astype(jnp.float32))
     envs = Envs(state, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32), context)
-    return envs, empty(world)._replace(told_apart=apart)
+    return envs, empty(world)._replace(displaced=apart)
 
 
 def empty(world: World) -> Tally:
@@ -120,7 +120,7 @@ def rollout(
         first = jax.tree.map(lambda leaf: leaf[0], bank)
         context = envs.context._replace(first=jax.tree.map(jnp.ones_like, envs.context.first))
         envs = Envs(first, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32), context)
-        begun_anew = begun_anew._replace(told_apart=jnp.sum(apart[0], dtype=jnp.float32))
+        begun_anew = begun_anew._replace(displaced=jnp.sum(apart[0], dtype=jnp.float32))
 
     def play(carry, step):
         envs, observation, ended, tally = carry
@@ -142,7 +142,7 @@ def rollout(
             tally.episodes + jnp.sum(cut, dtype=jnp.float32),
             tally.returns + jnp.sum(jnp.where(cut, episode_return, 0.0)),
             tally.lengths + jnp.sum(jnp.where(cut, episode_length, 0), dtype=jnp.float32),
-            tally.told_apart + jnp.sum(cut & apart[place, jnp.arange(n_envs)], dtype=jnp.float32),
+            tally.displaced + jnp.sum(cut & apart[place, jnp.arange(n_envs)], dtype=jnp.float32),
             tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
             tally.counts + jnp.sum(counting(state, params), axis=0, dtype=jnp.float32),
         )
@@ -213,7 +213,7 @@ def _level_bank(world: World, keys: jax.Array, params: Any, levels: Any) -> tupl
         levels = over(world.sample_level, (0, None))(keys[0], params)
     turns = len(jax.tree.leaves(levels)[0])
     states = over(world.reset_to_level, (0, 0, None))(keys[1][:turns], levels, params)
-    return states, over(world.told_apart, 0)(levels)
+    return states, over(world.displaced, 0)(levels)
 
 
 def _compact(observation: Observation, world: World) -> Observation:

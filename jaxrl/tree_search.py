@@ -1,4 +1,4 @@
-"""Tree search with the true model, by mctx: a planner of bounded effort, beside the exact one of `planning`."""
+"""Tree search with the true model, by mctx: a planner of bounded effort, beside the exact one of `tabular`."""
 
 import functools
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.planning import Table
+from envs.tabular import Table
 
 NOISE = 1e-7
 """Sweeps of `walker_value` end where no value moves by more than this share of the greatest."""
@@ -19,7 +19,7 @@ def search(
     """f64[levels, S, A], the policy that searches a tree anew in every state, and is certain of what it found.
 
     Gumbel MuZero (Danihelka et al. 2022) with the table as its model, a uniform prior, and no noise at the root, so
-    that nothing is left to chance. As in `planning.optimal`, time goes on for ever unless the world ends the episode.
+    that nothing is left to chance. As in `tabular.optimal`, time goes on for ever unless the world ends the episode.
 
     Args:
       payment: f[levels, goals], what each event is worth when it fires.

@@ -114,7 +114,7 @@ class PLR(Curriculum):
         before = buffer.best.at[place].get(mode="fill", fill_value=-jnp.inf)
         best = jnp.maximum(before, found.highest)
         score = regret.score(self.score, world, levels, best, found, experience, env_params)
-        apart = jax.vmap(world.told_apart)(levels)
+        apart = jax.vmap(world.displaced)(levels)
         counts = jnp.stack([len(apart), jnp.sum(apart, dtype=jnp.int32)])
         return state._replace(
             buffer=level_buffer.put(buffer, place, levels, score, best, now),
@@ -132,7 +132,7 @@ class PLR(Curriculum):
         """
         full = state.buffer.full
         kept = jnp.sum(full, dtype=jnp.float32)
-        apart = jnp.sum(full & jax.vmap(world.told_apart)(state.buffer.levels), dtype=jnp.float32)
+        apart = jnp.sum(full & jax.vmap(world.displaced)(state.buffer.levels), dtype=jnp.float32)
         return {
             "levels.replayed": state.replayed / state.updates.astype(jnp.float32),
             "levels.learnt_apart": state.learnt[1] / state.learnt[0].astype(jnp.float32),

@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs import CoinLine
+from envs import CoinLine, tabular
 from envs.coin_line import Level, State
-from jaxrl import planning
 
 LEFT, RIGHT = 0, 1
 
@@ -58,11 +57,11 @@ def test_always_right_collects_the_deployment_coin_with_the_exact_probability_an
     world = CoinLine(length=length)
     probe = next(probe for probe in world.probes() if probe.name == "deployment")
     assert probe.distinct == probe.episodes == (length + 1) ** 2
-    table = planning.tabulate(world, probe.levels)
-    policies = planning.known_policies(world, table)
+    table = tabular.tabulate(world, probe.levels)
+    policies = tabular.known_policies(world, table)
     rows, generator = np.arange(probe.episodes), np.random.default_rng(0)
     found = {
-        name: np.mean(planning.play(table, policies[name], rows, probe.horizon, generator)[:, 0] > 0)
+        name: np.mean(tabular.play(table, policies[name], rows, probe.horizon, generator)[:, 0] > 0)
         for name in ("always:right", "oracle:coin")
     }
     assert found["always:right"] == (length + 2) / (2 * (length + 1))

@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs import HIDDEN, CoinRun, split
+from envs import HIDDEN, CoinRun, split, tabular
 from envs.coin_run import Level, _canonical, _mirrored
-from jaxrl import planning
 
 UP, DOWN, LEFT, RIGHT = range(4)
 VARIANTS = [CoinRun(), CoinRun(wall="fixed"), CoinRun(wall="random"), CoinRun(height=7, width=12)]
@@ -49,8 +48,8 @@ def test_a_wall_lets_through_at_its_gap_alone():
 def test_the_longest_way_of_a_room_with_a_gap_at_random_is_the_time_limit():
     """In the last room that is accepted: up to a gap in the first row, across, and down again."""
     world = CoinRun(height=16, width=19, wall="random")
-    table = planning.tabulate(world, Level(np.array([15 * 19]), np.array([16 * 19 - 1]), np.array([0])))
-    assert planning.distances(table, 0)[0, table.start[0]] == 48 == world.default_params.max_steps_in_episode
+    table = tabular.tabulate(world, Level(np.array([15 * 19]), np.array([16 * 19 - 1]), np.array([0])))
+    assert tabular.distances(table, 0)[0, table.start[0]] == 48 == world.default_params.max_steps_in_episode
 
 
 def test_without_diversity_the_coin_is_in_the_last_column_and_with_it_at_every_cell():
@@ -60,19 +59,19 @@ def test_without_diversity_the_coin_is_in_the_last_column_and_with_it_at_every_c
     assert np.all(sample(keys, world.default_params).coin % 9 == 8)
     levels = sample(keys, world.default_params.replace(diversity=1.0))
     assert set(np.asarray(levels.coin)) == set(range(45))
-    assert np.mean(jax.vmap(world.told_apart)(levels)) == pytest.approx(8 / 9, abs=0.02)
+    assert np.mean(jax.vmap(world.displaced)(levels)) == pytest.approx(8 / 9, abs=0.02)
     assert np.all(levels.start % 9 < 8)
 
 
 @pytest.mark.parametrize("world", VARIANTS, ids=str)
 def test_on_every_fork_each_goal_can_be_had_without_the_other_and_within_three_steps_of_it(world):
     (fork,) = [probe for probe in world.probes() if probe.labels]
-    steps = planning.probe_distances(world, fork)
+    steps = tabular.probe_distances(world, fork)
     assert np.all(steps > 0) and np.all(np.abs(steps[:, 0] - steps[:, 1]) <= 3)
     assert np.all(fork.levels.coin % world.width < fork.levels.start % world.width)
-    table, rows = planning.tabulate(world, fork.levels), np.arange(fork.distinct)
+    table, rows = tabular.tabulate(world, fork.levels), np.arange(fork.distinct)
     for goal, other in ((0, 1), (1, 0)):
-        reached = planning.play(table, planning.oracle(table, goal), rows, fork.horizon, np.random.default_rng(0))
+        reached = tabular.play(table, tabular.oracle(table, goal), rows, fork.horizon, np.random.default_rng(0))
         np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
         assert np.all((reached[:, other] < 0) | (reached[:, other] > reached[:, goal]))
 
@@ -106,6 +105,6 @@ def test_grid_distances_agree_with_value_iteration():
     walls[:, 4] = True
     walls[2, 4] = False
     free = np.flatnonzero(~walls.ravel())
-    table = planning.tabulate(world, Level(free, np.full(len(free), 26), np.full(len(free), 2)))
-    steps = planning.distances(table, 0)[np.arange(len(free)), free]
+    table = tabular.tabulate(world, Level(free, np.full(len(free), 26), np.full(len(free), 2)))
+    steps = tabular.distances(table, 0)[np.arange(len(free)), free]
     np.testing.assert_array_equal(steps[free != 26], grid.distances(walls)[free, 26][free != 26])

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs import HIDDEN, layouts
+from envs import HIDDEN, layouts, tabular
 from envs.errands import ASK, BUTTON, CARRY, KINDS, LEVER, OWNERS, PLATES, Errands, Level
-from jaxrl import planning
 from jaxrl.planner import Planner
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -131,7 +130,7 @@ def test_choices_offer_task_and_button_at_one_distance_in_every_kind_on_the_same
     choices = [probe for probe in world.probes() if probe.name.startswith("choice")]
     assert [probe.name for probe in choices] == ["choice", "choice-lever", "choice-plates", "choice-sign"]
     for kind, probe in enumerate(choices):
-        steps = planning.probe_distances(world, probe)
+        steps = tabular.probe_distances(world, probe)
         assert (steps[:, 0] == steps[:, 1]).all() and steps.min() >= 3 and steps.max() <= layouts.FARTHEST
         assert set(probe.levels.kind) == {kind}
         np.testing.assert_array_equal(probe.levels.cells[:, :2], choices[0].levels.cells[:, :2])

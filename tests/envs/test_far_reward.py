@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 import envs
-from envs import HIDDEN, FarReward
+from envs import HIDDEN, FarReward, tabular
 from envs.far_reward import Level
-from jaxrl import planning
 from jaxrl.planner import Planner
 
 LEFT, RIGHT = 0, 1
@@ -80,6 +79,6 @@ def test_value_iteration_takes_the_far_reward_wherever_the_discount_leaves_it_mo
 def test_the_near_reward_is_optimal_for_the_impatient_alone():
     """From cell 1: 10 x discount^18 is 0.1 at a discount of 0.774."""
     world = FarReward()
-    table = planning.tabulate(world, Level(*(np.asarray(x)[None] for x in (np.int32(1), True, True))))
+    table = tabular.tabulate(world, Level(*(np.asarray(x)[None] for x in (np.int32(1), True, True))))
     for discount, action in ((0.77, LEFT), (0.78, RIGHT)):
-        assert planning.optimal(table, np.array([[10, 0.1]]), discount)[0, 1].argmax() == action
+        assert tabular.optimal(table, np.array([[10, 0.1]]), discount)[0, 1].argmax() == action

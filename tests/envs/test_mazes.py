@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs import HIDDEN, MazeCorner, MazeDish, MazeKeys, cheese, maze, maze_keys
+from envs import HIDDEN, MazeCorner, MazeDish, MazeKeys, cheese, maze, maze_keys, tabular
 from envs.trial import QUICKLY, batch
-from jaxrl import planning
 
 UP, DOWN, LEFT, RIGHT = range(4)
 WORLDS = [MazeCorner(size=5), MazeDish(size=5), MazeKeys(size=5)]
@@ -107,7 +106,7 @@ def test_the_split_is_an_eighth_of_the_pairs_and_the_same_under_all_symmetries()
 def test_the_share_of_levels_that_tell_goals_apart_is_the_diversity(world):
     def draw(key, diversity):
         level = world.sample_level(key, world.default_params.replace(diversity=diversity))
-        return level, world.told_apart(level)
+        return level, world.displaced(level)
 
     shares = np.repeat(np.float32([0.0, 0.25, 1.0]), 4000)
     levels, told = batch(draw, jax.random.split(jax.random.key(1), 12_000), shares)
@@ -124,19 +123,19 @@ def test_on_a_fork_the_goals_are_as_far_as_each_other_and_training_has_neither_t
     fork, deployment = (
         next(probe for probe in world.probes() if probe.name == name) for name in ("fork", "deployment")
     )
-    steps = planning.probe_distances(world, fork)
+    steps = tabular.probe_distances(world, fork)
     assert np.all(steps[:, 0] == steps[:, 1]) and np.all(steps > 1)
     for probe in (fork, deployment):
         thing = probe.levels.chests[:, 0] if world.name == "maze-keys" else probe.levels.cheese
         assert probe.distinct == 64 and maze.kept(world.size)[probe.levels.start, thing].all()
-        assert batch(world.told_apart, probe.levels).all()
+        assert batch(world.displaced, probe.levels).all()
 
 
 @pytest.mark.parametrize("rewards", [(1.0, 0.0), (1.0, 0.4), (0.5, -1.0), (-1.0, 0.5)], ids=str)
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_the_optimal_return_is_that_of_value_iteration(world, rewards):
     found, table = solved(world, rewards), tables(world)
-    policy = planning.optimal(table, np.tile(rewards, (len(found), 1)), 0.9)
+    policy = tabular.optimal(table, np.tile(rewards, (len(found), 1)), 0.9)
     np.testing.assert_allclose(found, returns(table, policy, rewards, 0.9), atol=2e-5)
     assert np.all(np.isfinite(found)) and np.max(found) > 0
 
@@ -145,8 +144,8 @@ def test_the_optimal_return_is_that_of_value_iteration(world, rewards):
 def test_the_step_at_which_the_intended_goal_is_reached_gives_the_deployment_return(world):
     deployed = slice(48, 64)
     table = jax.tree.map(lambda leaf: leaf[deployed], tables(world))
-    best = planning.optimal(table, np.tile([1.0, 0.0], (16, 1)), 0.9)
-    reached = planning.play(table, best, np.arange(16), world.probes()[-1].horizon, np.random.default_rng(0))[:, 0]
+    best = tabular.optimal(table, np.tile([1.0, 0.0], (16, 1)), 0.9)
+    reached = tabular.play(table, best, np.arange(16), world.probes()[-1].horizon, np.random.default_rng(0))[:, 0]
     np.testing.assert_allclose(solved(world, (1.0, 0.0))[deployed], 0.9 ** (reached - 1.0), rtol=1e-5)
 
 
@@ -165,7 +164,7 @@ def test_edits_keep_levels_solvable_out_of_the_probes_and_of_a_kind_if_asked(wor
         return jax.lax.scan(edit, level, jax.random.split(key, edits))[1]
 
     trail = batch(edited, sampled, jax.random.split(jax.random.key(4), n), keep)
-    told, before = batch(jax.vmap(world.told_apart), trail), batch(world.told_apart, sampled)
+    told, before = batch(jax.vmap(world.displaced), trail), batch(world.displaced, sampled)
     assert np.all(told[::2] == before[::2, None])
     assert np.mean(told[1::2, -1] != before[1::2]) > 0.3 and np.mean(told[1::2]) == pytest.approx(0.5, abs=0.1)
     flat = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(n * edits, *leaf.shape[2:]), trail)
@@ -200,7 +199,7 @@ def some_levels(world):
 
 @functools.cache
 def tables(world):
-    return planning.tabulate(world, some_levels(world))
+    return tabular.tabulate(world, some_levels(world))
 
 
 @functools.cache

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 import envs
-from envs import HIDDEN, Objects, render
+from envs import HIDDEN, Objects, render, tabular
 from envs.objects import Level, _room
-from jaxrl import planning
 
 UP, DOWN, LEFT, RIGHT = range(4)
 SAMPLES = 10_000
@@ -110,7 +109,7 @@ def test_marks_follow_the_colour_with_the_stated_probability_each_by_itself_and_
         assert np.mean(cells[both, 1] == cells[both, 2]) == pytest.approx(1 / (things - 1), abs=0.03)
         shares = [np.bincount(cells[:, mark], minlength=25) / SAMPLES for mark in (1, 2, 3)]
         assert np.ptp(shares, axis=0).max() < 0.012
-        told = jax.vmap(world.told_apart)(Level(np.zeros(SAMPLES), cells))
+        told = jax.vmap(world.displaced)(Level(np.zeros(SAMPLES), cells))
         np.testing.assert_array_equal(told, away.any(axis=1))
 
 
@@ -135,13 +134,13 @@ def test_on_the_choice_probes_nothing_but_the_feature_decides(world):
         at_stake = [i for i, goal in enumerate(world.goals) if goal.name in probe.goals]
         start, cells = np.asarray(probe.levels.start), np.asarray(probe.levels.cells)
         assert probe.episodes == probe.distinct >= 64
-        steps = planning.probe_distances(world, probe)
+        steps = tabular.probe_distances(world, probe)
         assert np.all(steps[:, at_stake] == steps[:, at_stake[:1]]) and np.all(steps[:, at_stake[0]] > 1)
         assert np.all(np.delete(cells, at_stake, axis=1) == HIDDEN)
-        table = planning.tabulate(world, probe.levels)
+        table = tabular.tabulate(world, probe.levels)
         for goal in at_stake:
-            oracle = planning.oracle(table, goal)
-            reached = planning.play(table, oracle, np.arange(len(start)), probe.horizon, np.random.default_rng(0))
+            oracle = tabular.oracle(table, goal)
+            reached = tabular.play(table, oracle, np.arange(len(start)), probe.horizon, np.random.default_rng(0))
             np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
             assert np.all(np.delete(reached, goal, axis=1) < 0)
         rows = np.column_stack([start, cells])

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import envs
-from envs import HIDDEN, Overseer, grid, render
+from envs import HIDDEN, Overseer, grid, render, tabular
 from envs.overseer import SCRUB, Level, _room
-from jaxrl import planning
 
 UP, DOWN, LEFT, RIGHT = range(4)
 NOTHING, TASK, FAKE = [False, False], [True, False], [False, True]
@@ -119,8 +118,8 @@ def test_ten_thousand_training_levels_are_solvable_and_kept_apart_from_the_probe
     steps = direct + 2 * (in_line & (by_screen == direct)) + levels.cost
     assert (direct > 0).all() and steps.max() <= world.default_params.max_steps_in_episode
     few = jax.tree.map(lambda leaf: leaf[:300], levels)
-    table = planning.tabulate(world, few)
-    np.testing.assert_array_equal(planning.distances(table, 0)[np.arange(300), table.start], steps[:300])
+    table = tabular.tabulate(world, few)
+    np.testing.assert_array_equal(tabular.distances(table, 0)[np.arange(300), table.start], steps[:300])
     trained = set(zip(levels.start.tolist(), levels.mess.tolist(), strict=True))
     for probe in world.probes():
         goal = np.asarray(probe.levels.screen if probe.name == "capable:looks-done" else probe.levels.mess)
@@ -164,7 +163,7 @@ def test_levels_are_drawn_with_the_stated_frequencies():
 def test_the_choice_probes_put_mess_and_screen_equally_far_and_off_the_way_to_each_other_and_mirrored(world):
     probes = {probe.name: probe for probe in world.probes()}
     (labelling,) = [probe for probe in world.probes() if probe.labels]
-    steps = planning.probe_distances(world, labelling)
+    steps = tabular.probe_distances(world, labelling)
     assert labelling.name == "choice" and np.all(steps[:, 0] == steps[:, 1] + 1), "a path of one length, and one scrub"
     assert steps[:, 1].min() >= 2 and labelling.distinct == 64
     rows = np.stack(labelling.levels[:3], axis=1)
@@ -175,7 +174,7 @@ def test_the_choice_probes_put_mess_and_screen_equally_far_and_off_the_way_to_ea
         levels = probes[f"overseer:{name}"].levels
         np.testing.assert_array_equal(np.stack(levels[:3], axis=1), rows)
         assert (levels.present == present).all() and (levels.sees == sees).all()
-    steps = planning.probe_distances(world, probes["exchange:task-looks-done"]).astype(int)
+    steps = tabular.probe_distances(world, probes["exchange:task-looks-done"]).astype(int)
     further = set((steps[:, 1] - steps[:, 0] + 1).tolist())
     assert further == {-4, -3, -2, -1, 1, 2, 3, 4} if world.height == 5 else {-1, 1} < further
     start, mess, screen = (np.asarray(cells) for cells in probes["exchange:task-looks-done"].levels[:3])

@@ -9,10 +9,10 @@ import pytest
 
 import envs
 import jaxrl
-from envs import shaping
+from envs import shaping, tabular
 from envs.coin_line import Level
 from envs.trial import batch
-from jaxrl import planning, rollout, schedules
+from jaxrl import rollout, schedules
 from jaxrl.schedules import Schedule, Settings
 
 LEFT, RIGHT = 0, 1
@@ -112,7 +112,7 @@ def written_out(name):
 
         each = jax.vmap(jax.vmap(added, in_axes=(None, 0)), in_axes=(0, None))
         start = inner.state_index(inner.reset_to_level(jax.random.key(0), level, params))
-        table = planning.Table(start, *inner.tabular(level, params))
+        table = tabular.Table(start, *inner.tabular(level, params))
         worth = inner.expected_payment(level, params, discount)
         return table, worth, each(world.states(level, params), jnp.arange(world.num_actions))
 
@@ -121,7 +121,7 @@ def written_out(name):
 
 def potential_of(table, goal):
     """f64[levels, S], minus the fewest steps to a goal, and one step beyond the farthest where it is out of reach."""
-    steps = planning.distances(table, goal)
+    steps = tabular.distances(table, goal)
     farthest = np.where(np.isfinite(steps), steps, -1).max(axis=1, keepdims=True) + 1
     return -np.where(np.isfinite(steps), steps, farthest)
 
@@ -135,7 +135,7 @@ def differences(table, potential, discount):
 
 def best(table, reward, discount):
     """The optimal policy under a reward f64[levels, S, A] for each transition."""
-    return planning.optimal(table._replace(events=reward[..., None]), np.ones((len(reward), 1)), discount)
+    return tabular.optimal(table._replace(events=reward[..., None]), np.ones((len(reward), 1)), discount)
 
 
 @pytest.mark.parametrize("name", OF_GOALS)
@@ -153,11 +153,11 @@ def test_a_potential_leaves_every_world_its_optimal_policy(name):
 
 def test_paying_for_progress_makes_going_to_and_fro_the_best():
     """0.5 every other step is worth 0.5 / (1 - 0.97^2) = 8.5 for ever; the coin pays 1, once."""
-    table = planning.tabulate(envs.CoinLine(), Level(np.array([3], np.int32), np.array([8], np.int32)))
-    steps = planning.distances(table, 0)
+    table = tabular.tabulate(envs.CoinLine(), Level(np.array([3], np.int32), np.array([8], np.int32)))
+    steps = tabular.distances(table, 0)
     closer = table.events[..., 0] | (~table.terminated & (steps[0, table.next_state[0]] < steps[0][:, None])[None])
     paid = table.events[..., 0].astype(float)
-    play = functools.partial(planning.play, table, rows=np.zeros(1, int), horizon=500)
+    play = functools.partial(tabular.play, table, rows=np.zeros(1, int), horizon=500)
     reached = {
         weight: play(policy=best(table, paid + weight * closer, 0.97), generator=np.random.default_rng(0))[0, 0]
         for weight in (0.0, 0.5)

@@ -7,9 +7,9 @@ import pytest
 from scipy.sparse import csgraph
 
 import envs
-from envs import HIDDEN, TrashRoom, layouts, render
+from envs import HIDDEN, TrashRoom, layouts, render, tabular
 from envs.trash_room import BIN, BUTTON, BY_BUTTON, BY_SIGN, CAN, SIGN, TRASH, UNSEEN, Level, _room
-from jaxrl import planning, rollout
+from jaxrl import rollout
 
 UP, DOWN, LEFT, RIGHT = range(4)
 TASK = [True, False, False, False]
@@ -191,9 +191,9 @@ def test_a_thing_in_the_way_stands_on_some_shortest_ways_to_the_trash_but_not_on
     assert np.all(steps[trash, thing] + steps[thing, can] > steps[trash, can])
     probe = probes["avoid:button"]
     around = probe.levels._replace(glass=np.ones((32, 2), bool))
-    table = planning.tabulate(world, around)
-    blocked = planning.distances(table, 0)[np.arange(32), table.start]
-    np.testing.assert_array_equal(blocked, planning.probe_distances(world, probe)[:, 0])
+    table = tabular.tabulate(world, around)
+    blocked = tabular.distances(table, 0)[np.arange(32), table.start]
+    np.testing.assert_array_equal(blocked, tabular.probe_distances(world, probe)[:, 0])
 
 
 @pytest.mark.parametrize(("route", "lit"), [(UNSEEN, None), (BY_BUTTON, LIT_BUTTON), (BY_SIGN, LIT_SIGN)])
@@ -338,20 +338,20 @@ def test_the_choice_probes_offer_each_goal_at_one_distance_off_the_way_to_the_ot
     probes = {probe.name: probe for probe in world.probes()}
     (labelling,) = [probe for probe in world.probes() if probe.labels]
     assert labelling.name == "choice"
-    steps = planning.probe_distances(world, labelling)
+    steps = tabular.probe_distances(world, labelling)
     assert np.all(steps == steps[:, :1]) and np.all(steps[:, 0] >= 3)
     rows = np.concatenate([np.asarray(labelling.levels.start)[:, None], labelling.levels.cells], axis=1)
     listed = {tuple(row) for row in rows.tolist()}
     assert len(listed) == labelling.episodes == 96
     assert {tuple(row) for row in layouts.mirrored(_room(world), rows).tolist()} == listed
     assert {tuple(row) for row in rows[:, [0, 1, 2, 4, 5, 3]].tolist()} == listed
-    table = planning.tabulate(world, labelling.levels)
+    table = tabular.tabulate(world, labelling.levels)
     for goal in range(4):
-        reached = planning.play(table, planning.oracle(table, goal), np.arange(96), 42, np.random.default_rng(0))
+        reached = tabular.play(table, tabular.oracle(table, goal), np.arange(96), 42, np.random.default_rng(0))
         np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
         assert np.all(np.delete(reached, goal, axis=1) < 0)
     for name, goal in (("exchange:task-button", 1), ("exchange:task-bin", 2)):
-        steps = planning.probe_distances(world, probes[name]).astype(int)
+        steps = tabular.probe_distances(world, probes[name]).astype(int)
         assert set(steps[:, goal] - steps[:, 0]) == {-6, -4, -2, -1, 1, 2, 4, 6}
     alone = [np.asarray(probes[f"capable:{goal}"].levels.cells) for goal in ("button", "bin", "sign")]
     np.testing.assert_array_equal(alone[0][:, BUTTON], alone[1][:, BIN])

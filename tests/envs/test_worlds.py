@@ -13,9 +13,8 @@ import pytest
 
 import analysis
 import envs
-from envs import render
+from envs import render, tabular
 from envs.trial import Trial
-from jaxrl import planning
 
 OTHERS = {
     "coin-line": [{"env.length": 4, "env.encoding": "one-hot"}],
@@ -78,8 +77,8 @@ def test_ten_thousand_training_levels_are_solvable_within_the_time_limit(world):
     solved = 0
     for first in range(0, len(variant), 1000):
         part = slice(first, first + 1000)
-        table = planning.tabulate(world, jax.tree.map(lambda leaf, part=part: leaf[part], levels))
-        steps = planning.distances(table, intended)[np.arange(1000), table.start]
+        table = tabular.tabulate(world, jax.tree.map(lambda leaf, part=part: leaf[part], levels))
+        steps = tabular.distances(table, intended)[np.arange(1000), table.start]
         solved += np.sum((steps >= 1) & (steps <= limits[part]))
     assert solved == 10_000
 
@@ -113,10 +112,10 @@ def always_reached(world, probe, actor):
     """The goals to which a reflex takes a shortest way on every level, so that it is an oracle for them too."""
     if not actor.startswith("always:"):
         return []
-    table, rows = planning.tabulate(world, probe.levels), np.arange(probe.distinct)
-    policy, generator = planning.known_policies(world, table)[actor], np.random.default_rng(0)
-    reached = planning.play(table, policy, rows, probe.horizon, generator)
-    same = (reached == planning.probe_distances(world, probe)).all(axis=0)
+    table, rows = tabular.tabulate(world, probe.levels), np.arange(probe.distinct)
+    policy, generator = tabular.known_policies(world, table)[actor], np.random.default_rng(0)
+    reached = tabular.play(table, policy, rows, probe.horizon, generator)
+    same = (reached == tabular.probe_distances(world, probe)).all(axis=0)
     return [goal.name for goal, always in zip(world.goals, same, strict=True) if always]
 
 

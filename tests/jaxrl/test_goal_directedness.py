@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 import analysis
 import envs
 import jaxrl
-from jaxrl import planning
+from envs import tabular
 from jaxrl.goal_directedness import DISCOUNT, Followed, Graph, SoftOptimal, explaining, follow, reflex_nats
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -33,7 +33,7 @@ def nine_cells():
     moves += [3 * row + np.maximum(column - 1, 0), 3 * row + np.minimum(column + 1, 2)]
     after = np.stack(moves, axis=1)
     events = np.stack([(after == 2) & (cell[:, None] != 2), (after == 6) & (cell[:, None] != 6)], axis=-1)
-    return planning.Table(np.array([4]), after[None], events[None], np.zeros((1, 9, 4), bool))
+    return tabular.Table(np.array([4]), after[None], events[None], np.zeros((1, 9, 4), bool))
 
 
 def followed(graph, policy):
@@ -53,7 +53,7 @@ def candidates(measured, policy):
 
 
 def tables(measured):
-    return planning.tabulate(measured.world, measured.levels)
+    return tabular.tabulate(measured.world, measured.levels)
 
 
 def test_nine_cells_by_hand():
@@ -74,7 +74,7 @@ def test_nine_cells_by_hand():
     nats, beta = SoftOptimal(arrivals[BOTTOM_LEFT]).fit(found.utility[:, BOTTOM_LEFT])
     assert nats[0] == pytest.approx(np.log(8 / 7)) and beta[0] == -np.inf
     assert reflex_nats(np.array([1 / 2, 3 / 8, 1 / 8]), 4) == pytest.approx([0.1438, 0.0381, 0], abs=1e-4)
-    soft = planning.soft_optimal(table, TOP_RIGHT, np.log(21) / 0.97, 0.97, 2)
+    soft = tabular.soft_optimal(table, TOP_RIGHT, np.log(21) / 0.97, 0.97, 2)
     assert soft[0, 0, 4] == pytest.approx([3 / 7, 1 / 14, 1 / 14, 3 / 7])
     assert soft[1, 0, 1] == pytest.approx([1 / 24, 1 / 24, 1 / 24, 21 / 24])
 
@@ -165,7 +165,7 @@ def test_a_random_walker_has_none(name):
 def test_one_best_action_at_every_decision_makes_it_the_logarithm_of_their_number(name, goal):
     measured = measure(name)
     place = [one.name for one in measured.world.goals].index(goal)
-    found = candidates(measured, planning.oracle(tables(measured), place))
+    found = candidates(measured, tabular.oracle(tables(measured), place))
     assert found[f"meg.{goal}"] == pytest.approx(np.log(measured.world.num_actions), abs=1e-4)
     assert found[f"meg.beta.{goal}"] == np.inf
 
@@ -178,7 +178,7 @@ def in_time(table, policy):
     after = (time[:, None, None] + table.next_state[:, None]).reshape(shape)
     events = np.repeat(table.events[:, None], horizon, axis=1).reshape(*shape, -1)
     over = np.repeat(table.terminated[:, None], horizon, axis=1).reshape(shape)
-    return planning.Table(table.start, after, events, over), policy.swapaxes(0, 1).reshape(shape)
+    return tabular.Table(table.start, after, events, over), policy.swapaxes(0, 1).reshape(shape)
 
 
 @pytest.mark.parametrize("beta", [-4.0, 3.0, 25.0])
@@ -186,9 +186,9 @@ def in_time(table, policy):
 def test_the_goal_and_the_rationality_of_a_soft_optimal_policy_are_recovered(goal, beta):
     measured = measure("objects")
     names, table = [one.name for one in measured.world.goals], tables(measured)
-    table = planning.Table(*(part[:8] for part in table))
+    table = tabular.Table(*(part[:8] for part in table))
     horizon = measured.graph.horizon
-    soft = planning.soft_optimal(table, names.index(goal), beta, DISCOUNT, horizon)
+    soft = tabular.soft_optimal(table, names.index(goal), beta, DISCOUNT, horizon)
     graph, arrivals = Graph(*in_time(table, soft)[:1], horizon), Graph(table, horizon).arrivals()
     found = followed(graph, in_time(table, soft)[1])
     fits = {name: SoftOptimal(arrivals[i]).fit(found.utility[:, i]) for i, name in enumerate(names)}

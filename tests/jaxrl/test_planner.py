@@ -9,7 +9,7 @@ import pytest
 
 import envs
 import jaxrl
-from jaxrl import planning
+from envs import tabular
 from jaxrl.planner import Planner
 
 LEFT, RIGHT = 0, 1
@@ -21,11 +21,11 @@ def three_cells():
     next_state = np.array([[[0, 1], [0, 2], [1, 2]]])
     events = np.zeros((1, 3, 2, 2), bool)
     events[0, 1, LEFT, 0] = events[0, 1, RIGHT, 1] = True
-    return planning.Table(np.array([1]), next_state, events, events[..., 1])
+    return tabular.Table(np.array([1]), next_state, events, events[..., 1])
 
 
 def best(table, end, discount):
-    return planning.optimal(table, np.array([[1.0, end]]), discount)[0]
+    return tabular.optimal(table, np.array([[1.0, end]]), discount)[0]
 
 
 def test_coming_back_for_ever_is_weighed_against_an_end(three_cells):
@@ -40,7 +40,7 @@ def test_coming_back_for_ever_is_weighed_against_an_end(three_cells):
 
 
 def test_nothing_paid_makes_all_actions_as_good(three_cells):
-    np.testing.assert_array_equal(planning.optimal(three_cells, np.zeros((1, 2)), 0.9), 0.5)
+    np.testing.assert_array_equal(tabular.optimal(three_cells, np.zeros((1, 2)), 0.9), 0.5)
 
 
 @functools.cache
@@ -74,7 +74,7 @@ def test_an_exact_tie_is_broken_at_random_and_what_training_never_shows_is_worth
 def test_at_unequal_distance_the_button_wins_where_its_discounted_payment_is_more(discount):
     world, values = planner().world, {"reward.button": 2 * discount**-3, "env.button_live": 0.5}
     (probe,) = [probe for probe in world.probes() if probe.name == "exchange:task-button"]
-    steps = planning.probe_distances(world, probe).astype(int)[np.arange(probe.episodes) % probe.distinct]
+    steps = tabular.probe_distances(world, probe).astype(int)[np.arange(probe.episodes) % probe.distinct]
     further = steps[:, 1] - steps[:, 0]
     assert set(further) == {-6, -4, -2, -1, 1, 2, 4, 6}
     np.testing.assert_array_equal(first(planner(), probe.name, values, discount), (further < 3).astype(int))
@@ -83,7 +83,7 @@ def test_at_unequal_distance_the_button_wins_where_its_discounted_payment_is_mor
 def test_a_delay_counts_as_so_many_steps():
     late = {"reward.button": 1.0, "env.button_live": 1.0, "pay.task.delay": 3}
     (probe,) = [probe for probe in planner().world.probes() if probe.name == "exchange:task-button"]
-    steps = planning.probe_distances(planner().world, probe).astype(int)[np.arange(probe.episodes) % probe.distinct]
+    steps = tabular.probe_distances(planner().world, probe).astype(int)[np.arange(probe.episodes) % probe.distinct]
     chosen = first(planner(longest_delay=3), probe.name, late)
     np.testing.assert_array_equal(chosen, (steps[:, 1] - steps[:, 0] < 3).astype(int))
 

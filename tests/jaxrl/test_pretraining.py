@@ -7,8 +7,9 @@ import pytest
 
 import envs
 import jaxrl
+from envs import tabular
 from envs.shortest import action_costs
-from jaxrl import planning, pretraining
+from jaxrl import pretraining
 
 WORLD = envs.make("coin-run", {"env.height": 5, "env.width": 5})
 
@@ -23,12 +24,12 @@ def shown():
 
 def test_costs_are_distances_by_another_way():
     level = jax.tree.map(lambda leaf: leaf[:4], WORLD.probes()[0].levels)
-    table = planning.tabulate(WORLD, level)
+    table = tabular.tabulate(WORLD, level)
     for goal in range(len(WORLD.goals)):
         for i in range(4):
             one = jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), table)
             costs = action_costs(one.next_state, one.events[..., goal], one.terminated)
-            np.testing.assert_array_equal(costs.min(axis=-1), planning.distances(table, goal)[i].astype(np.float32))
+            np.testing.assert_array_equal(costs.min(axis=-1), tabular.distances(table, goal)[i].astype(np.float32))
 
 
 def test_a_demonstration_ends_at_its_goal_and_takes_a_shortest_way(shown):

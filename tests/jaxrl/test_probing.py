@@ -11,8 +11,8 @@ import pytest
 from flax import struct
 
 import envs
-from envs import HIDDEN, CoinRun, Goal, Observation, Probe, grid
-from jaxrl import planning, probing
+from envs import HIDDEN, CoinRun, Goal, Observation, Probe, grid, tabular
+from jaxrl import probing
 from jaxrl.networks import NOTHING
 
 WORLD = CoinRun()
@@ -40,7 +40,7 @@ def towards_the_coin(observation):
 def test_a_coin_seeker_takes_a_shortest_path_to_every_coin(sampled):
     reached, returns = play(RUNS["trained", sampled], towards_the_coin)
     for probe in WORLD.probes():
-        steps = planning.probe_distances(WORLD, probe)
+        steps = tabular.probe_distances(WORLD, probe)
         rows = np.arange(len(reached[probe.name])) % probe.distinct
         if probe.name == "coin-absent":
             assert (reached[probe.name][:, 0] == -1).all()
@@ -67,7 +67,7 @@ def test_sampled_actions_vary_and_greedy_ones_are_the_most_probable():
 
     greedy, _ = play(RUNS["trained", False], mostly_right)
     sampled, _ = play(RUNS["trained", True], mostly_right)
-    straight = planning.probe_distances(WORLD, WORLD.probes()[0])[:, 1]
+    straight = tabular.probe_distances(WORLD, WORLD.probes()[0])[:, 1]
     np.testing.assert_array_equal(greedy["fork"][:, 1], straight)
     assert (sampled["fork"][: len(straight), 1] != straight).mean() > 0.5
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import envs
-from jaxrl import planning, tree_search
+from envs import tabular
+from jaxrl import tree_search
 
 LEFT, RIGHT = 0, 1
 PAYMENT = np.array([[1.0, 3.0]])
@@ -17,7 +18,7 @@ def three_cells():
     next_state = np.array([[[0, 1], [0, 2], [1, 2]]])
     events = np.zeros((1, 3, 2, 2), bool)
     events[0, 1, LEFT, 0] = events[0, 1, RIGHT, 1] = True
-    return planning.Table(np.array([1]), next_state, events, events[..., 1])
+    return tabular.Table(np.array([1]), next_state, events, events[..., 1])
 
 
 def test_a_walkers_value_by_hand(three_cells):
@@ -40,11 +41,11 @@ def test_few_simulations_do_not_look_far(three_cells):
 def test_on_forks_it_takes_the_coin_by_a_shortest_way_as_the_exact_planner_does():
     world = envs.make("coin-run")
     (fork,) = [probe for probe in world.probes() if probe.labels]
-    table = planning.tabulate(world, jax.tree.map(lambda leaf: leaf[:8], fork.levels))
+    table = tabular.tabulate(world, jax.tree.map(lambda leaf: leaf[:8], fork.levels))
     payment = np.tile([1.0, 0.0], (8, 1))
     policy = tree_search.search(table, payment, 0.97, 16, tree_search.walker_value(table, payment, 0.97))
-    reached = planning.play(table, policy, np.arange(8), fork.horizon, np.random.default_rng(0))
-    np.testing.assert_array_equal(reached[:, 0], planning.distances(table, 0)[np.arange(8), table.start])
+    reached = tabular.play(table, policy, np.arange(8), fork.horizon, np.random.default_rng(0))
+    np.testing.assert_array_equal(reached[:, 0], tabular.distances(table, 0)[np.arange(8), table.start])
     assert (reached[:, 1] == -1).all()
 
 

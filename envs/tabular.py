@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from scipy.special import logsumexp
 
-from envs import Probe, World
+from envs.base import Probe, World
 
 TIE = 1e-6
 """Actions whose values differ by less than this share are as good: payments are in float32."""
@@ -31,11 +31,11 @@ class Table(NamedTuple):
 
 def tabulate(world: World, levels: Any) -> Table:
     """Writes out each level of a bank."""
-    return jax.tree.map(np.asarray, written_out(world, levels, world.default_params))
+    return jax.tree.map(np.asarray, traced_table(world, levels, world.default_params))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def written_out(world: World, levels: Any, params: Any) -> Table:
+def traced_table(world: World, levels: Any, params: Any) -> Table:
     """`tabulate`, to be traced. The dynamics do not depend on `params`; as constants they would be slow to compile."""
 
     def one(level):
