@@ -7,10 +7,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweeps.catalogue import worlds as worlds
+    from sweeps.describing import describe_plan as describe_plan
     from sweeps.doctor import diagnose as diagnose
-    from sweeps.inspecting import describe_plan as describe_plan
-    from sweeps.inspecting import status as status
-    from sweeps.inspecting import worlds as worlds
+    from sweeps.folder_status import status as status
     from sweeps.plan import make_plan as make_plan
     from sweeps.policies import load_policy as load_policy
     from sweeps.running import run as run
@@ -21,21 +21,22 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "SpecError": "spec",
+    "describe_plan": "describing",
+    "diagnose": "doctor",
+    "load_policy": "policies",
     "load_spec": "spec",
     "make_plan": "plan",
-    "describe_plan": "inspecting",
-    "diagnose": "doctor",
-    "sheet": "sheets",
-    "status": "inspecting",
-    "worlds": "inspecting",
     "run": "running",
-    "load_policy": "policies",
+    "sheet": "sheets",
+    "status": "folder_status",
     "watch": "watching",
+    "worlds": "catalogue",
 }
-__all__ = [
+"""The module of each public name."""
+__all__ = [  # noqa: F822 (they are loaded when they are used)
     "SpecError",
     "describe_plan",
-    "doctor",
+    "diagnose",
     "load_policy",
     "load_spec",
     "make_plan",
@@ -51,3 +52,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'sweeps' has no attribute {name!r}")
     return getattr(importlib.import_module(f"sweeps.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

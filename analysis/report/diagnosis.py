@@ -43,7 +43,7 @@ def checks(
       roles: of each goal.
       groups: the rows of each condition, by its name.
       planned: lanes that the folder is to hold.
-      status: as from `sweeps.inspecting.status`, or None.
+      status: as from `sweeps.status`, or None.
     """
     seeds = len(df)
     missing = planned - seeds

@@ -43,7 +43,7 @@ def report(directory: str | Place, status: Mapping[str, Any] | None = None) -> s
 
     Args:
       directory: a results folder, of a world with goals.
-      status: what `sweeps.inspecting.status` says of it, for failed and damaged shards; None leaves them out.
+      status: what `sweeps.status` says of it, for failed and damaged shards; None leaves them out.
     Raises:
       ValueError: as `load`; or a world without goals.
     """

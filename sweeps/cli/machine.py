@@ -1,0 +1,55 @@
+"""The verbs that try out a machine and the code on it: doctor, bench, checks."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sweeps.cli.printing import print_json
+from sweeps.cli.starting import before_jax
+from sweeps.spec import SpecError
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    before_jax(one_core=False)
+    from sweeps.doctor import diagnose
+
+    checks = diagnose(arguments.out)
+    for check in checks:
+        print(f"{'ok  ' if check.good else 'FAIL'}  {check.name}: {check.found}")
+        if not check.good:
+            print(f"      {check.advice}")
+    return 0 if all(check.good for check in checks) else 1
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    from sweeps.bench import as_markdown, bench
+
+    found = bench(arguments.rounds, not arguments.no_peer, lambda line: print(f"chisel: {line}", file=sys.stderr))
+    if arguments.json:
+        print_json(found)
+    else:
+        print(as_markdown(found))
+    return 0
+
+
+def checks(arguments: argparse.Namespace) -> int:
+    if arguments.page is not None and arguments.names:
+        raise SpecError("--page", "lists every check, so that none is left out; leave the names out.")
+    before_jax(one_core=False)
+    from sweeps.checks import as_markdown, run_checks
+
+    results = []
+    for result in run_checks(arguments.names, arguments.out, arguments.workers, arguments.quiet):
+        results.append(result)
+        if not arguments.json:
+            print(f"{result.verdict.word}  {result.check.name}: {result.check.claim}")
+            found = {"theirs": result.check.theirs, "rule": result.check.rule, "ours": result.verdict.ours}
+            print("".join(f"      {part + ':':<8}{text}\n" for part, text in found.items()), end="", flush=True)
+    if arguments.json:
+        print_json([result.record() for result in results])
+    if arguments.page is not None:
+        try:
+            Path(arguments.page).write_text(as_markdown(results), encoding="utf-8")
+        except OSError as error:
+            raise SpecError(arguments.page, f"cannot be written ({error.strerror or error}).") from None
+    return 1 if any(result.verdict.passed is False for result in results) else 0

@@ -1,0 +1,115 @@
+"""How far a run is, read off its folder."""
+
+import itertools
+import statistics
+from typing import Any
+
+from folders import Place, as_place, at_once
+from sweeps import store
+from sweeps.spec import SpecError
+
+RATE_SHARDS = 1000
+"""The last so many say how fast a run is."""
+PAUSE_SECONDS, PAUSE_GAPS = 60.0, 20.0
+"""No shard for longer than this, and than so many times the usual: the run was stopped in between."""
+
+
+def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
+    """How far a run is; changes nothing, and reads no more of each table than its end.
+
+    Args:
+      verify: whether to read every finished shard's tables, and to check their digests.
+    Returns:
+      folder, name, world; lanes (planned, done, missing, diverged, failed: missing ones whose shard failed); shards
+      (planned, done, failed, damaged); layers (the lanes that each planned); rounds, None unless the sweep has a
+      precision: precision, max_seeds, and of each of its conditions id, factors, seeds (planned) and rounds (in how
+      many they came); failed (shard, lanes and reason of each); damaged (a line a file); running (who trains here now,
+      or None where nobody is known to); lanes_per_second (over the last shards, by the times of their files) and
+      seconds_left at that rate, None where nothing can be said.
+    Raises:
+      ValueError: not a results folder.
+      RemoteError: an object store does not do what is asked, in one line.
+    """
+    from sweeps import locks
+
+    folder = as_place(folder)
+    layers = store.read_manifest(folder)
+    if layers is None:
+        why = "it has no manifest.json" if folder.is_dir() else "there is no such folder"
+        raise SpecError(folder, f"is not a results folder: {why}.")
+    sizes = {shard: n for layer in layers for shard, n in zip(layer["shards"], store.sizes(layer), strict=True)}
+    times = {shard: at for shard, at in store.times(folder, "outcomes").items() if shard in sizes}
+    failed = [shard for shard in store.names(folder, "failed") if shard in sizes and shard not in times]
+    damaged: list[str] = []
+    diverged = 0
+
+    def look(shard: str) -> tuple[list[str], int]:
+        found = [*map(str, store.damage(folder, store.SHARD_TABLES, shard) or ())] if verify else []
+        try:
+            return found, store.diverged_lanes(folder, shard)
+        except store.DamagedError as error:
+            return found if verify else [str(error)], 0
+
+    for found, lanes in at_once(folder, look, times):
+        damaged += found
+        diverged += lanes
+    planned, done = sum(sizes.values()), sum(sizes[shard] for shard in times)
+    rate = _rate([(at, sizes[shard]) for shard, at in times.items()])
+    return {
+        "folder": str(folder),
+        "name": layers[-1]["spec"].get("name"),
+        "world": layers[-1]["world"],
+        "lanes": {
+            "planned": planned,
+            "done": done,
+            "missing": planned - done,
+            "diverged": diverged,
+            "failed": sum(sizes[shard] for shard in failed),
+        },
+        "shards": {"planned": len(sizes), "done": len(times), "failed": len(failed), "damaged": len(damaged)},
+        "layers": [sum(store.sizes(layer)) for layer in layers],
+        "rounds": _rounds(layers),
+        "failed": [
+            {"shard": shard, "lanes": sizes[shard], "reason": store.failure(folder, shard)} for shard in sorted(failed)
+        ],
+        "damaged": sorted(damaged),
+        "running": locks.holder(folder),
+        "lanes_per_second": rate,
+        "seconds_left": (planned - done) / rate if rate else None,
+    }
+
+
+def _rounds(layers: list[dict[str, Any]]) -> dict[str, Any] | None:
+    last = layers[-1]["spec"]
+    if not isinstance(last.get("precision"), float):
+        return None
+    conditions: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        settings = store.settings_of(layer)
+        for one, (_, stop) in layer["seeds"].items():
+            values = {**settings.get(one, {}), "arm": layer["arms"].get(one)}
+            factors = {key: values[key] for key in layer["factors"] if key in values}
+            rounds = conditions.get(one, {"rounds": 0})["rounds"] + 1
+            conditions[one] = {"id": one, "factors": factors, "seeds": stop, "rounds": rounds}
+    return {
+        "precision": last["precision"],
+        "max_seeds": last.get("max_seeds"),
+        "conditions": list(conditions.values()),
+    }
+
+
+def _rate(written: list[tuple[float, int]]) -> float | None:
+    """Lanes a second over the last shards: those after the last gap that looks like a pause.
+
+    Args:
+      written: when each shard was written, and its lanes.
+    """
+    recent = sorted(written)[-RATE_SHARDS:]
+    gaps = [after - before for (before, _), (after, _) in itertools.pairwise(recent)]
+    if not gaps:
+        return None
+    pause = max(PAUSE_SECONDS, PAUSE_GAPS * statistics.median(gaps))
+    start = max((place + 1 for place, gap in enumerate(gaps) if gap > pause), default=0)
+    seconds = recent[-1][0] - recent[start][0]
+    # The first shard's own time is not known: it marks the beginning.
+    return sum(lanes for at, lanes in recent[start:] if at > recent[start][0]) / seconds if seconds > 0 else None
