@@ -9,6 +9,7 @@ from analysis.exchangeability import exchangeability
 from analysis.goal_inference import inferred_goal
 from analysis.hierarchical import beta_binomial, policy_shares
 from analysis.instrument import effect_of_dose
+from analysis.intervals import half_width, interval, upper_bound
 from analysis.labels import Thresholds, goal_label, label
 from analysis.load import (
     load,
@@ -20,7 +21,7 @@ from analysis.load import (
     load_relabelled,
 )
 from analysis.power import power, seeds_for_half_width, seeds_to_detect, seeds_to_see, smallest_difference
-from analysis.rates import half_width, interval, rates, upper_bound
+from analysis.rates import rates
 from analysis.report import report
 from analysis.sequences import confidence_sequence, more_seeds, next_seeds, simulated_rounds
 from analysis.shares import mean_interval, shares

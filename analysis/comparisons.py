@@ -9,15 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.rates import (
-    check_level,
-    check_name,
-    checked_counts,
-    interval,
-    pooled_factors,
-    warn_of_pooling,
-    warn_of_stopping,
-)
+from analysis.design import pooled_factors, warn_of_pooling, warn_of_stopping
+from analysis.intervals import check_level, checked_counts, interval
+from analysis.names import check_name
 
 Key = tuple[Hashable, ...]
 

@@ -13,7 +13,9 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 from scipy.special import chdtri, expit, logit
 
-from analysis.rates import check_level, check_name, pooled_factors, warn_of_pooling
+from analysis.design import pooled_factors, warn_of_pooling
+from analysis.intervals import check_level
+from analysis.names import check_name
 from analysis.regions import likelihood_region
 from analysis.shares import check_shares
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.rates import check_name
+from analysis.names import check_name
 
 
 def typical(df: pd.DataFrame, label: str, n: int = 1) -> pd.DataFrame:

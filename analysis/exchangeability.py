@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.rates import check_name
+from analysis.names import check_name
 
 AT_ONCE = 2**21
 """Numbers that are permuted together: bounds memory to some tens of megabytes."""

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit, ndtr, ndtri
 from scipy.stats import qmc
 
-from analysis.rates import check_name
+from analysis.names import check_name
 
 SMALLEST = np.finfo(float).tiny  # of a tail: an exact zero would have its quantile at infinity
 

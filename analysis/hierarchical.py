@@ -8,7 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import betaincc, fdtri
 
-from analysis.rates import check_level, check_name, checked_counts, warn_of_pooling
+from analysis.design import warn_of_pooling
+from analysis.intervals import check_level, checked_counts
+from analysis.names import check_name
 from analysis.regions import likelihood_region
 
 POINTS, ZOOMS = 25, 6

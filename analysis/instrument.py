@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import fdtri
 
-from analysis.rates import check_level, check_name
+from analysis.intervals import check_level
+from analysis.names import check_name
 
 WEAK = 10.0
 """Below this F of the first stage an instrument is called weak (Staiger and Stock 1997)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from analysis.rates import interval
+from analysis.intervals import interval
 
 WITHOUT_A_GOAL = ("mixed", "incapable", "undetermined")
 """The labels that name no goal; every world has them."""

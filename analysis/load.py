@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from analysis.exchange import indifference
 from analysis.labels import ROLES, WITHOUT_A_GOAL, Thresholds, capable, goal_label, label
-from analysis.rates import check_name
+from analysis.names import check_name
 from folders import Place, RemoteError, as_place, at_once
 
 P = ParamSpec("P")

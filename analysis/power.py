@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
-from analysis.rates import check_level, half_width
+from analysis.intervals import check_level, half_width
 
 FAR = 9.0
 """Standard deviations beyond which a count has no chance."""

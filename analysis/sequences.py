@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaln, expit
 
-from analysis.rates import check_level, checked_counts
+from analysis.intervals import check_level, checked_counts
 
 PRIOR = 0.5
 """Both parameters of the beta distribution that is mixed over (Krichevsky and Trofimov 1981): narrow at rates near 0

@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.rates import check_level, check_name, warn_of_pooling
+from analysis.design import warn_of_pooling
+from analysis.intervals import check_level
+from analysis.names import check_name
 
 DRAWS = 10_000
 """Weightings from which an end of an interval is taken: its level of 0.025 is met within 0.003."""

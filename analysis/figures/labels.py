@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.design import warn_of_pooling
 from analysis.doses import tipping_dose
 from analysis.figures.style import (
     INK,
@@ -34,7 +35,8 @@ from analysis.figures.style import (
     share_axis,
     tick_text,
 )
-from analysis.rates import check_name, rates, warn_of_pooling
+from analysis.names import check_name
+from analysis.rates import rates
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.axes import Axes

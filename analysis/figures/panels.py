@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.design import pooled_factors
 from analysis.figures.labels import contingency_matrix, dose_curve, label_stack, rate_curve
 from analysis.figures.shares import phase_diagram, seed_scatter, share_curve, share_histogram
 from analysis.figures.style import (
@@ -19,7 +20,7 @@ from analysis.figures.style import (
     tick_text,
 )
 from analysis.figures.training import seed_lines, training_curve
-from analysis.rates import check_name, pooled_factors
+from analysis.names import check_name
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.axes import Axes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.design import warn_of_pooling
 from analysis.figures.style import (
     INK,
     LINE,
@@ -35,7 +36,7 @@ from analysis.figures.style import (
     share_columns,
     tick_text,
 )
-from analysis.rates import check_name, warn_of_pooling
+from analysis.names import check_name
 from analysis.shares import shares
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.rates import check_name
+from analysis.names import check_name
 from analysis.shares import check_shares
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import

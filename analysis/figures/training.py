@@ -24,7 +24,7 @@ from analysis.figures.style import (
     share_column,
 )
 from analysis.load import LANE, load, load_curves, load_labels, load_probes
-from analysis.rates import check_name
+from analysis.names import check_name
 from folders import Place
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from analysis import figures
+from analysis.intervals import half_width
 from analysis.labels import Thresholds
 from analysis.load import load, load_levels
-from analysis.rates import half_width, rates
+from analysis.rates import rates
 from analysis.report.diagnosis import WIDE, checks, sensitivity
 from analysis.report.panels import panels
 from analysis.report.words import count, name_of, span, text_of

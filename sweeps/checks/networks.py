@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.rates import interval
+from analysis.intervals import interval
 from sweeps.checks.coin_line import ISSUES, sweep, trajectories
 from sweeps.checks.registry import Verdict, check
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.rates import interval
+from analysis.intervals import interval
 from sweeps.checks.coin_line import AGENDA, agenda, sweep, trajectories
 from sweeps.checks.registry import Verdict, check
 

@@ -53,7 +53,7 @@ def _planned(folders: list[str]) -> int:
 
 def _where(df: "pd.DataFrame", given: list[str]) -> "pd.DataFrame":
     """The rows that have one of the values given for each column: KEY=VALUE, as often as needed."""
-    from analysis.rates import check_name
+    from analysis.names import check_name
 
     wanted: dict[str, list[Any]] = {}
     for text in given:

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binom
 
 from analysis import mean_interval, shares
-from analysis.rates import interval
+from analysis.intervals import interval
 
 
 @pytest.mark.parametrize("n", [8, 32])

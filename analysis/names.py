@@ -1,0 +1,14 @@
+"""Names that a caller gives: where one does not exist, the nearest that does."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def check_name(kind: str, name: object, names: Iterable[object]) -> None:
+    """Raises ValueError, with the nearest valid name, where `name` is not one of `names`."""
+    valid = [str(one) for one in names]
+    if str(name) in valid:
+        return
+    nearest = get_close_matches(str(name), valid, n=1, cutoff=0.5)
+    hint = f"nearest: {nearest[0]}" if nearest else f"expected one of: {', '.join(valid)}"
+    raise ValueError(f"no {kind} named {name!r}; {hint}")
