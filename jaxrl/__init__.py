@@ -7,14 +7,15 @@ from typing import Any
 from envs.settings import Setting, imported, settings_of
 from jaxrl.a2c import A2C
 from jaxrl.cloning import Cloning
+from jaxrl.course import UnfitStateError
 from jaxrl.curricula import CURRICULA, RANDOM, Curriculum
 from jaxrl.es import ES
 from jaxrl.exact_gradient import ExactGradient
 from jaxrl.ga import GA
-from jaxrl.lanes import Program, Trained, UnfitStateError
 from jaxrl.learner import Learner
 from jaxrl.ppo import PPO
 from jaxrl.pqn import PQN
+from jaxrl.program import Program, Trained
 from jaxrl.reinforce import Reinforce
 from jaxrl.schedules import check_schedules, schedules_of
 

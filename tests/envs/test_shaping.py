@@ -194,7 +194,7 @@ def test_shaping_is_given_the_learners_discount_and_its_weight_can_follow_a_sche
     moving = (Schedule("shaping.weight", "linear"),)
     lane = Settings(
         world.params_of(values),
-        jaxrl.lanes.params_of(learner.Params, "learner", values),
+        jaxrl.program.params_of(learner.Params, "learner", values),
         schedules.numbers_of(moving, values),
         moving,
     )

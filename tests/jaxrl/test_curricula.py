@@ -14,7 +14,7 @@ import jaxrl
 from envs.coin_line import CoinLine, Level
 from jaxrl.curricula import ACCEL, CURRICULA, PLR, Finite, RobustPLR, level_buffer, regret
 from jaxrl.curricula.curriculum import Experience
-from jaxrl.lanes import params_of
+from jaxrl.program import params_of
 from jaxrl.rollout import Steps
 from jaxrl.schedules import Settings
 

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import World, tabular
+from envs import World
 from envs.settings import traced
-from jaxrl import goal_directedness, probing, rollout
+from jaxrl import goal_directedness, probing, records, rollout
+from jaxrl.course import Training, packed
 from jaxrl.curricula import Curriculum
 from jaxrl.learner import Learner
 from jaxrl.planner import Plan, Planner
@@ -31,25 +32,6 @@ class Trained(NamedTuple):
     """One record a checkpoint, run and probe; see `Program.train`."""
     policies: Any
     """The networks' parameters."""
-
-
-class Course(NamedTuple):
-    """A chunk of lanes between two stretches of its training: all that the rest of it depends on."""
-
-    update: np.ndarray
-    """i64[], updates done."""
-    state: Any
-    """The learner's; leaves [lanes, ...]."""
-    initial: Any
-    """The first layer at the beginning, or None."""
-    total: Any
-    """The tally so far, in f64; None where nothing is played."""
-    met: np.ndarray
-    """i64[lanes, goals], the steps by which a goal had been met; -1 for not yet."""
-    curves: dict[str, np.ndarray]
-    """name -> [lanes, points so far]."""
-    played: dict[int, list[probing.Played]]
-    """What the probes gave, by update."""
 
 
 class Program:
@@ -286,104 +268,43 @@ class Program:
         Raises:
           UnfitStateError: `resume` is no state of this program.
         """
-        compiled = self._compiled
+        compiled, world, learner = self._compiled, self.world, self.learner
         settings = self.settings(values)
         keys = np.asarray(keys, np.uint32)
-        course = self._begun(keys, settings) if resume is None else self._restored(resume)
+        training = Training(world, learner, self.chunk, self.stops, self.checkpoints, compiled)
+        course = training.begun(keys, settings) if resume is None else training.restored(resume)
         for stop in self.stops:
             if stop <= course.update:
                 continue
-            course = self._stretched(course, keys, settings, stop)
+            course = training.stretched(course, keys, settings, stop)
             if on_progress is not None:
                 on_progress(stop)
             if on_state is not None and stop < self.total_updates:
-                on_state(functools.partial(_packed, course))
-        _, state, initial, total, met, curves, played = course
-        records = [record for update, results in played.items() for record in self._records(results, update)]
-        given = keys, self.learner.finish(state).policy, initial, settings.env, np.int32(self.total_updates)
-        records += self._records(compiled["controls"](*given), self.total_updates, plain=False)
-        finished = self.learner.finish(state)
-        left = jax.tree.map(np.asarray, finished._replace(curriculum=()))
-        outcomes = self._outcomes(total, left, curves)
+                on_state(functools.partial(packed, course))
+        finished = learner.finish(course.state)
+        given = keys, finished.policy, course.initial, settings.env, np.int32(self.total_updates)
+        controls = compiled["controls"](*given)
+        policies = jax.tree.map(np.asarray, finished.policy)
+        outcomes = records.outcomes(world, learner, course, finished)
         if self.curriculum is not None:
-            of_levels = jax.vmap(functools.partial(self.curriculum.outcomes, self.world))(finished.curriculum)
+            of_levels = jax.vmap(functools.partial(self.curriculum.outcomes, world))(finished.curriculum)
             outcomes |= {name: np.asarray(value) for name, value in of_levels.items()}
-        if total is not None:
-            outcomes |= {f"met.{goal.name}": met[:, i] for i, goal in enumerate(self.world.goals)}
-        for i, schedule in enumerate(self.schedules):
-            if schedule.kind == "gated":  # the share of training at which it opened; NaN for never
-                opened = np.asarray(state.clock.opened[:, i])
-                # One that opened when the last update was done has moved nothing.
-                outcomes[f"opened.{schedule.key}"] = np.where(opened < 1, opened, np.float32(np.nan))
-        if (explaining := goal_directedness.explaining(self.world)) is not None:
-            outcomes |= explaining.columns(self.learner, left.policy, settings.env)
+        outcomes |= records.first_met(world, course) | records.openings(self.schedules, course.state)
+        if (explaining := goal_directedness.explaining(world)) is not None:
+            outcomes |= explaining.columns(learner, policies, settings.env)
+        rows = [row for update, results in course.played.items() for row in self._rows(results, update)]
+        rows += self._rows(controls, self.total_updates, plain=False)
         if self._plans_ahead:
-            plans = self._plans(settings, state)
+            plans = self._plans(settings, course.state)
             returns = [plan.expected_return if plan is not None else np.nan for plan in plans]
             outcomes["planner.return"] = np.array(returns, np.float32)
-            records += self._plan_records(plans)
-        return Trained(outcomes, curves, records, left.policy)
+            rows += records.of_plans(world, self._planner.probes, plans, self.total_updates)
+        return Trained(outcomes, course.curves, rows, policies)
 
-    def _begun(self, keys: np.ndarray, settings: Settings) -> Course:
-        compiled = self._compiled
-        state, tally = compiled["init"](keys, settings)
-        initial = compiled["first_layer"](self.learner.finish(state).policy)
-        met = np.full((self.chunk, len(self.world.goals)), -1, np.int64)
-        course = Course(np.array(0, np.int64), state, initial, _to_host(tally), met, {}, {})
-        return self._probed(course, keys, settings)
-
-    def _stretched(self, course: Course, keys: np.ndarray, settings: Settings, stop: int) -> Course:
-        """The course after the updates up to the next stop."""
-        state, tally, metrics = self._compiled["advance"](course.state, settings, np.int32(stop - course.update))
-        seen, met, curves = _to_host(tally), course.met, course.curves
-        if seen is not None:
-            met = np.where((met < 0) & (seen.events > 0), stop * self.learner.steps_per_update, met)
-        for name, values in self._point(seen, metrics, stop).items():
-            before = [curves[name]] if name in curves else []
-            curves = curves | {name: np.concatenate([*before, values[:, None]], axis=1)}
-        total = jax.tree.map(np.add, course.total, seen)
-        stretched = Course(np.array(stop, np.int64), state, course.initial, total, met, curves, course.played)
-        return self._probed(stretched, keys, settings)
-
-    def _probed(self, course: Course, keys: np.ndarray, settings: Settings) -> Course:
-        update = int(course.update)
-        if update not in self.checkpoints:
-            return course
-        policy = self.learner.finish(course.state).policy
-        results = self._compiled["probe"](keys, policy, course.initial, settings.env, np.int32(update))
-        return course._replace(played=course.played | {update: jax.tree.map(np.asarray, results)})
-
-    def _shapes(self, update: int) -> Course:
-        """What a course consists of after so many updates; nothing is run."""
-        shapes = {name: function.out_info for name, function in self._compiled.items()}
-        (state, tally), (_, _, metrics) = shapes["init"], shapes["advance"]
-        nothing = lambda leaf: np.zeros(leaf.shape, leaf.dtype)  # noqa: E731
-        point = self._point(jax.tree.map(nothing, tally), jax.tree.map(nothing, metrics), 0)
-        points = sum(stop <= update for stop in self.stops)
-        as_host = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.float64)  # noqa: E731
-        return Course(
-            np.array(0, np.int64),
-            state,
-            shapes["first_layer"],
-            jax.tree.map(as_host, tally),
-            np.zeros((self.chunk, len(self.world.goals)), np.int64),
-            {name: np.zeros((self.chunk, points), values.dtype) for name, values in point.items() if points},
-            {at: shapes["probe"] for at in self.checkpoints if at <= update},
-        )
-
-    def _restored(self, packed: Sequence[np.ndarray]) -> Course:
-        update = int(packed[0]) if len(packed) and packed[0].shape == () and packed[0].dtype == np.int64 else -1
-        if update not in self.stops[:-1]:
-            raise UnfitStateError("it is not from between two stretches of this training")
-        like = self._shapes(update)
-        shapes, structure = jax.tree.flatten(like)
-        if [(leaf.shape, leaf.dtype) for leaf in packed] != [_plain_shape(leaf) for leaf in shapes]:
-            raise UnfitStateError("its arrays are not those of this program")
-        leaves = [_unplain(leaf, shape.dtype) for leaf, shape in zip(packed, shapes, strict=True)]
-        course = jax.tree.unflatten(structure, leaves)
-        # Trees sort names, and curves have an order; training reuses the memory of what it is given, hence a copy.
-        curves = {name: course.curves[name] for name in like.curves}
-        return course._replace(state=jax.tree.map(jnp.copy, course.state), curves=curves)
+    def _rows(self, results: list[probing.Played], update: int, plain: bool = True) -> list[dict[str, Any]]:
+        runs = [run for run in self.runs if run.is_plain == plain]
+        when = {"checkpoint": self.checkpoints[update], "update": update}
+        return records.of_probes(self.world, self.probes, runs, results, when)
 
     def rehearse(self, keys: np.ndarray, values: Sequence[dict[str, Any]], updates: int, probings: int = 0) -> None:
         """Trains one chunk for some updates, probes it some times, once with controls, and leaves nothing.
@@ -401,64 +322,6 @@ class Program:
             jax.block_until_ready(compiled["probe"](*given))
             if i == 0:
                 jax.block_until_ready(compiled["controls"](*given))
-
-    def _point(self, seen: Any, metrics: Any, update: int) -> dict[str, np.ndarray]:
-        """One point of each curve: means over the stretch since the one before; NaN where no episode ended."""
-        point = {
-            "update": np.full(self.chunk, update, np.int64),
-            **{name: np.asarray(value) for name, value in metrics._asdict().items()},
-        }
-        if seen is not None:
-            with np.errstate(invalid="ignore"):
-                means = {"return_mean": seen.returns / seen.episodes, "length_mean": seen.lengths / seen.episodes}
-            point |= {name: mean.astype(np.float32) for name, mean in means.items()}
-            point["env_step"] = np.full(self.chunk, update * self.learner.steps_per_update, np.int64)
-            point["episodes"] = seen.episodes.astype(np.int64)
-        return point
-
-    def _outcomes(self, total: Any, left: Any, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        outcomes: dict[str, Any] = {
-            "diverged": left.diverged,
-            "updates": np.full(self.chunk, self.total_updates, np.int64),
-            **left.outcomes,
-        }
-        if total is None:
-            return outcomes
-        outcomes |= {
-            "env_steps": np.full(self.chunk, self.env_steps, np.int64),
-            "episodes": total.episodes.astype(np.int64),
-            "return_total": total.returns.astype(np.float32),
-            "return_mean": curves["return_mean"][:, -1],
-            "length_mean": curves["length_mean"][:, -1],
-        }
-        for i, goal in enumerate(self.world.goals):
-            outcomes[f"events.{goal.name}"] = total.events[:, i].astype(np.int64)
-        for i, name in enumerate(self.world.counters):
-            outcomes[f"counts.{name}"] = total.counts[:, i].astype(np.int64)
-        if self.world.goals:
-            outcomes["displaced_episodes"] = total.displaced.astype(np.int64)
-        return outcomes
-
-    def _records(self, results: list[probing.Played], update: int, plain: bool = True) -> list[dict[str, Any]]:
-        records = []
-        for run, played in zip([run for run in self.runs if run.is_plain == plain], results, strict=True):
-            reached, returns, inputs, _ = jax.tree.map(np.asarray, played)
-            for probe in self.probes:
-                if (part := run.parts.get(probe.name)) is None:
-                    continue
-                record = {
-                    "checkpoint": self.checkpoints[update], "update": update, "probe": probe.name, "kind": probe.kind,
-                    "actor": run.actor, "sampled": run.sampled,
-                }  # fmt: skip
-                for i, goal in enumerate(self.world.goals):
-                    record[f"reached.{goal.name}"] = reached[:, part, i]
-                if not self.world.goals:
-                    record["return"] = returns[:, part]
-                if inputs is not None:
-                    new, active = inputs[:, part].sum(axis=1).T
-                    record["unseen_inputs"] = (new / np.where(active, active, np.nan)).astype(np.float32)
-                records.append(record)
-        return records
 
     @functools.cached_property
     def _planner(self) -> Planner:
@@ -479,95 +342,15 @@ class Program:
         lanes = (jax.tree.map(lambda leaf, lane=lane: leaf[lane], env) for lane in range(self.chunk))
         return [self._planner.plan(params, float(gamma)) for params, gamma in zip(lanes, discount, strict=True)]
 
-    def _plan_records(self, plans: list[Plan | None]) -> list[dict[str, Any]]:
-        records = []
-        for probe in self._planner.probes if any(plan is not None for plan in plans) else ():
-            nothing = np.empty((0, len(self.world.goals)), np.int16)
-            reached = [plan.reached[probe.name] if plan is not None else nothing for plan in plans]
-            record: dict[str, Any] = {
-                "checkpoint": 1.0, "update": self.total_updates, "probe": probe.name, "kind": probe.kind,
-                "actor": "planner", "sampled": True,
-            }  # fmt: skip
-            for i, goal in enumerate(self.world.goals):
-                record[f"reached.{goal.name}"] = [lane[:, i] for lane in reached]
-            records.append(record)
-        return records
-
     def levels(self) -> dict[str, np.ndarray]:
-        """The probe bank as a table with a row for each sampled episode.
-
-        Columns: probe, kind, goals, paid, labels, episode, distinct (greedy actions are run on this one), horizon, and
-        `distance.<goal>`, i16, the fewest steps from the start to a goal or -1.
-        """
-        rows: dict[str, list] = {}
-        for probe in self.probes:
-            index = np.arange(probe.episodes) % probe.distinct
-            columns: dict[str, Any] = {
-                "probe": probe.name, "kind": probe.kind, "goals": ",".join(probe.goals), "paid": ",".join(probe.paid),
-                "labels": probe.labels, "episode": np.arange(probe.episodes),
-                "distinct": np.arange(probe.episodes) < probe.distinct, "horizon": probe.horizon,
-            }  # fmt: skip
-            if self.world.goals:
-                steps = tabular.probe_distances(self.world, probe)[index]
-                columns |= {f"distance.{goal.name}": steps[:, i] for i, goal in enumerate(self.world.goals)}
-            for name, column in columns.items():
-                rows.setdefault(name, []).append(np.broadcast_to(column, (probe.episodes,)))
-        return {name: np.concatenate(parts) for name, parts in rows.items()}
+        """The probe bank as a table; see `records.levels`."""
+        return records.levels(self.world, self.probes)
 
     def baselines(self) -> list[dict[str, Any]]:
-        """Probe records, of one lane each, of a random walker, an oracle for each goal and a reflex for each action."""
-        records = []
-        for place, probe in enumerate(self.probes if self.world.goals else ()):
-            table = tabular.tabulate(self.world, probe.levels)
-            rows = np.arange(probe.episodes) % probe.distinct
-            for actor, policy in tabular.known_policies(self.world, table).items():
-                generator = np.random.default_rng([0x63686973656C, place])
-                reached = tabular.play(table, policy, rows, probe.horizon, generator)
-                record = {
-                    "checkpoint": 1.0, "update": 0, "probe": probe.name, "kind": probe.kind, "actor": actor,
-                    "sampled": True,
-                }  # fmt: skip
-                records.append(
-                    record | {f"reached.{goal.name}": reached[None, :, i] for i, goal in enumerate(self.world.goals)}
-                )
-        return records
-
-
-class UnfitStateError(ValueError):
-    """A state to go on from is not of the program that was asked to."""
-
-
-def _packed(course: Course) -> list[np.ndarray]:
-    """A course as arrays of dtypes that any file format has; `Program.train` goes on from them."""
-    return [_plain(leaf) for leaf in jax.tree.leaves(course)]
-
-
-def _plain(leaf: Any) -> np.ndarray:
-    """A leaf without dtypes of jax's own: of keys their data, of short floats their bits."""
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return np.asarray(jax.random.key_data(leaf))
-    leaf = np.asarray(leaf)
-    return leaf.view(f"u{leaf.dtype.itemsize}") if leaf.dtype.kind == "V" else leaf
-
-
-def _plain_shape(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        words = jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct(leaf.shape, leaf.dtype))
-        return words.shape, words.dtype
-    return leaf.shape, np.dtype(f"u{leaf.dtype.itemsize}") if leaf.dtype.kind == "V" else leaf.dtype
-
-
-def _unplain(leaf: np.ndarray, dtype: Any) -> Any:
-    if jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(jnp.asarray(leaf))
-    return leaf.view(dtype) if dtype.kind == "V" else leaf
+        """Probe records of policies that no lane changes; see `records.baselines`."""
+        return records.baselines(self.world, self.probes)
 
 
 def params_of(cls: Any, section: str, values: dict[str, Any]) -> Any:
     """One lane's Params from the traced keys of a section."""
     return cls(**traced(cls, section, values))
-
-
-def _to_host(tally: rollout.Tally | None) -> Any:
-    """The tally in f64, so that totals over a run stay exact."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tally)
