@@ -7,7 +7,7 @@ from typing import Any
 from envs import shaping
 from envs.bandit import Bandit
 from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, one_hot
-from envs.check import Finding, check, require
+from envs.check import Finding, check, check_contract, require
 from envs.cheese import MazeCorner, MazeDish
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
@@ -83,7 +83,8 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "WORLDS", "CoinLine", "CoinRun", "Finding", "Goal", "GymnaxWorld", "MazeCorner", "MazeDish", "MazeKeys",
-    "Objects", "Observation", "Params", "Probe", "Setting", "Shaped", "TrashRoom", "World", "check", "dense", "make",
-    "names", "one_hot", "require", "settings",
+    "HIDDEN", "WORLDS", "Bandit", "CoinLine", "CoinRun", "Errands", "FarReward", "Finding", "Goal", "GymnaxWorld",
+    "MazeCorner", "MazeDish", "MazeKeys", "Objects", "Observation", "Overseer", "Params", "Probe", "Reversal",
+    "Setting", "Shaped", "TrashRoom", "World", "check", "check_contract", "dense", "make", "names", "one_hot",
+    "require", "settings",
 ]  # fmt: skip

@@ -2,7 +2,11 @@
 
 import dataclasses
 import functools
+import inspect
+import pathlib
 import re
+import sysconfig
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
@@ -11,14 +15,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from envs import tabular
 from envs.base import HIDDEN, Role, World
 from envs.gymnax_world import GymnaxWorld
+from envs.shaping import Shaped
 from envs.trial import SHORT_LIMIT, NotOfferedError, Trial, batch, words
 
 PLAIN = 3
 """Levels on which a batch is compared with plain calls."""
 TOLERANCE = 1e-4
 """Relative, between numbers from a plain call and from a compiled batch: fusion rounds otherwise."""
+AT_START = ("goals", "shapes", "probes", "indices")
+"""Rules that `check_contract` tries."""
 SIGMAS = 6
 """Standard deviations by which a start may be more or less frequent than `start_distribution` says."""
 
@@ -33,9 +41,12 @@ class Finding:
     found: str
     advice: str = ""
     """What to do where it failed."""
+    where: str = ""
+    """Where it failed: `file:line`."""
 
     def __str__(self) -> str:
-        return f"{self.verdict}: {self.rule}: {self.found}" + (f"; {self.advice}" if self.verdict == "failed" else "")
+        said = f"{self.verdict}: {self.rule}: {self.found}"
+        return said + (f"; {self.advice} ({self.where})" if self.verdict == "failed" else "")
 
 
 def check(world: World, levels: int = 200, seed: int = 0) -> list[Finding]:
@@ -50,24 +61,56 @@ def check(world: World, levels: int = 200, seed: int = 0) -> list[Finding]:
     """
     trial, findings = Trial(world, levels, seed), []
     for rule in RULES:
-        faults: list[str] = []
         if broken := [name for name in rule.rests_on if name in trial.broken]:
             trial.broken.add(rule.name)
             findings.append(Finding(rule.name, "skipped", f"rests on {broken[0]}"))
             continue
-        verdict: Literal["passed", "skipped"] = "passed"
-        try:
-            said = rule.look(trial, faults.append)
-        except NotOfferedError as reason:
-            verdict, said = "skipped", str(reason)
-        except Exception as error:  # whatever a world raises is a fault of that world
-            faults.append(f"raises {type(error).__name__}: {_first_line(error)}")
+        faults, otherwise = _faults(rule, trial)
         if faults:
             trial.broken.add(rule.name)
-            findings += [Finding(rule.name, "failed", fault, rule.advice) for fault in faults]
-        else:
-            findings.append(Finding(rule.name, verdict, said))
+        findings += faults or [otherwise]
     return findings
+
+
+def _faults(rule: "_Rule", trial: Trial) -> tuple[list[Finding], Finding]:
+    """The faults that a rule finds, and what it says where there are none."""
+    found: list[tuple[str, str]] = []
+    verdict: Literal["passed", "skipped"] = "passed"
+    said = ""
+    try:
+        said = rule.look(trial, lambda fault: found.append((fault, _defined(trial.world, rule.of))))
+    except NotOfferedError as reason:
+        verdict, said = "skipped", str(reason)
+    except Exception as error:  # whatever a world raises is a fault of that world
+        fault = f"raises {type(error).__name__}: {_first_line(error)}"
+        found.append((fault, _raised(error) or _defined(trial.world, rule.of)))
+    faults = [Finding(rule.name, "failed", fault, rule.advice, where) for fault, where in found]
+    return faults, Finding(rule.name, verdict, said)
+
+
+def _defined(world: World, name: str) -> str:
+    """`file:line` of a world's method, or of its class where it only inherits it; empty where there is no file."""
+    found = inspect.unwrap(_function(vars(type(world)).get(name, type(world))))
+    try:
+        return f"{inspect.getsourcefile(found)}:{inspect.getsourcelines(found)[1]}"
+    except (OSError, TypeError):
+        return ""
+
+
+def _function(found: Any) -> Any:
+    return found.fget if isinstance(found, property) else getattr(found, "__func__", found)
+
+
+def _raised(error: Exception) -> str:
+    """`file:line` of the last line of the user's through which an error came; empty where there is none."""
+    ours = str(pathlib.Path(__file__).parent)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "<" not in frame.filename]
+    own = [one for one in frames if not one.filename.startswith(ours) and not _installed(one.filename)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+
+
+def _installed(path: str) -> bool:
+    return "site-packages" in path or path.startswith(sysconfig.get_path("stdlib"))
 
 
 def require(world: World, levels: int = 200, seed: int = 0) -> list[Finding]:
@@ -78,13 +121,36 @@ def require(world: World, levels: int = 200, seed: int = 0) -> list[Finding]:
     return findings
 
 
+def check_contract(world: World) -> None:
+    """A short `check` for the start of a sweep: shapes, dtypes and index ranges, on traced and on a few sampled steps.
+
+    Chisel's own worlds are held to the whole kit by its tests, and pass at once.
+
+    Raises:
+      ValueError, in one line with the file and line of the world, where one of the rules fails.
+    """
+    while isinstance(world, Shaped):
+        world = world.inner
+    if type(world).__module__.partition(".")[0] == __package__:
+        return
+    trial = Trial(world, levels=4, seed=0)
+    for rule in RULES:
+        if rule.name in AT_START and (faults := _faults(rule, trial)[0]):
+            raise ValueError(f"world: {faults[0].where}: {faults[0].found}; {_advice(world)}")
+
+
+def _advice(world: World) -> str:
+    return f"envs.check({type(world).__name__}()) tries out all that a world promises"
+
+
 class _Rule(NamedTuple):
     """One thing that a world owes; `look` reports each fault, and returns what it looked at."""
 
     name: str
-    claim: str
     advice: str
     rests_on: tuple[str, ...]
+    of: str
+    """The method of the world to look at where the rule fails."""
     look: Callable[[Trial, Callable[[str], None]], str]
 
 
@@ -92,9 +158,9 @@ RULES: list[_Rule] = []
 """In the order in which they are tried."""
 
 
-def _rule(name: str, advice: str, *rests_on: str) -> Callable:
+def _rule(name: str, advice: str, *rests_on: str, of: str = "") -> Callable:
     def register(look):
-        RULES.append(_Rule(name, " ".join(look.__doc__.split()), advice, rests_on, look))
+        RULES.append(_Rule(name, advice, rests_on, of, look))
         return look
 
     return register
@@ -118,7 +184,7 @@ def _settings(trial: Trial, fault: Callable[[str], None]) -> str:
     return ", ".join(settings)
 
 
-@_rule("params", "leave params_of to World, or start from what it gives; mark no field as static")
+@_rule("params", "leave params_of to World, or start from what it gives; mark no field as static", of="params_of")
 def _params(trial: Trial, fault: Callable[[str], None]) -> str:
     """Params are traced; `params_of` puts every value that it is given into strong f32 or i32."""
     world, params = trial.world, trial.world.params_of({})
@@ -251,7 +317,7 @@ def _shapes(trial: Trial, fault: Callable[[str], None]) -> str:
     return f"{len(back)} methods, the levels of {', '.join(probe.name for probe in trial.probes)}"
 
 
-@_rule("probes", "see Probe", "shapes")
+@_rule("probes", "see Probe", "shapes", of="probes")
 def _probes(trial: Trial, fault: Callable[[str], None]) -> str:
     """Probes have names of their own, goals that exist, and distinct levels."""
     names, goals = [probe.name for probe in trial.probes], {goal.name for goal in trial.world.goals}
@@ -272,6 +338,7 @@ def _probes(trial: Trial, fault: Callable[[str], None]) -> str:
     "see docs/labels.md: one probe has labels=True, and each of its goals a probe capable:GOAL",
     "goals",
     "probes",
+    of="probes",
 )
 def _labels(trial: Trial, fault: Callable[[str], None]) -> str:
     """Labels rest on one probe, a choice between the intended goal and others, and on a capability probe for each."""
@@ -316,6 +383,7 @@ def _pure(trial: Trial, fault: Callable[[str], None]) -> str:
     "key",
     "World.stochastic says whether transition uses its key; a level has one start where states are listed",
     "pure",
+    of="transition",
 )
 def _key(trial: Trial, fault: Callable[[str], None]) -> str:
     """`transition` uses its key if and only if the world is stochastic, and the start of a written-out level is one."""
@@ -345,7 +413,12 @@ def _agreement(trial: Trial, fault: Callable[[str], None]) -> str:
     return f"{PLAIN} plain calls and a batch of {count}"
 
 
-@_rule("indices", "count cardinalities from 0, with HIDDEN for what is absent; keep numbers finite", "agreement")
+@_rule(
+    "indices",
+    "count cardinalities from 0, with HIDDEN for what is absent; keep numbers finite",
+    "agreement",
+    of="features",
+)
 def _indices(trial: Trial, fault: Callable[[str], None]) -> str:
     """Each observed index is below its cardinality, or HIDDEN; each observed number is finite."""
     walks = trial.walks
@@ -368,6 +441,7 @@ def _indices(trial: Trial, fault: Callable[[str], None]) -> str:
     "states lists each state that can occur, by state_index; tabular is transition, written out",
     "key",
     "agreement",
+    of="states",
 )
 def _tabular(trial: Trial, fault: Callable[[str], None]) -> str:
     """`state_index` inverts `states`, and `tabular` says what `transition` does."""
@@ -400,7 +474,12 @@ def _tabular(trial: Trial, fault: Callable[[str], None]) -> str:
     return f"{count} levels of {listed} states, {before.size} steps"
 
 
-@_rule("starts", "list in start_distribution what sample_level and reset_to_level yield", "tabular")
+@_rule(
+    "starts",
+    "list in start_distribution what sample_level and reset_to_level yield",
+    "tabular",
+    of="start_distribution",
+)
 def _starts(trial: Trial, fault: Callable[[str], None]) -> str:
     """`start_distribution` says where training episodes begin, and how often."""
     world, (_, variant, levels) = trial.world, trial.sampled
@@ -446,7 +525,13 @@ def _reachable(trial: Trial, fault: Callable[[str], None]) -> str:
     )
 
 
-@_rule("solvable", "sample levels that have a way to the goal, or raise max_steps_in_episode", "goals", "tabular")
+@_rule(
+    "solvable",
+    "sample levels that have a way to the goal, or raise max_steps_in_episode",
+    "goals",
+    "tabular",
+    of="sample_level",
+)
 def _solvable(trial: Trial, fault: Callable[[str], None]) -> str:
     """The intended goal can be reached on every training level, under any Params, and within the time limit."""
     intended = _intended(trial)
@@ -458,7 +543,9 @@ def _solvable(trial: Trial, fault: Callable[[str], None]) -> str:
     return f"{trial.count} levels, at most {steps.max():.0f} steps"
 
 
-@_rule("horizon", "lengthen the horizon, or leave out the level or the goal at stake", "reachable", "probes")
+@_rule(
+    "horizon", "lengthen the horizon, or leave out the level or the goal at stake", "reachable", "probes", of="probes"
+)
 def _horizon(trial: Trial, fault: Callable[[str], None]) -> str:
     """On every level of a probe, every goal at stake can be reached within the horizon."""
     names = [goal.name for goal in trial.goals]
@@ -477,7 +564,11 @@ def _horizon(trial: Trial, fault: Callable[[str], None]) -> str:
 
 
 @_rule(
-    "split", "keep the levels of a probe out of sample_level, or say held_out=False of the probe", "agreement", "probes"
+    "split",
+    "keep the levels of a probe out of sample_level, or say held_out=False of the probe",
+    "agreement",
+    "probes",
+    of="sample_level",
 )
 def _split(trial: Trial, fault: Callable[[str], None]) -> str:
     """Training never samples a level of a probe that is held out, under any Params."""
@@ -494,7 +585,7 @@ def _split(trial: Trial, fault: Callable[[str], None]) -> str:
     return among + (f"; not held out, and so not compared: {', '.join(shown)}" if shown else "")
 
 
-@_rule("entry", "compare the state before with the state after: an event is a change", "agreement")
+@_rule("entry", "compare the state before with the state after: an event is a change", "agreement", of="transition")
 def _entry(trial: Trial, fault: Callable[[str], None]) -> str:
     """Events fire on entry: a step that changes nothing but the time fires none, unless it ends the episode."""
     goals, walks = trial.goals, trial.walks
@@ -503,7 +594,9 @@ def _entry(trial: Trial, fault: Callable[[str], None]) -> str:
     if "tabular" not in trial.broken and not trial.unlisted:
         tables = trial.tables
         stays = tables.next_state == np.arange(tables.next_state.shape[1])[:, None]
-        still = (stays & ~tables.terminated & tables.reached(tables.terminated)[..., None])[..., None] & tables.events
+        still = (stays & ~tables.terminated & tabular.met(tables.dynamics, tables.terminated)[..., None])[
+            ..., None
+        ] & tables.events
         still, looked = still.any(axis=2), f"every state and action of {len(still)} levels"
     for i, goal in enumerate(goals):
         if wrong := _first(still[..., i]):
@@ -515,6 +608,7 @@ def _entry(trial: Trial, fault: Callable[[str], None]) -> str:
     "rewards",
     "let World.reward weigh events by Params.reward and `worth`, and put what else should be paid into a goal",
     "agreement",
+    of="reward",
 )
 def _rewards(trial: Trial, fault: Callable[[str], None]) -> str:
     """With a weight on one goal alone, reward is paid when its event fires, unless worth 0, and never else."""
@@ -536,7 +630,14 @@ def _rewards(trial: Trial, fault: Callable[[str], None]) -> str:
     return ", ".join(f"{count} of {goal.name}" for goal, count in zip(goals, fired, strict=True)) + " events"
 
 
-@_rule("visible", "show the policy what the goals at stake depend on: it has no memory", "tabular", "probes", "indices")
+@_rule(
+    "visible",
+    "show the policy what the goals at stake depend on: it has no memory",
+    "tabular",
+    "probes",
+    "indices",
+    of="features",
+)
 def _visible(trial: Trial, fault: Callable[[str], None]) -> str:
     """Where shortest ways to a goal at stake begin differently, observations differ.
 
@@ -548,7 +649,7 @@ def _visible(trial: Trial, fault: Callable[[str], None]) -> str:
         for name in probe.goals:
             goal = names.index(name)
             left = trial.steps_left[goal][trial.bank[2][probe.name]]
-            before = here.reached(here.terminated | here.events[..., goal])
+            before = tabular.met(here.dynamics, here.terminated | here.events[..., goal])
             level, state = np.nonzero(before & np.isfinite(left.min(axis=-1)))
             left, states = left[level, state], states + len(level)
             group = level[:, None] * (probe.kind not in ("choice", "capability"))
@@ -563,7 +664,7 @@ def _visible(trial: Trial, fault: Callable[[str], None]) -> str:
     return f"{states} states"
 
 
-@_rule("hide", "hide sets every index and number that shows the goal to HIDDEN or 0", "goals", "visible")
+@_rule("hide", "hide sets every index and number that shows the goal to HIDDEN or 0", "goals", "visible", of="hide")
 def _hide(trial: Trial, fault: Callable[[str], None]) -> str:
     """`hide` of the intended goal changes what is seen on a choice probe, and changes nothing a second time."""
     world, walks = trial.world, trial.walks
@@ -587,7 +688,7 @@ def _hide(trial: Trial, fault: Callable[[str], None]) -> str:
     return f"{changed.sum()} of {len(changed)} observations change without {name}"
 
 
-@_rule("interface", "leave reset, step, step_env, get_obs and the spaces to World", "indices")
+@_rule("interface", "leave reset, step, step_env, get_obs and the spaces to World", "indices", of="step")
 def _interface(trial: Trial, fault: Callable[[str], None]) -> str:
     """The world is a gymnax 1.x environment that starts afresh when an episode ends."""
     from gymnax.environments import spaces
@@ -630,7 +731,12 @@ def _interface(trial: Trial, fault: Callable[[str], None]) -> str:
     return f"{ended.sum()} episodes"
 
 
-@_rule("time limit", "count time up in transition, from 0 in reset_to_level; is_truncated compares it", "interface")
+@_rule(
+    "time limit",
+    "count time up in transition, from 0 in reset_to_level; is_truncated compares it",
+    "interface",
+    of="transition",
+)
 def _time_limit(trial: Trial, fault: Callable[[str], None]) -> str:
     """An episode that the world does not end is truncated by the step at its time limit, and by no other."""
     if "env.max_steps_in_episode" not in trial.traced:

@@ -96,11 +96,11 @@ class _CheeseMaze(maze.Maze):
         cheese, place = params.reward[0] + together * params.reward[1], params.reward[1]
 
         def worth(steps, after):
-            return jnp.where(steps < maze.NEVER, discount ** (steps - 1.0) * after, 0.0)
+            return jnp.where(steps < grid.NEVER, discount ** (steps - 1.0) * after, 0.0)
 
-        straight = maze.wave(free & (together | (cells != level.place)), level.start)[level.cheese]
-        there = maze.wave(free & (cells != level.cheese), level.start)[level.place]
-        on = maze.wave(free, level.place)[level.cheese]
+        straight = grid.wave(free & (together | (cells != level.place)), level.start)[level.cheese]
+        there = grid.wave(free & (cells != level.cheese), level.start)[level.place]
+        on = grid.wave(free, level.place)[level.cheese]
         again = jnp.where(place > 0, discount * place / (1 - discount**2), 0.0)
         via = worth(there, place + discount * jnp.maximum(worth(on, cheese), again))
         return jnp.maximum(worth(straight, cheese), jnp.where(together, 0.0, jnp.maximum(via, 0.0))).clip(min=0.0)
@@ -159,7 +159,7 @@ class _CheeseMaze(maze.Maze):
             levels = Level(start, cheese, place, walls)
             if not fork:
                 return levels, np.ones(len(start), bool)
-            steps = maze.wave(~walls.reshape(-1, self.size, self.size), start)
+            steps = grid.wave(~walls.reshape(-1, self.size, self.size), start)
             near, far = (np.take_along_axis(steps, cells[:, None], axis=1)[:, 0] for cells in (cheese, place))
             return levels, (near == far) & (near > 1) & self._fair(levels)
 
@@ -244,8 +244,8 @@ class MazeCorner(_CheeseMaze):
     def _fair(self, levels: Level) -> np.ndarray:
         """Where the forks turned by half are levels too."""
         last = self.size**2 - 1
-        steps = maze.wave(~levels.walls.reshape(-1, self.size, self.size), levels.start)
-        return (levels.start != last) & (levels.cheese != last) & (steps[:, last] < maze.NEVER)
+        steps = grid.wave(~levels.walls.reshape(-1, self.size, self.size), levels.start)
+        return (levels.start != last) & (levels.cheese != last) & (steps[:, last] < grid.NEVER)
 
     def _images(self, levels: Level) -> list[Level]:
         return [levels, _seen_from(levels, np.arange(self.size**2).reshape(self.size, self.size).T.ravel())]

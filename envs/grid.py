@@ -1,5 +1,7 @@
 """Rooms on a grid, whose cells are numbered row by row: moves, mirror images, placement and shortest paths."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,8 @@ from envs.base import HIDDEN
 MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], np.int32)
 """Row and column steps of the actions up, down, left, right."""
 MOVE_NAMES = ("up", "down", "left", "right")
+NEVER = np.int32(1 << 20)
+"""Steps to a cell that cannot be reached."""
 
 
 def move(row: jax.Array, column: jax.Array, action: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
@@ -39,31 +43,53 @@ def nth(mask: jax.Array, draw: jax.Array) -> jax.Array:
     return jnp.argmax(count > wanted).astype(jnp.int32)
 
 
+def wave(free: Any, source: Any, most: int | None = None) -> Any:
+    """Steps from one cell to every other, NumPy in and out or traced.
+
+    Args:
+      free: bool[..., height, width], the cells that can be entered.
+      source: i32[...], where the wave begins, be it free or not; `HIDDEN` for nowhere.
+      most: how many steps to follow it; None for all.
+    Returns:
+      i32[..., height * width], `NEVER` where there is no way.
+    """
+    xp: Any = np if isinstance(free, np.ndarray) else jnp
+    cells = free.shape[-2] * free.shape[-1]
+    begun = (xp.arange(cells) == xp.asarray(source)[..., None]).reshape(free.shape)
+
+    def goes_on(carry):
+        step, front, _ = carry
+        return front.any() if most is None else front.any() & (step < most)
+
+    def spread(carry):
+        step, front, steps = carry
+        front = _beside(front, xp) & free & (steps == NEVER)
+        return step + 1, front, xp.where(front, step + 1, steps)
+
+    carry = (xp.int32(0), begun, xp.where(begun, xp.int32(0), NEVER))
+    if xp is jnp:
+        carry = jax.lax.while_loop(goes_on, spread, carry)
+    else:
+        while goes_on(carry):
+            carry = spread(carry)
+    return carry[2].reshape(*free.shape[:-2], cells)
+
+
+def _beside(cells: Any, xp: Any) -> Any:
+    """bool[..., height, width], where a neighbour is set."""
+    wide = xp.pad(cells, [(0, 0)] * (cells.ndim - 2) + [(1, 1), (1, 1)])
+    rows, columns = wide[..., 1:-1], wide[..., 1:-1, :]
+    return rows[..., :-2, :] | rows[..., 2:, :] | columns[..., :-2] | columns[..., 2:]
+
+
 def distances(walls: np.ndarray) -> np.ndarray:
-    """Shortest paths between all cells of a room.
+    """Shortest paths between all cells of a room, by a wave from each.
 
     Args:
       walls: bool[height, width].
     Returns:
       i32[height * width, height * width], steps from the first cell to the second; -1 where there is no path.
     """
-    height, width = walls.shape
-    cells = height * width
     free = ~walls.ravel()
-    adjacent = np.zeros((cells, cells), bool)
-    for row in range(height):
-        for column in range(width):
-            for down, right in MOVES:
-                to_row, to_column = row + down, column + right
-                if 0 <= to_row < height and 0 <= to_column < width:
-                    adjacent[row * width + column, to_row * width + to_column] = True
-    adjacent &= free[:, None] & free[None, :]
-    steps = np.where(np.eye(cells, dtype=bool) & free[:, None], 0, -1).astype(np.int32)
-    reached = steps == 0
-    for step in range(1, cells):
-        front = (reached @ adjacent) & ~reached
-        if not front.any():
-            break
-        steps[front] = step
-        reached |= front
-    return steps
+    steps = wave(np.broadcast_to(~walls, (len(free), *walls.shape)), np.arange(len(free)))
+    return np.where((steps < NEVER) & free[:, None], steps, -1)

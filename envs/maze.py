@@ -1,4 +1,4 @@
-"""Mazes of square blocks: walls at random, ways cut to what they shut off, steps by waves, and what all mazes share."""
+"""Mazes of square blocks: walls at random, ways cut to what they shut off, and what all mazes share."""
 
 import dataclasses
 import functools
@@ -13,8 +13,6 @@ from envs import grid, render, split
 from envs.base import HIDDEN, World
 from envs.settings import Range
 
-NEVER = np.int32(1 << 20)
-"""Steps to a cell that cannot be reached."""
 FARTHEST = 3
 """In every level each thing is at most so many times the maze's size away from the start, in steps."""
 BANK = 64
@@ -79,45 +77,6 @@ class Maze(World):
         return image
 
 
-def wave(free: Any, source: Any, most: int | None = None) -> Any:
-    """Steps from one cell to every other, NumPy in and out or traced.
-
-    Args:
-      free: bool[..., size, size], the cells that can be entered.
-      source: i32[...], where the wave begins, be it free or not; `HIDDEN` for nowhere.
-      most: how many steps to follow it; None for all.
-    Returns:
-      i32[..., size * size], `NEVER` where there is no way.
-    """
-    xp: Any = np if isinstance(free, np.ndarray) else jnp
-    size = free.shape[-1]
-    begun = (xp.arange(size * size) == xp.asarray(source)[..., None]).reshape(free.shape)
-
-    def goes_on(carry):
-        step, front, _ = carry
-        return front.any() if most is None else front.any() & (step < most)
-
-    def spread(carry):
-        step, front, steps = carry
-        front = _beside(front, xp) & free & (steps == NEVER)
-        return step + 1, front, xp.where(front, step + 1, steps)
-
-    carry = (xp.int32(0), begun, xp.where(begun, xp.int32(0), NEVER))
-    if xp is jnp:
-        carry = jax.lax.while_loop(goes_on, spread, carry)
-    else:
-        while goes_on(carry):
-            carry = spread(carry)
-    return carry[2].reshape(*free.shape[:-2], size * size)
-
-
-def _beside(cells: Any, xp: Any) -> Any:
-    """bool[..., size, size], where a neighbour is set."""
-    wide = xp.pad(cells, [(0, 0)] * (cells.ndim - 2) + [(1, 1), (1, 1)])
-    rows, columns = wide[..., 1:-1], wide[..., 1:-1, :]
-    return rows[..., :-2, :] | rows[..., 2:, :] | columns[..., :-2] | columns[..., 2:]
-
-
 def joined(walls: Any, start: Any, things: Any) -> Any:
     """The walls without those on start and things, and with a straight way cut to each thing that is too far away.
 
@@ -133,21 +92,21 @@ def joined(walls: Any, start: Any, things: Any) -> Any:
     size = int(np.sqrt(walls.shape[-1]))
     taken = (cells == xp.asarray(start)[..., None]) | (cells == things[..., None]).any(axis=-2)
     walls = walls & ~taken
-    steps = wave(~walls.reshape(*walls.shape[:-1], size, size), start, FARTHEST * size)
+    steps = grid.wave(~walls.reshape(*walls.shape[:-1], size, size), start, FARTHEST * size)
     begin, end = xp.asarray(start)[..., None, None], things[..., None]
     row, column = cells // size, cells % size
     (top, left), (bottom, right) = (begin // size, begin % size), (end // size, end % size)
     along = (row == bottom) & (column >= xp.minimum(left, right)) & (column <= xp.maximum(left, right))
     up = (column == left) & (row >= xp.minimum(top, bottom)) & (row <= xp.maximum(top, bottom))
-    lost = (end != HIDDEN) & (xp.take_along_axis(steps, xp.maximum(things, 0), axis=-1)[..., None] == NEVER)
+    lost = (end != HIDDEN) & (xp.take_along_axis(steps, xp.maximum(things, 0), axis=-1)[..., None] == grid.NEVER)
     return walls & ~(lost & (along | up)).any(axis=-2)
 
 
 def within_reach(walls: jax.Array, start: jax.Array, things: jax.Array) -> jax.Array:
     """bool[], whether start and things, i32[k], are free and no thing is too far from the start; see `joined`."""
     size = int(np.sqrt(walls.shape[-1]))
-    steps = wave(~walls.reshape(size, size), start, FARTHEST * size)
-    return ~walls[start] & jnp.all((things == HIDDEN) | (steps[jnp.maximum(things, 0)] < NEVER))
+    steps = grid.wave(~walls.reshape(size, size), start, FARTHEST * size)
+    return ~walls[start] & jnp.all((things == HIDDEN) | (steps[jnp.maximum(things, 0)] < grid.NEVER))
 
 
 @functools.cache

@@ -302,7 +302,7 @@ class MazeKeys(maze.Maze):
             walls = maze.joined(noise[:, count:] < maze.WALLS, begin, things)
             in_hand = np.full(len(noise), holding, np.int32)
             levels = Level(begin, things[:, : self.keys], things[:, self.keys :], in_hand, walls)
-            steps = maze.wave(~walls.reshape(-1, self.size, self.size), begin)
+            steps = grid.wave(~walls.reshape(-1, self.size, self.size), begin)
             far, near = np.take_along_axis(steps, things[:, [0, self.keys]], axis=1).T
             fair = (far == near) & (near > 1) & maze.kept(self.size)[begin, things[:, 0]]
             return levels, fair | (not holding)

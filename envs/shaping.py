@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs import shortest
+from envs import tabular
 from envs.base import Goal, Observation, World
 from envs.settings import Setting
 
@@ -105,7 +105,7 @@ class Shaped(World):
     def distances(self, level: Any, params: Any) -> jax.Array:
         """f32[S], the fewest steps from each state of a level to the goal."""
         next_state, events, terminated = self.inner.tabular(level, params)
-        steps = shortest.action_costs(next_state, events[..., self._goal], terminated).min(axis=-1)
+        steps = tabular.traced_steps_left(next_state, events[..., self._goal], terminated).min(axis=-1)
         reachable = jnp.isfinite(steps)
         return jnp.where(reachable, steps, jnp.max(jnp.where(reachable, steps, -1.0)) + 1.0)
 

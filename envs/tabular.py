@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
 
@@ -63,16 +64,56 @@ def distances(table: Table, goal: int) -> np.ndarray:
         steps[:hit] = shorter
 
 
+def steps_left(table: Table, goal: int) -> np.ndarray:
+    """f64[levels, S, A], the fewest steps to a goal if an action is taken first; inf where it cannot be reached."""
+    steps = distances(table, goal)
+    beyond = np.take_along_axis(steps[:, :, None], table.next_state.reshape(len(steps), -1, 1), axis=1)
+    left = 1 + np.where(table.terminated, np.inf, beyond.reshape(table.next_state.shape))
+    return np.where(table.events[..., goal], 1.0, left)
+
+
+def traced_steps_left(next_state: jax.Array, hit: jax.Array, terminated: jax.Array) -> jax.Array:
+    """`steps_left` of one level, f32[S, A], to be traced; `hit`, bool[S, A], says where the goal's event fires."""
+
+    def left(steps):
+        return jnp.where(hit, 1.0, 1.0 + jnp.where(terminated, jnp.inf, steps[next_state]))
+
+    def shorter(carry):
+        steps, _ = carry
+        found = left(steps).min(axis=-1)
+        return found, jnp.any(found != steps)
+
+    never = jnp.full(next_state.shape[0], jnp.inf)
+    return left(jax.lax.while_loop(lambda carry: carry[1], shorter, (never, jnp.ones((), bool)))[0])
+
+
+def met(table: Table, stop: np.ndarray, most: int | None = None) -> np.ndarray:
+    """bool[levels, S], the states to which steps lead from the start, none of them among `stop`, bool[levels, S, A].
+
+    Args:
+      most: how many steps at most; None for any number.
+    """
+    found = np.zeros(table.next_state.shape[:2], bool)
+    found[np.arange(len(found)), table.start] = True
+    front, step = found.copy(), 0
+    while front.any() and step != most:
+        level, state = np.nonzero(front)
+        go = ~stop[level, state]
+        front = np.zeros_like(found)
+        front[np.broadcast_to(level[:, None], go.shape)[go], table.next_state[level, state][go]] = True
+        front &= ~found
+        found |= front
+        step += 1
+    return found
+
+
 def oracle(table: Table, goal: int) -> np.ndarray:
     """f64[levels, S, A], the policy that takes a shortest way to a goal, all shortest ways with equal probability.
 
     Where the goal cannot be reached any more, every action is as probable.
     """
-    steps = distances(table, goal)
-    beyond = np.take_along_axis(steps[:, :, None], table.next_state.reshape(len(steps), -1, 1), axis=1)
-    cost = np.where(table.terminated, np.inf, beyond.reshape(table.next_state.shape))
-    cost = np.where(table.events[..., goal], 0.0, cost)
-    best = (cost == cost.min(axis=-1, keepdims=True)).astype(float)
+    left = steps_left(table, goal)
+    best = (left == left.min(axis=-1, keepdims=True)).astype(float)
     return best / best.sum(axis=-1, keepdims=True)
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from envs import tabular
 from envs.base import Goal, Probe, World
 from envs.gymnax_world import GymnaxWorld
 from envs.settings import Setting
@@ -52,34 +53,9 @@ class Tables(NamedTuple):
     terminated: np.ndarray
     """bool[levels, S, A]."""
 
-    def reached(self, stop: np.ndarray) -> np.ndarray:
-        """bool[levels, S], where steps lead from the start, none of them among `stop`, bool[levels, S, A]."""
-        reached = np.zeros(self.next_state.shape[:2], bool)
-        reached[np.arange(len(reached)), self.start] = True
-        front = reached.copy()
-        while front.any():
-            level, state = np.nonzero(front)
-            go = ~stop[level, state]
-            front = np.zeros_like(reached)
-            front[np.broadcast_to(level[:, None], go.shape)[go], self.next_state[level, state][go]] = True
-            front &= ~reached
-            reached |= front
-        return reached
-
-    def steps_left(self, goal: int) -> np.ndarray:
-        """f64[levels, S, A], the fewest steps in which an action can lead to a goal's event; inf where it cannot.
-
-        Value iteration; the end of an episode is not crossed.
-        """
-        level = np.arange(len(self.start))[:, None, None]
-        hit = self.events[..., goal]
-        left = np.where(hit, 1.0, np.inf)
-        while True:
-            beyond = np.where(self.terminated, np.inf, left.min(axis=-1)[level, self.next_state])
-            fewer = np.where(hit, 1.0, 1.0 + beyond)
-            if np.array_equal(fewer, left):
-                return left
-            left = fewer
+    @property
+    def dynamics(self) -> tabular.Table:
+        return tabular.Table(self.start, self.next_state, self.events, self.terminated)
 
 
 class Walks(NamedTuple):
@@ -251,8 +227,8 @@ class Trial:
 
     @functools.cached_property
     def steps_left(self) -> list[np.ndarray]:
-        """For each goal f64[levels, S, A]; see `Tables`."""
-        return [self.tables.steps_left(goal) for goal in range(len(self.world.goals))]
+        """For each goal f64[levels, S, A]; see `tabular`."""
+        return [tabular.steps_left(self.tables.dynamics, goal) for goal in range(len(self.world.goals))]
 
     @functools.cached_property
     def distances(self) -> np.ndarray:

@@ -47,15 +47,7 @@ class Graph:
         self.horizon, self.levels = horizon, len(table.start)
         ends = tabular.decided(table)
         every = np.arange(self.levels)
-        met = np.zeros(ends.shape[:2], bool)
-        met[every, table.start] = True
-        for _ in range(horizon - 1):
-            level, state, action = np.nonzero(met[..., None] & ~ends)
-            further = met.copy()
-            further[level, table.next_state[level, state, action]] = True
-            if np.array_equal(further, met):
-                break
-            met = further
+        met = tabular.met(table, ends, horizon - 1)
         self.level, self.state = np.nonzero(met)
         """i64[nodes], each."""
         number = np.full(met.shape, len(self.level))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from envs import Observation, World
-from envs.shortest import action_costs
+from envs.tabular import traced_steps_left
 from jaxrl.networks import NOTHING
 
 EPISODES = 256
@@ -48,7 +48,7 @@ def demonstrations(
         next_state, events, terminated = world.tabular(level, params)
         state = world.reset_to_level(reset_key, level, params)
         start = world.state_index(state)
-        costs = [action_costs(next_state, events[..., goal], terminated) for goal in (intended, rival)]
+        costs = [traced_steps_left(next_state, events[..., goal], terminated) for goal in (intended, rival)]
         straight = (jax.random.uniform(choice_key) < share) | ~jnp.isfinite(costs[1][start].min())
         cost, goal = jnp.where(straight, *costs), jnp.where(straight, intended, rival)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs import HIDDEN, MazeCorner, MazeDish, MazeKeys, cheese, maze, maze_keys, tabular
+from envs import HIDDEN, MazeCorner, MazeDish, MazeKeys, cheese, grid, maze, maze_keys, tabular
 from envs.trial import QUICKLY, batch
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -77,10 +77,10 @@ def test_keys_and_chests_are_seen_nearest_first_and_gone_when_they_are():
 
 
 def test_waves_are_shortest_ways_numpy_and_traced():
-    steps = maze.wave(~WALLS, np.int32(0))
-    assert [steps[cell] for cell in (0, 10, 4, 24, 1, 20)] == [0, 2, 8, 8, maze.NEVER, 8]
-    np.testing.assert_array_equal(maze.wave(jnp.asarray(~WALLS), 0), steps)
-    assert maze.wave(~WALLS, np.int32(0), most=7)[4] == maze.NEVER
+    steps = grid.wave(~WALLS, np.int32(0))
+    assert [steps[cell] for cell in (0, 10, 4, 24, 1, 20)] == [0, 2, 8, 8, grid.NEVER, 8]
+    np.testing.assert_array_equal(grid.wave(jnp.asarray(~WALLS), 0), steps)
+    assert grid.wave(~WALLS, np.int32(0), most=7)[4] == grid.NEVER
 
 
 def test_a_straight_way_is_cut_to_what_is_shut_off_and_to_nothing_else():
@@ -177,7 +177,7 @@ def test_edits_keep_levels_solvable_out_of_the_probes_and_of_a_kind_if_asked(wor
         intended, things = flat.cheese[:, None], np.stack([flat.cheese, flat.place], axis=1)
     held_out = maze.kept(world.size)[flat.start[:, None], np.maximum(intended, 0)] & (intended != HIDDEN)
     assert not held_out.any()
-    steps = maze.wave(~flat.walls.reshape(-1, world.size, world.size), flat.start)
+    steps = grid.wave(~flat.walls.reshape(-1, world.size, world.size), flat.start)
     there = np.take_along_axis(steps, np.maximum(things, 0), axis=1)
     assert np.all((there <= 3 * world.size) | (things == HIDDEN))
     first = jax.tree.map(lambda new, old: np.asarray(new)[:, 0] != np.asarray(old), trail, sampled)

@@ -8,7 +8,7 @@ import pytest
 import envs
 import jaxrl
 from envs import tabular
-from envs.shortest import action_costs
+from envs.tabular import traced_steps_left
 from jaxrl import pretraining
 
 WORLD = envs.make("coin-run", {"env.height": 5, "env.width": 5})
@@ -28,7 +28,7 @@ def test_costs_are_distances_by_another_way():
     for goal in range(len(WORLD.goals)):
         for i in range(4):
             one = jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), table)
-            costs = action_costs(one.next_state, one.events[..., goal], one.terminated)
+            costs = traced_steps_left(one.next_state, one.events[..., goal], one.terminated)
             np.testing.assert_array_equal(costs.min(axis=-1), tabular.distances(table, goal)[i].astype(np.float32))
 
 
