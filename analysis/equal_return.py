@@ -3,8 +3,8 @@
 import pandas as pd
 
 from analysis.figures import through_training
+from analysis.folder import Place
 from analysis.load import LANE, load_curves
-from folders import Place
 
 
 def at_return(directory: str | Place, level: float) -> pd.DataFrame:

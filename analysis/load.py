@@ -15,9 +15,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from analysis.exchange import indifference
+from analysis.folder import Place, RemoteError, as_place, at_once
 from analysis.labels import ROLES, WITHOUT_A_GOAL, Thresholds, capable, goal_label, label
 from analysis.names import check_name
-from folders import Place, RemoteError, as_place, at_once
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -329,7 +329,7 @@ def _tables(path: Place, kind: str, where: ds.Expression | None = None) -> Itera
 
 
 def _verified(file: Place) -> bytes:
-    """A file's content. Raises ValueError where it carries a digest, as `sweeps.store` writes it, of something else."""
+    """A file's content. Raises ValueError where it carries a digest of something else."""
     try:
         content = file.read_bytes()
     except OSError as error:

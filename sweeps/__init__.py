@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from sweeps.doctor import diagnose as diagnose
     from sweeps.folder_status import status as status
     from sweeps.plan import make_plan as make_plan
-    from sweeps.policies import load_policy as load_policy
     from sweeps.running import run as run
     from sweeps.sheets import sheet as sheet
     from sweeps.spec import SpecError as SpecError
@@ -23,7 +22,6 @@ _HOMES = {
     "SpecError": "spec",
     "describe_plan": "describing",
     "diagnose": "doctor",
-    "load_policy": "policies",
     "load_spec": "spec",
     "make_plan": "plan",
     "run": "running",
@@ -37,7 +35,6 @@ __all__ = [  # noqa: F822 (they are loaded when they are used)
     "SpecError",
     "describe_plan",
     "diagnose",
-    "load_policy",
     "load_spec",
     "make_plan",
     "run",

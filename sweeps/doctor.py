@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from folders import Place, Remote, RemoteError, as_place
-from sweeps import store
+from analysis.folder import Place, Remote, RemoteError, as_place, write_file
 from sweeps.executors.processes import cores
 from sweeps.worker import environment
 
@@ -98,8 +97,8 @@ def _store(folder: Place) -> Check:
     try:
         with tempfile.TemporaryDirectory(prefix=".chisel-doctor-", dir=there) as inside:
             path = Path(inside) / "file"
-            store.write_file(path, b"before")
-            store.write_file(path, content)
+            write_file(path, b"before")
+            write_file(path, content)
             good = path.read_bytes() == content and [one.name for one in Path(inside).iterdir()] == ["file"]
     except OSError as error:
         return Check("store", False, f"{there} cannot be written ({error.strerror})", "choose another --out.")

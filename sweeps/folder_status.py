@@ -4,8 +4,22 @@ import itertools
 import statistics
 from typing import Any
 
-from folders import Place, as_place, at_once
-from sweeps import store
+from analysis.folder import (
+    SHARD_TABLES,
+    DamagedError,
+    Place,
+    as_place,
+    at_once,
+    damage,
+    diverged_lanes,
+    holder,
+    names_in,
+    read_failure,
+    read_manifest,
+    settings_of,
+    sizes,
+    times_in,
+)
 from sweeps.spec import SpecError
 
 RATE_SHARDS = 1000
@@ -30,31 +44,29 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
       ValueError: not a results folder.
       RemoteError: an object store does not do what is asked, in one line.
     """
-    from sweeps import locks
-
     folder = as_place(folder)
-    layers = store.read_manifest(folder)
+    layers = read_manifest(folder)
     if layers is None:
         why = "it has no manifest.json" if folder.is_dir() else "there is no such folder"
         raise SpecError(folder, f"is not a results folder: {why}.")
-    sizes = {shard: n for layer in layers for shard, n in zip(layer["shards"], store.sizes(layer), strict=True)}
-    times = {shard: at for shard, at in store.times(folder, "outcomes").items() if shard in sizes}
-    failed = [shard for shard in store.names(folder, "failed") if shard in sizes and shard not in times]
+    inside = {shard: n for layer in layers for shard, n in zip(layer["shards"], sizes(layer), strict=True)}
+    times = {shard: at for shard, at in times_in(folder, "outcomes").items() if shard in inside}
+    failed = [shard for shard in names_in(folder, "failed") if shard in inside and shard not in times]
     damaged: list[str] = []
     diverged = 0
 
     def look(shard: str) -> tuple[list[str], int]:
-        found = [*map(str, store.damage(folder, store.SHARD_TABLES, shard) or ())] if verify else []
+        found = [*map(str, damage(folder, SHARD_TABLES, shard) or ())] if verify else []
         try:
-            return found, store.diverged_lanes(folder, shard)
-        except store.DamagedError as error:
+            return found, diverged_lanes(folder, shard)
+        except DamagedError as error:
             return found if verify else [str(error)], 0
 
     for found, lanes in at_once(folder, look, times):
         damaged += found
         diverged += lanes
-    planned, done = sum(sizes.values()), sum(sizes[shard] for shard in times)
-    rate = _rate([(at, sizes[shard]) for shard, at in times.items()])
+    planned, done = sum(inside.values()), sum(inside[shard] for shard in times)
+    rate = _rate([(at, inside[shard]) for shard, at in times.items()])
     return {
         "folder": str(folder),
         "name": layers[-1]["spec"].get("name"),
@@ -64,16 +76,16 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
             "done": done,
             "missing": planned - done,
             "diverged": diverged,
-            "failed": sum(sizes[shard] for shard in failed),
+            "failed": sum(inside[shard] for shard in failed),
         },
-        "shards": {"planned": len(sizes), "done": len(times), "failed": len(failed), "damaged": len(damaged)},
-        "layers": [sum(store.sizes(layer)) for layer in layers],
+        "shards": {"planned": len(inside), "done": len(times), "failed": len(failed), "damaged": len(damaged)},
+        "layers": [sum(sizes(layer)) for layer in layers],
         "rounds": _rounds(layers),
         "failed": [
-            {"shard": shard, "lanes": sizes[shard], "reason": store.failure(folder, shard)} for shard in sorted(failed)
+            {"shard": shard, "lanes": inside[shard], "reason": read_failure(folder, shard)} for shard in sorted(failed)
         ],
         "damaged": sorted(damaged),
-        "running": locks.holder(folder),
+        "running": holder(folder),
         "lanes_per_second": rate,
         "seconds_left": (planned - done) / rate if rate else None,
     }
@@ -85,7 +97,7 @@ def _rounds(layers: list[dict[str, Any]]) -> dict[str, Any] | None:
         return None
     conditions: dict[str, dict[str, Any]] = {}
     for layer in layers:
-        settings = store.settings_of(layer)
+        settings = settings_of(layer)
         for one, (_, stop) in layer["seeds"].items():
             values = {**settings.get(one, {}), "arm": layer["arms"].get(one)}
             factors = {key: values[key] for key in layer["factors"] if key in values}

@@ -11,9 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from folders import Place, Remote
-from sweeps import store
-from sweeps.locks import Lock
+from analysis.folder import DamagedError, Lock, Place, Remote, read_manifest, write_manifest
 from sweeps.plan import Condition, Plan, Program, Shard, canonical, make_plan
 from sweeps.spec import Spec, SpecError, load_spec
 
@@ -139,7 +137,7 @@ def opened(
                     if _records(folder) == records:
                         lock.take(sweep.places(part))
                         if new is not None:
-                            store.write_manifest(folder, [*(records or []), new.layer()])
+                            write_manifest(folder, [*(records or []), new.layer()])
                         break
         yield sweep, lock
 
@@ -156,8 +154,8 @@ def _records(folder: Place) -> list[dict[str, Any]] | None:
     try:
         if folder.exists() and not folder.is_dir():
             raise SpecError(folder, "is a file; expected a folder to write to (--out DIR).")
-        return store.read_manifest(folder)
-    except store.DamagedError as error:
+        return read_manifest(folder)
+    except DamagedError as error:
         raise SpecError(f"{error}; move it away and run again, or give another --out.") from None
     except OSError as error:  # a name that is too long, for one
         raise SpecError(folder, f"cannot be a folder ({error.strerror}); give another --out.") from None

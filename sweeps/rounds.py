@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from folders import Place
+from analysis.folder import Place
 from sweeps.plan import Plan
 from sweeps.spec import Spec, SpecError
 

@@ -9,12 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from folders import Place, as_place, at_once
-from sweeps import store
+from analysis.folder import (
+    PROGRAM_TABLES,
+    SHARD_TABLES,
+    BusyError,
+    DamagedError,
+    Place,
+    as_place,
+    at_once,
+    clear_failure,
+    damage,
+    has_policies,
+    names_in,
+    remove_stale,
+    set_aside,
+    write_failure,
+)
 from sweeps.devices import default_chunk, platform
 from sweeps.executors import Execute, Failed, Job, crew, reason
 from sweeps.layers import Part, Sweep, Task, opened
-from sweeps.locks import BusyError
 from sweeps.plan import Plan
 from sweeps.progress import Meter
 from sweeps.rounds import next_round
@@ -155,7 +168,7 @@ def _terminable() -> Iterator[threading.Event]:
 def _run(
     sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, meter: Meter, noticed: threading.Event
 ) -> Finished:
-    store.remove_stale(folder)
+    remove_stale(folder)
     finished = Finished(folder, 0, 0)
     wanted: dict[str, int] = {}
     missing = set()
@@ -174,14 +187,14 @@ def _run(
             for event in events:
                 meter.see(event)
                 if isinstance(event, Receipt):
-                    store.clear_failure(folder, event.shard)
+                    clear_failure(folder, event.shard)
                     finished.trained += wanted[event.shard] if event.lanes else 0
                     finished.compiles += event.compiles
                     finished.resumed += event.resumed
                     if event.unused:
                         meter.say(f"shard {event.shard}: its checkpoint was of no use ({event.unused}); trained anew.")
                 elif isinstance(event, Failed):
-                    store.write_failure(folder, event.shard, event.reason)
+                    write_failure(folder, event.shard, event.reason)
                     finished.failed[event.shard] = event.reason
                 if noticed.is_set():
                     raise KeyboardInterrupt
@@ -204,30 +217,30 @@ def _draw(folder: Place, plan: Plan, meter: Meter) -> None:
 
 
 def _on_disk(folder: Place, wanted: Mapping[str, int]) -> int:
-    return sum(wanted.get(shard, 0) for shard in store.names(folder, "outcomes"))
+    return sum(wanted.get(shard, 0) for shard in names_in(folder, "outcomes"))
 
 
 def _checked(sweep: Sweep, folder: Place, part: Part, meter: Meter) -> Iterator[tuple[Task, bool]]:
     """The run's shards, with whether they have to be run; damaged files are named and set aside."""
 
-    def sound(found: list[store.DamagedError] | None) -> bool:
+    def sound(found: list[DamagedError] | None) -> bool:
         for error in found or ():
-            meter.say(f"{error}; kept as {store.set_aside(error.path).name}, and made again.")
+            meter.say(f"{error}; kept as {set_aside(error.path).name}, and made again.")
         return found is None
 
-    there = store.names(folder, "outcomes")
+    there = names_in(folder, "outcomes")
 
-    def look(task: Task) -> tuple[Task, list[store.DamagedError] | None, bool]:
+    def look(task: Task) -> tuple[Task, list[DamagedError] | None, bool]:
         if task.shard.id not in there:
             return task, [], False
-        found = store.damage(folder, store.SHARD_TABLES, task.shard.id)
-        return task, found, store.has_policies(folder, task.shard, sweep.asked.spec.policies)
+        found = damage(folder, SHARD_TABLES, task.shard.id)
+        return task, found, has_policies(folder, task.shard.id, sweep.asked.spec.policies)
 
     programs: dict[str, bool] = {}
     for task, found, kept in at_once(folder, look, sweep.tasks(part)):
         program = task.shard.program.id
         # A program's own tables are written by whoever runs a shard of it, so one has to run even if all are done.
         if program not in programs:
-            programs[program] = sound(store.damage(folder, store.PROGRAM_TABLES, program))
+            programs[program] = sound(damage(folder, PROGRAM_TABLES, program))
         yield task, not (sound(found) and kept and programs[program])
         programs[program] = True

@@ -4,8 +4,7 @@ import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from folders import Place
-from sweeps import store
+from analysis.folder import Place, write_file
 from sweeps.plan import Condition, Plan, Program, Shard, canonical
 from sweeps.spec import load_spec
 
@@ -41,7 +40,7 @@ def write_sheet(folder: Place, image: "Image", name: str = NAME, caption: str = 
     text, content = PngInfo(), io.BytesIO()
     text.add_text("Caption", caption)
     image.save(content, "PNG", pnginfo=text)
-    store.write_file(folder / name, content.getvalue())
+    write_file(folder / name, content.getvalue())
     return folder / name
 
 

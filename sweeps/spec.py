@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analysis.folder import MAX_LANES
+
 if TYPE_CHECKING:
     from envs.settings import Setting
 
 PRESETS = Path(__file__).parent / "presets"
 MAX_CONDITIONS = 100_000
 """Every condition is held in memory and written into the manifest."""
-MAX_LANES = 10_000_000
-"""Every shard's id is written into the manifest; beyond this, split the sweep over folders."""
 MAX_WIDTH = 1_000_000
 """Of a chunk, and of a shard in chunks: far above what any device holds."""
 

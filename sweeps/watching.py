@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweeps import store
+from analysis.folder import find_policy, load_policy, read_manifest, settings_of, table_path, write_file
 from sweeps.plan import Condition, Program, Shard
-from sweeps.policies import find_policy, load_policy
 from sweeps.sheets import write_sheet
 from sweeps.spec import SpecError, nearest
 
@@ -92,7 +91,7 @@ def watch(
     if typical is not None:
         df = analysis.typical(df, typical, count)
     df = analysis.outliers(df, count) if outlier else df[:count]
-    layers = store.read_manifest(folder) or []
+    layers = read_manifest(folder) or []
     programs: dict[str, jaxrl.Program] = {}
     found = []
     for row in df.to_dict("records"):
@@ -133,7 +132,7 @@ def _alone(layers: list[dict[str, Any]], lane: Mapping[str, Any]) -> Shard:
     layer = next(one for one in layers if name in one["conditions"] and lane["program"] in one["programs"])
     static = layer["programs"][lane["program"]]["static"]
     program = Program(lane["program"], lane["world"], lane["learner"], static, 1, (1.0,))
-    condition = Condition(name, {}, dict(store.settings_of(layer)[name]))
+    condition = Condition(name, {}, dict(settings_of(layer)[name]))
     return Shard("", program, ((condition, lane["seed"]),), lane["master_seed"], layer["spec"].get("keys") == "paired")
 
 
@@ -222,7 +221,7 @@ def _watched(
         name += "" if sampled else "-greedy"
         png = folder / "rollouts" / f"{name}.png"
         write_sheet(png.parent, film.strip(moments, caption, legend), png.name, caption)
-        store.write_file(png.with_suffix(".gif"), _gif(list(film.film(moments, caption, legend))))
+        write_file(png.with_suffix(".gif"), _gif(list(film.film(moments, caption, legend))))
         which = lane["condition"], lane["seed"], str(lane["label"]), probe.name, episode, sampled
         found.append(Rollout(*which, steps, reached, caption, png, png.with_suffix(".gif")))
     return found
@@ -247,7 +246,7 @@ def _as_recorded(
 
     shard, _ = find_policy(folder, lane["condition"], lane["seed"])
     (row,) = pq.read_table(
-        store.table_path(folder, "probes", shard),
+        table_path(folder, "probes", shard),
         columns=[f"reached.{goal}" for goal in reached],
         filters=[
             ("condition", "==", lane["condition"]), ("seed", "==", lane["seed"]), ("probe", "==", probe),

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from folders import Place
-from sweeps import checkpoints, store, tables
+from analysis.folder import SHARD_TABLES, Place, damage, is_done, save_policies, write_table
+from sweeps import checkpoints, tables
 from sweeps.devices import smaller
 from sweeps.plan import Program, Shard
-from sweeps.policies import save_policies
 
 if TYPE_CHECKING:
     import jaxrl
@@ -65,7 +64,7 @@ def run_shard(
     import jaxrl
 
     program = _program(shard.program)
-    if store.is_done(folder, shard, policies):
+    if is_done(folder, shard.id, policies):
         _write_program_tables(folder, shard.program, program)
         return Receipt(shard.id, 0, 0)
     before = program.compiles
@@ -73,7 +72,7 @@ def run_shard(
     keys, values = shard.keys(), shard.values()
     saved, unused = checkpoints.read(folder, shard, policies)
     done, resume = (saved.lanes, saved.state) if saved is not None else (0, None)
-    parts = {kind: [saved.tables[kind]] if saved is not None and done else [] for kind in store.SHARD_TABLES}
+    parts = {kind: [saved.tables[kind]] if saved is not None and done else [] for kind in SHARD_TABLES}
     parameters = [saved.policies] if saved is not None and done else []
     resumed, kept, written = 0, saved is not None or bool(unused), time.monotonic()
     for start in range(done, lanes, chunk):
@@ -120,10 +119,10 @@ def run_shard(
     _write_program_tables(folder, shard.program, program)
     if policies:
         save_policies(folder, shard.id, _like(trained.policies, parameters))
-    for kind in store.SHARD_TABLES:
+    for kind in SHARD_TABLES:
         if kind == "outcomes" and kept:  # with which it is done, and nobody comes back to tidy up
             checkpoints.remove(folder, shard)
-        store.write_table(folder, kind, shard.id, pa.concat_tables(parts[kind]).combine_chunks())
+        write_table(folder, kind, shard.id, pa.concat_tables(parts[kind]).combine_chunks())
     return Receipt(shard.id, lanes, program.compiles - before, resumed, unused)
 
 
@@ -170,10 +169,10 @@ def _program(program: Program) -> "jaxrl.Program":
 
 def _write_program_tables(folder: Place, program: Program, built: "jaxrl.Program") -> None:
     """Several workers may do so at once: they write the same bytes."""
-    if store.damage(folder, ("levels",), program.id) is not None:
-        store.write_table(folder, "levels", program.id, tables.levels(program, built.levels()))
-    if store.damage(folder, ("baselines",), program.id) is not None:
-        store.write_table(folder, "baselines", program.id, tables.baselines(program, built.baselines()))
+    if damage(folder, ("levels",), program.id) is not None:
+        write_table(folder, "levels", program.id, tables.levels(program, built.levels()))
+    if damage(folder, ("baselines",), program.id) is not None:
+        write_table(folder, "baselines", program.id, tables.baselines(program, built.baselines()))
 
 
 def _leaves(tree: object, lanes: int) -> list[np.ndarray]:

@@ -23,9 +23,9 @@ from analysis.figures.style import (
     share_axis,
     share_column,
 )
+from analysis.folder import Place
 from analysis.load import LANE, load, load_curves, load_labels, load_probes
 from analysis.names import check_name
-from folders import Place
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.axes import Axes

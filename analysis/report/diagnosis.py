@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.folder import Place
 from analysis.intervals import half_width
 from analysis.labels import WITHOUT_A_GOAL, Thresholds, goal_label
 from analysis.load import load_baselines, load_relabelled
 from analysis.rates import rates
 from analysis.report.words import count
-from folders import Place
 
 WIDE = 0.15
 """Half-width of an interval beyond which two conditions that differ plainly may look alike."""

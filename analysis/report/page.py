@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import figures
+from analysis.folder import Place, as_place
 from analysis.intervals import half_width
 from analysis.labels import Thresholds
 from analysis.load import load, load_levels
@@ -23,7 +24,6 @@ from analysis.report.diagnosis import WIDE, checks, sensitivity
 from analysis.report.panels import panels
 from analysis.report.words import count, name_of, span, text_of
 from analysis.shares import shares
-from folders import Place, as_place
 
 TEMPLATE = "page.html"
 SHOWN, MOST = 24, 400

@@ -7,11 +7,11 @@ import pandas as pd
 
 from analysis import figures
 from analysis.figures.style import MOST_VALUES
+from analysis.folder import Place
 from analysis.load import LANE, load_probes
 from analysis.rates import rates
 from analysis.report.svg import Tip, panel, shades_in
 from analysis.report.words import name_of, text_of
-from folders import Place
 
 COMBINATIONS = 3
 """Of the factors that no axis shows, that panels are drawn for."""

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 import sweeps
-from sweeps import store
+from analysis.folder import read_manifest, settings_of
 
 HERE = Path(__file__).parent
 SEEDS = 1024
@@ -83,9 +83,9 @@ def run(folder: Path) -> None:
 
 def shards(folder: Path, kind: str, columns: list[str]) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
     """For each condition of each file of a table: the settings, and its columns as [lanes, rows of a lane]."""
-    manifest = store.read_manifest(folder)
+    manifest = read_manifest(folder)
     assert manifest is not None
-    conditions = store.settings_of(manifest[-1])
+    conditions = settings_of(manifest[-1])
     for path in sorted((folder / kind).glob("*.parquet")):
         table = pq.read_table(path, columns=["condition", "seed", *columns])
         seed = table["seed"].to_numpy()
@@ -97,7 +97,7 @@ def shards(folder: Path, kind: str, columns: list[str]) -> Iterator[tuple[dict[s
 
 
 def cell_of(folder: Path, settings: dict[str, Any]) -> tuple:
-    learner = store.read_manifest(folder)[-1]["learner"]  # type: ignore[index]
+    learner = read_manifest(folder)[-1]["learner"]  # type: ignore[index]
     named = ("env.length", "learner.width", "env.diversity", "learner.scale", "learner.learning_rate")
     return (learner, *(settings[name] for name in named))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeps import store
+from analysis.folder import read_manifest
 from sweeps.checks.registry import CHECKS, Check, Verdict
 from sweeps.running import run
 from sweeps.spec import SpecError, nearest
@@ -60,6 +60,6 @@ def run_checks(
 
 
 def _made_by(folder: Path) -> dict[str, Any]:
-    layer = (store.read_manifest(folder) or [{}])[-1]
+    layer = (read_manifest(folder) or [{}])[-1]
     packages = {key: value for key, value in layer.get("versions", {}).items() if key not in ("world", "learner")}
     return {"platform": layer.get("platform", "unknown"), "versions": packages}

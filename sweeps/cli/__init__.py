@@ -7,7 +7,7 @@ Exit codes: 0 done; 1 the doctor found something, or a check failed; 2 a mistake
 import os
 import sys
 
-from folders import RemoteError
+from analysis.folder import RemoteError
 from sweeps.cli.parser import parser
 from sweeps.spec import SpecError
 

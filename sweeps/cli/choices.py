@@ -3,7 +3,7 @@
 import argparse
 import textwrap
 
-from folders import as_place
+from analysis.folder import as_place
 from sweeps.cli.printing import count, print_json
 from sweeps.cli.starting import reading
 from sweeps.spec import SpecError

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from folders import Place, Remote, as_place
+from analysis.folder import Place, Remote, as_place, read_manifest, sizes
 from sweeps.cli.printing import SHOWN, print_json, unfinished, warn
 from sweeps.cli.starting import before_jax, reading
 from sweeps.spec import SpecError
@@ -45,10 +45,8 @@ def rates(arguments: argparse.Namespace) -> int:
 
 def _planned(folders: list[str]) -> int:
     """The lanes that folders are to hold."""
-    from sweeps import store
-
-    layers = reading(lambda: [layer for folder in folders for layer in store.read_manifest(as_place(folder)) or ()])
-    return sum(sum(store.sizes(layer)) for layer in layers)
+    layers = reading(lambda: [layer for folder in folders for layer in read_manifest(as_place(folder)) or ()])
+    return sum(sum(sizes(layer)) for layer in layers)
 
 
 def _where(df: "pd.DataFrame", given: list[str]) -> "pd.DataFrame":

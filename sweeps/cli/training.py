@@ -5,7 +5,7 @@ import shlex
 import sys
 from typing import Any
 
-from folders import Place, Remote, as_place
+from analysis.folder import Place, Remote, as_place, read_manifest
 from sweeps.cli.printing import SHOWN, as_bytes, as_duration, count, more, print_json
 from sweeps.cli.starting import before_jax, reading
 
@@ -138,6 +138,4 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def _has_goals(folder: Place) -> bool:
-    from sweeps.store import read_manifest
-
     return any(layer["goals"] for layer in read_manifest(folder) or ())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from folders import Place
+from analysis.folder import Place
 from sweeps.plan import Shard
 from sweeps.worker import Receipt
 

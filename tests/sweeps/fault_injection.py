@@ -140,7 +140,7 @@ def forked(call: Callable[[], Any]) -> Any:
 
 
 def as_place(out: str) -> Any:
-    from folders import as_place
+    from analysis.folder import as_place
 
     return as_place(out)
 
@@ -149,15 +149,15 @@ class State:
     """What is in a folder: its rows, and what cannot be read."""
 
     def __init__(self, folder: Any):
-        from sweeps import store
+        from analysis.folder import PROGRAM_TABLES, SHARD_TABLES, DamagedError, names_in, read_table
 
         self.rows: dict[tuple, list[str]] = {}
         self.damaged: list[str] = []
-        for kind in store.SHARD_TABLES + store.PROGRAM_TABLES:
-            for name in sorted(store.names(folder, kind)):
+        for kind in SHARD_TABLES + PROGRAM_TABLES:
+            for name in sorted(names_in(folder, kind)):
                 try:
-                    table = store.read_table(folder, kind, name)
-                except store.DamagedError as error:
+                    table = read_table(folder, kind, name)
+                except DamagedError as error:
                     self.damaged.append(f"{error.path.parent.name}/{error.path.name}")
                     continue
                 for place, row in enumerate(table.to_pylist()):
@@ -179,7 +179,7 @@ class State:
 
 def spoil(folder: Any, what: str, how: str, draws: random.Random) -> str | None:
     """Damages a file at rest, and says which; None where there is none of the kind."""
-    from folders import Remote
+    from analysis.folder import Remote
 
     def inside(pattern: str) -> list[Any]:
         found = folder.rglob(pattern) if isinstance(folder, Remote) or folder.exists() else ()
@@ -362,7 +362,7 @@ class Run:
         self.found["refused"] += 1
 
         def mend() -> bool:
-            from sweeps import store
+            from analysis.folder import write_file
 
             folder = as_place(self.out)
             path = folder / "manifest.json"
@@ -370,7 +370,7 @@ class Run:
             if moved:
                 path.unlink()
             else:  # of a folder that has grown: one layer would be cut into other shards
-                store.write_file(path, self.stage.manifests[1].encode())
+                write_file(path, self.stage.manifests[1].encode())
             return moved
 
         forked(mend)

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sweeps import checkpoints, load_spec, make_plan, store
+from analysis.folder import SHARD_TABLES
+from sweeps import checkpoints, load_spec, make_plan
 
 
 def from_checkpoints(done):
@@ -71,7 +72,7 @@ def test_a_checkpoint_comes_back_whole_and_anything_else_does_not(tmp_path):
     shard, other = make_plan(load_spec(spec)).shards()
     rows = pa.table({"x": pa.array([1.0, float("nan")], pa.float32()), "s": ["a", "b"]})
     state = [np.array(3), np.arange(4, dtype=np.uint32).reshape(2, 2)]
-    given = checkpoints.Checkpoint(2, dict.fromkeys(store.SHARD_TABLES, rows), [np.ones((2, 3))], state)
+    given = checkpoints.Checkpoint(2, dict.fromkeys(SHARD_TABLES, rows), [np.ones((2, 3))], state)
     checkpoints.write(tmp_path, shard, True, given)
     found, why = checkpoints.read(tmp_path, shard, True)
     assert (found.lanes, why) == (2, "")

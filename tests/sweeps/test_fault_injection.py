@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from tqdm import tqdm
 
-from sweeps import store
+from analysis.folder import table_path, write_table
 from sweeps.progress import Meter
 from tests.sweeps.fault_injection import State, good, inject
 
@@ -35,7 +35,7 @@ def test_rows_lost_twice_or_wrong_are_counted(tmp_path):
         for shard, rows in enumerate(shards):
             condition, seed, value = zip(*rows, strict=True)
             table = pa.table({"condition": condition, "seed": seed, "return_mean": value})
-            store.write_table(tmp_path / name, "outcomes", f"{shard:016}", table)
+            write_table(tmp_path / name, "outcomes", f"{shard:016}", table)
         return State(tmp_path / name)
 
     nan = float("nan")
@@ -44,7 +44,7 @@ def test_rows_lost_twice_or_wrong_are_counted(tmp_path):
     assert same.against(whole) == {"checked": 4, "lost": 0, "duplicated": 0, "wrong": 0, "damaged": []}
     spoilt = state("spoilt", [("a", 0, 0.5), ("a", 1, 1.0)], [("a", 0, 0.5), ("b", 0, -0.0), ("c", 0, 1.0)])
     assert spoilt.against(whole) == {"checked": 5, "lost": 1, "duplicated": 1, "wrong": 3, "damaged": []}
-    path = store.table_path(tmp_path / "same", "outcomes", f"{0:016}")
+    path = table_path(tmp_path / "same", "outcomes", f"{0:016}")
     path.write_bytes(path.read_bytes()[:-1])
     left = State(tmp_path / "same").against(whole)
     assert (left["lost"], left["damaged"]) == (3, [f"outcomes/{path.name}"])

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import analysis
-from sweeps import load_spec, make_plan, store
+from analysis.folder import SHARD_TABLES, read_manifest, write_manifest, write_table
+from sweeps import load_spec, make_plan
 from sweeps.cli import main
 from sweeps.executors import Failed
 from tests.analysis.conftest import write
@@ -41,11 +42,11 @@ def whole(tmp_path_factory):
     """A folder with the manifest of a sweep of coin-line and with tables of what might be its lanes."""
     folder = write(tmp_path_factory.mktemp("hostile") / "whole", [({"env.diversity": 0.5}, {}, 4)])
     plan = make_plan(load_spec(tomllib.loads(TOML)))
-    store.write_manifest(folder, [plan.layer()])
+    write_manifest(folder, [plan.layer()])
     files = sorted((folder / "outcomes").glob("*.parquet"))
     for file, shard in zip(files, plan.shard_ids, strict=False):
-        for kind in store.SHARD_TABLES:
-            store.write_table(folder, kind, shard, pq.read_table(folder / kind / file.name))
+        for kind in SHARD_TABLES:
+            write_table(folder, kind, shard, pq.read_table(folder / kind / file.name))
             (folder / kind / file.name).unlink()
     assert len(analysis.load(folder)) == 4
     return folder
@@ -131,7 +132,7 @@ def idle(workers=None):
 
 READERS = [
     analysis.load, analysis.load_probes, analysis.load_curves, analysis.load_baselines,
-    functools.partial(store.read_manifest),
+    functools.partial(read_manifest),
 ]  # fmt: skip
 
 
@@ -176,9 +177,9 @@ def test_code_that_a_manifest_names_is_not_imported(whole, tmp_path, monkeypatch
     (tmp_path / "evil.py").write_text("open('done', 'w')")
     (tmp_path / "spec.toml").write_text(TOML)
     shutil.copytree(whole, tmp_path / "out")
-    (layer,) = store.read_manifest(tmp_path / "out")
+    (layer,) = read_manifest(tmp_path / "out")
     layer["spec"][key] = ["evil:Name"] if key.startswith("factors") else "evil:Name"
-    store.write_manifest(tmp_path / "out", [layer])
+    write_manifest(tmp_path / "out", [layer])
     assert main(["run", "spec.toml", "--out", "out"]) == 2
     assert capsys.readouterr().err == "out: holds the run of another spec (of evil:Name); give another --out.\n"
     main(["status", "out"])

@@ -4,7 +4,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from sweeps import SpecError, load_spec, make_plan, store
+from analysis.folder import settings_of
+from sweeps import SpecError, load_spec, make_plan
 from sweeps.plan import content_id, lane_key
 from sweeps.spec import PRESETS
 
@@ -178,7 +179,7 @@ def test_a_default_that_depends_on_a_static_value_is_resolved():
 def test_the_manifest_records_every_setting_of_every_condition():
     layer = plan().layer()
     assert layer["conditions"].keys() == set(ids(plan()))
-    conditions = store.settings_of(layer)
+    conditions = settings_of(layer)
     assert {one.id: one.settings for one in plan().conditions} == conditions
     assert {tuple(sorted(own)) for own in layer["conditions"].values()} == {
         ("env.diversity", "env.length", "env.max_steps_in_episode", "learner.learning_rate")

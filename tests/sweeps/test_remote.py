@@ -15,10 +15,24 @@ import pyarrow as pa
 import pytest
 
 import analysis
-from folders import Remote, RemoteError, as_place
-from sweeps import cli, load_policy, locks, status, store
+from analysis.folder import (
+    Remote,
+    RemoteError,
+    as_place,
+    damage,
+    diverged_lanes,
+    encode_table,
+    load_policy,
+    locks,
+    names_in,
+    read_manifest,
+    save_policies,
+    set_aside,
+    write_file,
+    write_table,
+)
+from sweeps import cli, status
 from sweeps.doctor import _store
-from sweeps.policies import save_policies
 from tests.sweeps.conftest import TOY, Chisel
 from tests.sweeps.faults import KINDS, FaultyProxy
 from tests.sweeps.test_store import TABLE
@@ -95,17 +109,17 @@ def test_objects_are_written_whole_read_in_part_listed_moved_and_removed(bucket)
     folder = as_place(f"{bucket}/folder")
     large = os.urandom(12 << 20)  # more than one part of an upload
     for name, content in {"one": b"0123456789", "large": large, "none": b""}.items():
-        store.write_file(folder / name, content)
+        write_file(folder / name, content)
         assert (folder / name).read_bytes() == content
     assert [(folder / "one").read_part(*how) for how in [(4,), (4, True), (99, True)]] == [
         b"0123", b"6789", b"0123456789",
     ]  # fmt: skip
-    store.write_file(folder / "below" / "two", b"2")
+    write_file(folder / "below" / "two", b"2")
     times = dict(folder.scan())
     assert sorted(one.name for one in times) == ["large", "none", "one"]
     assert all(abs(at - time.time()) < 60 for at in times.values())
     assert folder.is_dir() and not folder.is_file() and not (folder / "on").exists()
-    assert store.set_aside(folder / "one") == folder / "one.bad"
+    assert set_aside(folder / "one") == folder / "one.bad"
     assert sorted(objects(folder)) == ["below/two", "large", "none", "one.bad"]
     (folder / "one.bad").unlink()
     (folder / "one.bad").unlink(missing_ok=True)
@@ -115,21 +129,21 @@ def test_objects_are_written_whole_read_in_part_listed_moved_and_removed(bucket)
 
 def test_a_table_is_verified_and_a_store_that_fails_is_neither_damage_nor_absence(bucket, server, monkeypatch):
     folder = as_place(f"{bucket}/folder")
-    store.write_table(folder, "outcomes", "x", TABLE)
+    write_table(folder, "outcomes", "x", TABLE)
     content = (folder / "outcomes" / "x.parquet").read_bytes()
-    assert content == store.encode("outcomes", "x", TABLE)
-    assert (store.damage(folder, ("outcomes",), "x"), store.diverged_lanes(folder, "x")) == (None, 1)
-    assert store.damage(folder, ("outcomes",), "y") == []
-    store.write_file(folder / "outcomes" / "x.parquet", content[:-9] + b"?" + content[-8:])
-    assert [str(error) for error in store.damage(folder, ("outcomes",), "x") or ()] == [
+    assert content == encode_table("outcomes", "x", TABLE)
+    assert (damage(folder, ("outcomes",), "x"), diverged_lanes(folder, "x")) == (None, 1)
+    assert damage(folder, ("outcomes",), "y") == []
+    write_file(folder / "outcomes" / "x.parquet", content[:-9] + b"?" + content[-8:])
+    assert [str(error) for error in damage(folder, ("outcomes",), "x") or ()] == [
         f"{bucket}/folder/outcomes/x.parquet: its content does not match its digest"
     ]
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     asking = [
-        lambda there: store.damage(there, ("outcomes",), "x"),
-        lambda there: store.diverged_lanes(there, "x"),
-        lambda there: store.names(there, "outcomes"),
-        store.read_manifest,
+        lambda there: damage(there, ("outcomes",), "x"),
+        lambda there: diverged_lanes(there, "x"),
+        lambda there: names_in(there, "outcomes"),
+        read_manifest,
     ]
     for kind in ("500", "drop", "403"):
         with FaultyProxy(server, 1.0, kinds=(kind,)) as proxy:
@@ -142,7 +156,7 @@ def test_a_table_is_verified_and_a_store_that_fails_is_neither_damage_nor_absenc
 def test_policies_are_one_object_a_shard_and_come_back(bucket):
     folder = as_place(f"{bucket}/folder")
     rows = {"condition": ["a", "a", "b"], "seed": [0, 1, 0], "diverged": [False] * 3}
-    store.write_table(folder, "outcomes", "x", pa.table(rows))
+    write_table(folder, "outcomes", "x", pa.table(rows))
     with pytest.raises(ValueError, match="kept no policies"):
         load_policy(folder, "b", 0)
     save_policies(folder, "x", [{"w": np.arange(4.0).reshape(2, 2)}, {"w": np.array([[8.0, 9.0]])}])
@@ -191,12 +205,12 @@ def test_killed_and_run_again_ends_with_the_same_bytes_and_a_spoilt_object_is_ma
 ):
     uri = f"{bucket}/out"
     process = remote.start("run", "toy.toml", "--out", uri, fake={"sleep": 0.2})
-    while len(store.names(as_place(uri), "outcomes")) < 3:
+    while len(names_in(as_place(uri), "outcomes")) < 3:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.kill()
     process.communicate()
-    there = sorted(store.names(as_place(uri), "outcomes"))
+    there = sorted(names_in(as_place(uri), "outcomes"))
     victim = as_place(uri) / "probes" / f"{there[0]}.parquet"
     victim.write_bytes(victim.read_bytes()[:-20])
     assert 0 < status(uri)["lanes"]["done"] < 15

@@ -10,7 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from sweeps import SpecError, load_spec, locks, make_plan
+from analysis.folder import locks
+from sweeps import SpecError, load_spec, make_plan
 from sweeps.layers import Part
 
 
@@ -92,7 +93,7 @@ def test_a_lock_is_given_back_by_the_death_of_its_holder_alone(tmp_path):
     code = """
 import sys, time
 from pathlib import Path
-from sweeps.locks import Lock
+from analysis.folder import Lock
 with Lock(Path(sys.argv[1])) as lock:
     lock.take([range(3), range(10, 12)])
     print(flush=True)

@@ -3,7 +3,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sweeps import store
+from analysis.folder import (
+    SHARD_TABLES,
+    DamagedError,
+    damage,
+    encode_table,
+    read_manifest,
+    read_table,
+    read_verified,
+    table_path,
+    write_file,
+    write_table,
+)
 
 TABLE = pa.table(
     {
@@ -16,8 +27,8 @@ TABLE = pa.table(
 
 
 def test_a_table_comes_back_as_it_was_and_any_reader_can_read_it(tmp_path):
-    store.write_table(tmp_path, "outcomes", "x", TABLE)
-    back = store.read_table(tmp_path, "outcomes", "x")
+    write_table(tmp_path, "outcomes", "x", TABLE)
+    back = read_table(tmp_path, "outcomes", "x")
     assert back.replace_schema_metadata(None).equals(TABLE)
     assert np.signbit(back["value"].to_numpy()).tolist() == [False, True]
     assert pq.read_table(tmp_path / "outcomes" / "x.parquet").num_rows == 2
@@ -25,12 +36,12 @@ def test_a_table_comes_back_as_it_was_and_any_reader_can_read_it(tmp_path):
 
 def test_equal_tables_give_equal_bytes():
     again = pa.concat_tables([TABLE.slice(0, 1), TABLE.slice(1)]).combine_chunks()
-    assert store.encode("outcomes", "x", TABLE) == store.encode("outcomes", "x", again)
+    assert encode_table("outcomes", "x", TABLE) == encode_table("outcomes", "x", again)
 
 
 def test_every_single_bit_and_every_length_is_covered_by_the_digest(tmp_path):
-    path = store.table_path(tmp_path, "outcomes", "x")
-    store.write_table(tmp_path, "outcomes", "x", TABLE)
+    path = table_path(tmp_path, "outcomes", "x")
+    write_table(tmp_path, "outcomes", "x", TABLE)
     content = path.read_bytes()
     spoilt = [content[:length] for length in range(0, len(content), 7)]
     for place in range(len(content)):
@@ -39,34 +50,32 @@ def test_every_single_bit_and_every_length_is_covered_by_the_digest(tmp_path):
         spoilt.append(bytes(copy))
     for one in spoilt:
         path.write_bytes(one)
-        with pytest.raises(store.DamagedError, match=r"outcomes/x.parquet: "):
-            store.verify(tmp_path, "outcomes", "x")
+        with pytest.raises(DamagedError, match=r"outcomes/x.parquet: "):
+            read_verified(tmp_path, "outcomes", "x")
 
 
 def test_a_sound_file_under_another_name_is_damage(tmp_path):
-    store.write_table(tmp_path, "outcomes", "x", TABLE)
-    store.table_path(tmp_path, "outcomes", "x").rename(store.table_path(tmp_path, "outcomes", "y"))
-    assert [str(error.path) for error in store.damage(tmp_path, ("outcomes",), "y")] == [
-        f"{tmp_path}/outcomes/y.parquet"
-    ]
+    write_table(tmp_path, "outcomes", "x", TABLE)
+    table_path(tmp_path, "outcomes", "x").rename(table_path(tmp_path, "outcomes", "y"))
+    assert [str(error.path) for error in damage(tmp_path, ("outcomes",), "y")] == [f"{tmp_path}/outcomes/y.parquet"]
 
 
 def test_missing_is_not_damage(tmp_path):
-    assert store.damage(tmp_path, store.SHARD_TABLES, "x") == []
-    for kind in store.SHARD_TABLES:
-        store.write_table(tmp_path, kind, "x", TABLE)
-    assert store.damage(tmp_path, store.SHARD_TABLES, "x") is None
+    assert damage(tmp_path, SHARD_TABLES, "x") == []
+    for kind in SHARD_TABLES:
+        write_table(tmp_path, kind, "x", TABLE)
+    assert damage(tmp_path, SHARD_TABLES, "x") is None
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
-    store.write_file(tmp_path / "file", b"old")
+    write_file(tmp_path / "file", b"old")
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        store.write_file(tmp_path / "file", b"new")
+        write_file(tmp_path / "file", b"new")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
 
 
@@ -75,5 +84,5 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
 )
 def test_a_manifest_that_is_none_is_damage(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(store.DamagedError, match=r"manifest.json: is not the manifest"):
-        store.read_manifest(tmp_path)
+    with pytest.raises(DamagedError, match=r"manifest.json: is not the manifest"):
+        read_manifest(tmp_path)

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from sweeps import load_policy
+from analysis import load_policy
 
 TINY = """
 name = "tiny"

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import analysis
 import sweeps
 from sweeps import watching
 from sweeps.cli import main
@@ -50,7 +51,7 @@ def test_every_episode_is_the_one_that_the_table_holds(folder, greedy):
 
 
 def test_other_weights_are_found_out(folder, monkeypatch):
-    turned = lambda *lane: jax.tree.map(lambda leaf: -3 * leaf, sweeps.load_policy(*lane))  # noqa: E731
+    turned = lambda *lane: jax.tree.map(lambda leaf: -3 * leaf, analysis.load_policy(*lane))  # noqa: E731
     monkeypatch.setattr(watching, "load_policy", turned)
     with pytest.warns(UserWarning, match="some episodes of fork are not those of the tables"):
         sweeps.watch(folder, episodes=[0])

@@ -23,7 +23,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Self
 
-from folders import Place, Remote, RemoteError
+from analysis.folder.places import Place
+from analysis.folder.remote import Remote, RemoteError
 
 NAME = ".lock"
 CLAIM_SECONDS = 120.0

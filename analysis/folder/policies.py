@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from folders import Place, Remote, as_place, at_once
-from sweeps import store
+from analysis.folder.layout import names_in, policies_path, table_path
+from analysis.folder.places import Place, as_place, at_once
+from analysis.folder.remote import Remote
 
 
 def save_policies(folder: Place, shard: str, parts: list[Any]) -> None:
@@ -24,7 +25,7 @@ def save_policies(folder: Place, shard: str, parts: list[Any]) -> None:
     import orbax.checkpoint as ocp
 
     whole = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    path = store.policies_path(folder, shard)
+    path = policies_path(folder, shard)
     with contextlib.ExitStack() as stack:
         if isinstance(path, Remote):
             inside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chisel-"))) / shard
@@ -43,7 +44,7 @@ def save_policies(folder: Place, shard: str, parts: list[Any]) -> None:
 @contextlib.contextmanager
 def _unpacked(folder: Place, shard: str) -> Iterator[Path]:
     """A shard's checkpoint as a folder of this machine."""
-    saved = store.policies_path(folder, shard)
+    saved = policies_path(folder, shard)
     if not isinstance(saved, Remote):
         yield saved.resolve()
         return
@@ -65,14 +66,14 @@ def find_policy(folder: Place, condition: str, seed: int) -> tuple[str, int]:
     import pyarrow.parquet as pq
 
     def lanes_of(shard: str) -> list[tuple[str, int]]:
-        content = store.table_path(folder, "outcomes", shard).read_bytes()
+        content = table_path(folder, "outcomes", shard).read_bytes()
         table = pq.read_table(pa.BufferReader(content), columns=["condition", "seed"])
         return list(zip(table["condition"].to_pylist(), table["seed"].to_pylist(), strict=True))
 
-    shards = sorted(store.names(folder, "outcomes"))
+    shards = sorted(names_in(folder, "outcomes"))
     for shard, lanes in zip(shards, at_once(folder, lanes_of, shards), strict=True):
         if (condition, seed) in lanes:
-            if not store.policies_path(folder, shard).exists():
+            if not policies_path(folder, shard).exists():
                 raise ValueError(f"{folder}: kept no policies; run the sweep with save.policies = true")
             return shard, lanes.index((condition, seed))
     raise ValueError(f"{folder}: has no lane of condition {condition!r} and seed {seed}")

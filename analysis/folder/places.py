@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from folders.remote import Remote, RemoteError
+from analysis.folder.remote import Remote, RemoteError
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -146,7 +146,7 @@ class Remote:
         return self.read_bytes().decode()
 
     def read_part(self, length: int, end: bool = False) -> bytes:
-        """See `folders.read_part`."""
+        """See `analysis.folder.read_part`."""
         with self._asking() as store, store.open_input_file(self.key) as file:
             size = file.size()
             length = min(length, size)

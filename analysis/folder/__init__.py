@@ -1,0 +1,77 @@
+"""What a results folder is: where it may lie, its files and their names, and how they are written and read.
+
+`sweeps` writes through this package and `analysis` reads through it; nobody else knows the format. Each name is loaded
+when it is first used, so that a worker pays only for what it uses.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.folder.digest import DamagedError as DamagedError
+    from analysis.folder.failures import clear_failure as clear_failure
+    from analysis.folder.failures import read_failure as read_failure
+    from analysis.folder.failures import write_failure as write_failure
+    from analysis.folder.layout import PROGRAM_TABLES as PROGRAM_TABLES
+    from analysis.folder.layout import SHARD_TABLES as SHARD_TABLES
+    from analysis.folder.layout import names_in as names_in
+    from analysis.folder.layout import policies_path as policies_path
+    from analysis.folder.layout import table_path as table_path
+    from analysis.folder.layout import times_in as times_in
+    from analysis.folder.locks import BusyError as BusyError
+    from analysis.folder.locks import Lock as Lock
+    from analysis.folder.locks import holder as holder
+    from analysis.folder.manifest import MAX_LANES as MAX_LANES
+    from analysis.folder.manifest import read_manifest as read_manifest
+    from analysis.folder.manifest import settings_of as settings_of
+    from analysis.folder.manifest import sizes as sizes
+    from analysis.folder.manifest import write_manifest as write_manifest
+    from analysis.folder.places import Place as Place
+    from analysis.folder.places import as_place as as_place
+    from analysis.folder.places import at_once as at_once
+    from analysis.folder.places import read_part as read_part
+    from analysis.folder.policies import find_policy as find_policy
+    from analysis.folder.policies import load_policy as load_policy
+    from analysis.folder.policies import save_policies as save_policies
+    from analysis.folder.remote import Remote as Remote
+    from analysis.folder.remote import RemoteError as RemoteError
+    from analysis.folder.store import remove_stale as remove_stale
+    from analysis.folder.store import set_aside as set_aside
+    from analysis.folder.store import write_file as write_file
+    from analysis.folder.tables import damage as damage
+    from analysis.folder.tables import diverged_lanes as diverged_lanes
+    from analysis.folder.tables import encode_table as encode_table
+    from analysis.folder.tables import has_policies as has_policies
+    from analysis.folder.tables import is_done as is_done
+    from analysis.folder.tables import read_table as read_table
+    from analysis.folder.tables import read_verified as read_verified
+    from analysis.folder.tables import write_table as write_table
+
+_NAMES = {
+    "digest": ("DamagedError",),
+    "failures": ("clear_failure", "read_failure", "write_failure"),
+    "layout": ("PROGRAM_TABLES", "SHARD_TABLES", "names_in", "policies_path", "table_path", "times_in"),
+    "locks": ("BusyError", "Lock", "holder"),
+    "manifest": ("MAX_LANES", "read_manifest", "settings_of", "sizes", "write_manifest"),
+    "places": ("Place", "as_place", "at_once", "read_part"),
+    "policies": ("find_policy", "load_policy", "save_policies"),
+    "remote": ("Remote", "RemoteError"),
+    "store": ("remove_stale", "set_aside", "write_file"),
+    "tables": (
+        "damage", "diverged_lanes", "encode_table", "has_policies", "is_done", "read_table", "read_verified",
+        "write_table",
+    ),
+}  # fmt: skip
+"""By module."""
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,69 @@
+"""A folder of results: whole files or none, each with a digest of its content.
+
+DIR/manifest.json              {"layers": [...]}, append-only; a layer has the lanes that no earlier one has
+DIR/.lock                      see `analysis.folder.locks`; in an object store DIR/claims/
+DIR/failed/SHARD.json          {"reason": ...} of a shard that failed when it was last run
+DIR/outcomes/SHARD.parquet     one row a lane; written last: with it a shard is done
+DIR/probes/SHARD.parquet       one row a lane × checkpoint × probe × actor × sampled or greedy
+DIR/curves/SHARD.parquet       one row a lane × point of its curve
+DIR/levels/PROGRAM.parquet     one row a probe episode
+DIR/baselines/PROGRAM.parquet  known policies on the probes
+DIR/checkpoints/               shards in their midst, on request (see `sweeps.checkpoints`)
+DIR/policies/SHARD/            trained parameters, on request; in an object store SHARD.tar, the same folder packed
+DIR/rollouts/                  pictures of policies at work (see `sweeps.watching`); a report shows them
+DIR/levels.png                 training and probe levels (see `sweeps.sheets`); a report shows it
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+
+from analysis.folder.places import Place
+from analysis.folder.remote import Remote
+
+SHARD_TABLES = ("probes", "curves", "outcomes")
+"""In the order of writing."""
+PROGRAM_TABLES = ("levels", "baselines")
+
+
+def table_path(folder: Place, kind: str, name: str) -> Place:
+    return folder / kind / f"{name}.parquet"
+
+
+def policies_path(folder: Place, shard: str) -> Place:
+    return folder / "policies" / (f"{shard}.tar" if isinstance(folder, Remote) else shard)
+
+
+def names_in(folder: Place, kind: str) -> set[str]:
+    """What has a table of this kind, or a record of it; nothing is opened."""
+    return {name for name, _ in _entries(folder, kind)}
+
+
+def times_in(folder: Place, kind: str) -> dict[str, float]:
+    """When each table of this kind was written, in seconds since the epoch."""
+    return {name: written() for name, written in _entries(folder, kind)}
+
+
+def _entries(folder: Place, kind: str) -> Iterator[tuple[str, Callable[[], float]]]:
+    """The name of each, and what says when it was written."""
+    for name, written in _files(folder / kind):
+        name, _, ending = name.partition(".")
+        if ending in ("parquet", "json"):
+            yield name, written
+
+
+def _files(folder: Place) -> Iterator[tuple[str, Callable[[], float]]]:
+    if isinstance(folder, Remote):
+        for one, at in folder.scan():
+            yield one.name, functools.partial(float, at)
+        return
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                yield entry.name, functools.partial(_written, entry)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def _written(entry: os.DirEntry) -> float:
+    return entry.stat().st_mtime
