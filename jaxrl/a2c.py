@@ -41,17 +41,23 @@ class A2C(OnPolicy):
     Metrics: ClassVar[Any] = Metrics
 
     def learn(
-        self, world: World, variables: Any, moments: Any, lesson: Lesson, params: Any
+        self, world: World, variables: Any, optimiser_state: Any, lesson: Lesson, params: Any
     ) -> tuple[Any, Any, Metrics]:
         """One gradient step on the whole rollout."""
         gradients, metrics = jax.grad(self.loss, argnums=1, has_aux=True)(world, variables, lesson, params)
-        return *self.descend(params, variables, moments, gradients), metrics
+        return *self.descend(params, variables, optimiser_state, gradients), metrics
 
     def loss(self, world: World, variables: Any, lesson: Lesson, params: Any) -> tuple[jax.Array, Metrics]:
         """Policy-gradient loss, value loss and entropy bonus of a rollout (Mnih et al. 2016, algorithm S3)."""
         steps = lesson.steps
         advantage = advantages(
-            steps.reward, steps.terminated, steps.cut, steps.value, steps.next_value, params.discount, params.gae_lambda
+            steps.reward,
+            steps.terminated,
+            steps.done,
+            steps.value,
+            steps.next_value,
+            params.discount,
+            params.gae_lambda,
         )
         logits, value = self.over_rollout(world, variables, lesson)
         log_probs = jax.nn.log_softmax(logits)

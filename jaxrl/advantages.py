@@ -7,7 +7,7 @@ import jax.numpy as jnp
 def advantages(
     reward: jax.Array,
     terminated: jax.Array,
-    cut: jax.Array,
+    done: jax.Array,
     value: jax.Array,
     next_value: jax.Array,
     discount: jax.Array | float,
@@ -19,7 +19,7 @@ def advantages(
       reward, value, next_value: f32[steps, ...]. `next_value[t]` is the value of the observation that step t led to,
         the final one where the episode ended there, not the one after the reset.
       terminated: bool[steps, ...], the world ended the episode: nothing follows.
-      cut: bool[steps, ...], the episode ended for any reason: the trace stops.
+      done: bool[steps, ...], the episode ended for any reason: the trace stops.
       discount, gae_lambda: f32[].
     Returns:
       f32[steps, ...].
@@ -27,7 +27,7 @@ def advantages(
     Schulman et al. 2016, equation 16; the treatment of time limits is Pardo et al. 2018.
     """
     delta = reward + discount * jnp.where(terminated, 0.0, next_value) - value
-    decay = discount * gae_lambda * jnp.where(cut, 0.0, 1.0)
+    decay = discount * gae_lambda * jnp.where(done, 0.0, 1.0)
 
     def back(carry, step):
         delta, decay = step

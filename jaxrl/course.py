@@ -151,8 +151,8 @@ def _plain(leaf: Any) -> np.ndarray:
 
 def _plain_shape(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        words = jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct(leaf.shape, leaf.dtype))
-        return words.shape, words.dtype
+        data = jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct(leaf.shape, leaf.dtype))
+        return data.shape, data.dtype
     return leaf.shape, np.dtype(f"u{leaf.dtype.itemsize}") if leaf.dtype.kind == "V" else leaf.dtype
 
 

@@ -15,7 +15,7 @@ import optax
 
 from envs import Observation, World
 from envs.settings import Count, Range
-from jaxrl.learner import Finished, Learner
+from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import ACTIVATIONS, NOTHING, Context, FirstLayer, Head
 from jaxrl.rollout import LEVELS_PER_ENV, Tally, empty, hand_out, inverse_cdf, keys_from, uniform
 from jaxrl.schedules import Clock, Settings
@@ -116,7 +116,7 @@ class Evolution(Learner):
     def steps_per_update(self) -> int:
         return self.population * self.n_envs * self.n_steps
 
-    def operations(self, world: World) -> float:
+    def flops(self, world: World) -> float:
         """Of the dense matrix products of every step, and 50 a weight and member for breeding."""
         inputs = sum(world.cardinalities) + world.vector_size
         weights = inputs * self.width + (self.depth - 1) * self.width**2 + self.width * world.num_actions
@@ -175,8 +175,8 @@ class Evolution(Learner):
         state, tally, metrics = jax.lax.fori_loop(0, updates, body, (state, empty(world), zero))
         return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
 
-    def finish(self, state: State) -> Finished:
-        return Finished(state.policy, state.diverged)
+    def finish(self, state: State) -> LaneResult:
+        return LaneResult(state.policy, state.diverged)
 
     def first_layer(self, policy: Any) -> None:
         """Mutations move every weight, those of inputs that training never shows as well."""
@@ -184,12 +184,12 @@ class Evolution(Learner):
 
     def _generation(self, world: World, state: State, settings: Settings) -> tuple[State, Tally, Metrics]:
         env_params, params = settings.at(state.update / self.total_updates, state.clock)
-        needed = 2, 2, 2, words_needed(world, self.n_envs, self.n_steps)
-        words = hand_out(jax.random.bits(state.key, (sum(needed),), jnp.uint32), *needed)
-        key, breed_key, select_key = (jax.random.wrap_key_data(word) for word in words[:3])
+        needed = 2, 2, 2, bits_needed(world, self.n_envs, self.n_steps)
+        bits = hand_out(jax.random.bits(state.key, (sum(needed),), jnp.uint32), *needed)
+        key, breed_key, select_key = (jax.random.wrap_key_data(data) for data in bits[:3])
         members, algorithm = self.members(world, breed_key, state, params)
         apply = lambda policy, seen: self.apply(world, policy, seen)[0]  # noqa: E731
-        fitness, tally = evaluate(world, apply, members, words[3], env_params, self.n_envs, self.n_steps)
+        fitness, tally = evaluate(world, apply, members, bits[3], env_params, self.n_envs, self.n_steps)
         algorithm = self.select(world, select_key, members, fitness, algorithm, params)
         policy = self.chosen(world, algorithm)
         norm = optax.tree.norm(policy)
@@ -202,13 +202,13 @@ class Evolution(Learner):
         return State(policy, algorithm, key, update, clock, state.diverged | ~finite), tally, metrics
 
 
-def words_needed(world: World, n_envs: int, n_steps: int) -> int:
-    """Random words that `evaluate` uses up, whatever the population."""
+def bits_needed(world: World, n_envs: int, n_steps: int) -> int:
+    """How many u32 of random bits `evaluate` uses up, whatever the population."""
     return 4 * LEVELS_PER_ENV * n_envs + n_steps * n_envs * (3 if world.stochastic else 1)
 
 
 def evaluate(
-    world: World, apply: Callable, members: Any, words: jax.Array, params: Any, n_envs: int, n_steps: int
+    world: World, apply: Callable, members: Any, bits: jax.Array, params: Any, n_envs: int, n_steps: int
 ) -> tuple[jax.Array, Tally]:
     """Plays `n_steps` with every member in `n_envs` environments, from fresh levels, the same for all members.
 
@@ -222,16 +222,16 @@ def evaluate(
     Args:
       apply: a member's parameters and Observation[envs] -> logits f32[envs, actions].
       members: parameters with a leading axis [population].
-      words: u32[words_needed], random; members share it, for levels, actions and the world's own chance.
+      bits: u32[bits_needed], random; members share it, for levels, actions and the world's own chance.
       params: the world's Params.
     Returns:
       f32[population], and the tally of all that was played, in which an episode that the last step cut off has its
       events and not its return.
     """
-    level_words, draws, step_words = hand_out(words, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(words))
-    bank, apart = fresh_levels(world, keys_from(level_words, (2, LEVELS_PER_ENV, n_envs)), params)
+    level_bits, draws, step_bits = hand_out(bits, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(bits))
+    bank, apart = fresh_levels(world, keys_from(level_bits, (2, LEVELS_PER_ENV, n_envs)), params)
     draws = uniform(draws).reshape(n_steps, n_envs)
-    step_keys = keys_from(step_words, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
+    step_keys = keys_from(step_bits, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
     over = functools.partial(jax.vmap, in_axes=(0, None))
     transition = jax.vmap(world.transition, in_axes=(0 if world.stochastic else None, 0, 0, None))
     limit = jnp.minimum(getattr(params, "max_steps_in_episode", n_steps), n_steps)
@@ -245,22 +245,22 @@ def evaluate(
             state, events, terminated = transition(keys if world.stochastic else None, state, action, params)
             reward = jax.vmap(world.reward, in_axes=(0, 0, None))(state, events, params)
             earned = jax.vmap(world.earned, in_axes=(0, 0, None))(state, events, params)
-            cut = terminated | over(world.is_truncated)(state, params)
+            done = terminated | over(world.is_truncated)(state, params)
             paid = paid + jnp.sum(jnp.where(begun + limit <= n_steps, reward, 0.0))
-            counted = counted + jnp.sum(cut & (time + 1 + limit <= n_steps), dtype=jnp.float32)
+            counted = counted + jnp.sum(done & (time + 1 + limit <= n_steps), dtype=jnp.float32)
             episode_return = episode_return + earned
-            place = jnp.where(cut, (place + 1) % LEVELS_PER_ENV, place)
+            place = jnp.where(done, (place + 1) % LEVELS_PER_ENV, place)
             fresh = jax.tree.map(lambda leaf: leaf[place, everywhere], bank)
             tally = Tally(
-                tally.episodes + jnp.sum(cut, dtype=jnp.float32),
-                tally.returns + jnp.sum(jnp.where(cut, episode_return, 0.0)),
-                tally.lengths + jnp.sum(jnp.where(cut, time + 1 - begun, 0), dtype=jnp.float32),
-                tally.displaced + jnp.sum(cut & apart[place, everywhere], dtype=jnp.float32),
+                tally.episodes + jnp.sum(done, dtype=jnp.float32),
+                tally.returns + jnp.sum(jnp.where(done, episode_return, 0.0)),
+                tally.lengths + jnp.sum(jnp.where(done, time + 1 - begun, 0), dtype=jnp.float32),
+                tally.displaced + jnp.sum(done & apart[place, everywhere], dtype=jnp.float32),
                 tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
                 tally.counts + jnp.sum(over(world.counts)(state, params), axis=0, dtype=jnp.float32),
             )
-            state = jax.tree.map(lambda new, old: jnp.where(_column(cut, old), new, old), fresh, state)
-            begun, episode_return = jnp.where(cut, time + 1, begun), jnp.where(cut, 0.0, episode_return)
+            state = jax.tree.map(lambda new, old: jnp.where(_column(done, old), new, old), fresh, state)
+            begun, episode_return = jnp.where(done, time + 1, begun), jnp.where(done, 0.0, episode_return)
             return (state, place, begun, episode_return, paid, counted, tally), None
 
         first = jax.tree.map(lambda leaf: leaf[0], bank)

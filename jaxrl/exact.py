@@ -14,7 +14,7 @@ from flax import struct
 
 from envs import Observation, Shaped, World, dense, tabular
 from envs.settings import NonNegative, Probability, Range
-from jaxrl.learner import Finished, Learner
+from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import NOTHING, Context
 from jaxrl.schedules import Settings
 
@@ -103,9 +103,9 @@ class Exact(Learner):
     def total_updates(self) -> int:
         return self.total_steps
 
-    def operations(self, world: World) -> float:
+    def flops(self, world: World) -> float:
         """Of the policy on every state, and of its gradient."""
-        problem = written_out(world, self.policy)
+        problem = problem_of(world, self.policy)
         states, inputs = problem.inputs.shape
         return (
             4.0 * states * inputs * self.width + 5.0 * states * self.width
@@ -129,7 +129,7 @@ class Exact(Learner):
 
     def init(self, world: World, key: jax.Array, settings: Settings) -> tuple[State, None]:
         _, params = settings.at(jnp.zeros(()), settings.clock())
-        inputs = written_out(world, self.policy).inputs.shape[-1]
+        inputs = problem_of(world, self.policy).inputs.shape[-1]
         shapes: dict[str, tuple[int, ...]] = {"weights": (inputs,)}
         if self.policy == "network":
             shapes = {"hidden": (inputs, self.width), "output": (self.width,)}
@@ -143,7 +143,7 @@ class Exact(Learner):
     def advance(
         self, world: World, state: State, settings: Settings, updates: jax.Array
     ) -> tuple[State, None, Metrics]:
-        problem = written_out(world, self.policy)
+        problem = problem_of(world, self.policy)
         shape, inside = problem.right_action.shape, problem.right_action.size
 
         def at(update):
@@ -177,9 +177,9 @@ class Exact(Learner):
         state = state._replace(diverged=state.diverged | ~jnp.isfinite(loss + logit))
         return state, None, Metrics(loss, competence, logit)
 
-    def finish(self, state: State) -> Finished:
+    def finish(self, state: State) -> LaneResult:
         found = {"competent_at": state.competent_at, "competent_logit": state.competent_logit}
-        return Finished(state.weights, state.diverged, found)
+        return LaneResult(state.weights, state.diverged, found)
 
     def first_layer(self, policy: Any) -> jax.Array | None:
         """A table has a weight for each joint observation, and none for an index."""
@@ -224,7 +224,7 @@ two_layer.defvjp(_two_layer_forward, _two_layer_backward)
 
 
 @functools.lru_cache(maxsize=16)
-def written_out(world: World, policy: str) -> Problem:
+def problem_of(world: World, policy: str) -> Problem:
     """The world's training levels and its labelling probe, as a policy of this kind sees them."""
     with jax.ensure_compile_time_eval():  # constants, also where a program that uses them is being traced
         params = world.default_params

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from envs import World
-from jaxrl.exact import Exact, Problem, written_out
+from jaxrl.exact import Exact, Problem, problem_of
 
 MOVE = 400
-"""Operations in whose time a state is moved to its successors and its gradient back, measured on a CPU."""
+"""FLOPs in whose time a state is moved to its successors and its gradient back, measured on a CPU."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +23,9 @@ class ExactGradient(Exact):
     where the intended goal pays 1 once and nothing else pays, it is the probability of reaching it.
     """
 
-    def operations(self, world: World) -> float:
-        steps, (_, *states, _) = world.default_params.max_steps_in_episode, written_out(world, self.policy).events.shape
-        return super().operations(world) + int(steps) * math.prod(states) * MOVE
+    def flops(self, world: World) -> float:
+        steps, (_, *states, _) = world.default_params.max_steps_in_episode, problem_of(world, self.policy).events.shape
+        return super().flops(world) + int(steps) * math.prod(states) * MOVE
 
     def objective(
         self, world: World, problem: Problem, env_params: Any

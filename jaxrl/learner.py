@@ -14,7 +14,7 @@ CURVE_POINTS = 50
 """Points of a training curve, about; a lane of fewer updates has one an update."""
 
 
-class Finished(NamedTuple):
+class LaneResult(NamedTuple):
     """What a lane leaves."""
 
     policy: Any
@@ -43,7 +43,7 @@ class Learner(abc.ABC):
     """Whether it plays the levels that a curriculum chooses."""
 
     @property
-    def values(self) -> bool:
+    def has_values(self) -> bool:
         """Whether it knows what it expects of what it sees, so that a curriculum may score levels by it."""
         return False
 
@@ -58,8 +58,8 @@ class Learner(abc.ABC):
         return 0
 
     @abc.abstractmethod
-    def operations(self, world: World) -> float:
-        """Floating-point operations of an update of one lane, about: what the time of a run is estimated from."""
+    def flops(self, world: World) -> float:
+        """FLOPs of an update of one lane, about: what the time of a run is estimated from."""
 
     def curve_points(self) -> list[int]:
         """The updates, rising, after which a point of the curve is taken; the last is `total_updates`."""
@@ -78,7 +78,7 @@ class Learner(abc.ABC):
         """Runs `updates` i32[] updates: the state, a tally of them all or None, and metrics (a NamedTuple of f32[])."""
 
     @abc.abstractmethod
-    def finish(self, state: Any) -> Finished:
+    def finish(self, state: Any) -> LaneResult:
         """What training has left so far."""
 
     def first_layer(self, policy: Any) -> jax.Array | None:

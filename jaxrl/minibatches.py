@@ -58,14 +58,22 @@ class Minibatches(OnPolicy):
             )
 
     @property
-    def learning_words(self) -> int:
+    def learning_bits(self) -> int:
         return -(-self.n_epochs // 2) * self.n_envs * self.n_steps
 
-    def learn(self, world: World, variables: Any, moments: Any, lesson: Lesson, params: Any) -> tuple[Any, Any, Any]:
+    def learn(
+        self, world: World, variables: Any, optimiser_state: Any, lesson: Lesson, params: Any
+    ) -> tuple[Any, Any, Any]:
         steps, recurrent = lesson.steps, self.recurrent(world)
         size = self.n_envs if recurrent else self.n_envs * self.n_steps
         advantage = advantages(
-            steps.reward, steps.terminated, steps.cut, steps.value, steps.next_value, params.discount, params.gae_lambda
+            steps.reward,
+            steps.terminated,
+            steps.done,
+            steps.value,
+            steps.next_value,
+            params.discount,
+            params.gae_lambda,
         )
         batch = Batch(
             steps.observation, steps.action, steps.log_prob, steps.value, advantage, advantage + steps.value,
@@ -80,16 +88,18 @@ class Minibatches(OnPolicy):
         numbers = jnp.stack([batch.log_prob, batch.value, batch.advantage, batch.target], axis=1)
 
         def descend(carry, rows):
-            variables, moments = carry
+            variables, optimiser_state = carry
             observation, action, context = jax.tree.map(
                 lambda leaf: leaf[rows], (batch.observation, batch.action, batch.context)
             )
             part = Batch(observation, action, *jnp.moveaxis(numbers[rows], 1, 0), context)
             gradients, metrics = jax.grad(self.loss, argnums=1, has_aux=True)(world, variables, part, params)
-            return self.descend(params, variables, moments, gradients), metrics
+            return self.descend(params, variables, optimiser_state, gradients), metrics
 
-        (variables, moments), metrics = jax.lax.scan(descend, (variables, moments), self._shuffles(lesson.words, size))
-        return variables, moments, jax.tree.map(jnp.mean, metrics)
+        (variables, optimiser_state), metrics = jax.lax.scan(
+            descend, (variables, optimiser_state), self._shuffles(lesson.bits, size)
+        )
+        return variables, optimiser_state, jax.tree.map(jnp.mean, metrics)
 
     @abc.abstractmethod
     def loss(self, world: World, variables: Any, batch: Batch, params: Any) -> tuple[jax.Array, Any]:
@@ -103,13 +113,13 @@ class Minibatches(OnPolicy):
         found = self.over_time(world, variables, batch.context.memory, seen)
         return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), found)
 
-    def _shuffles(self, words: jax.Array, size: int) -> jax.Array:
-        """i32[epochs * minibatches, rows], a fresh order for each epoch, from half a random word a place.
+    def _shuffles(self, bits: jax.Array, size: int) -> jax.Array:
+        """i32[epochs * minibatches, rows], a fresh order for each epoch, from 16 random bits a place.
 
-        Sorting one word, 16 random bits above 16 bits of index, is ten times faster on a CPU than
+        Sorting one u32, 16 random bits above 16 bits of index, is ten times faster on a CPU than
         `jax.random.permutation`. Equal random bits fall back on the index, which biases the order by size / 2**16.
         """
-        halves = jnp.stack([words & jnp.uint32(0xFFFF0000), words << 16])
+        halves = jnp.stack([bits & jnp.uint32(0xFFFF0000), bits << 16])
         high = halves.reshape(-1, self.n_envs * self.n_steps)[: self.n_epochs, :size]
         order = jnp.sort(high | jnp.arange(size, dtype=jnp.uint32), axis=-1) & jnp.uint32(0xFFFF)
         return order.astype(jnp.int32).reshape(self.n_epochs * self.n_minibatches, -1)

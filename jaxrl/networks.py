@@ -136,7 +136,7 @@ NOTHING = Context()
 
 
 class ActorCritic(nn.Module):
-    """A multi-layer perceptron with a policy head and a value head, in one tower or in two, with memory or without.
+    """An MLP with a policy head and a value head, in one tower or in two, with memory or without.
 
     __call__(memory, observation, previous_action, previous_reward, first) -> logits f32[..., actions], value f32[...],
     memory: what any network of a learner does. Without `gru` the memory is (). The gated recurrent unit (Cho et al.

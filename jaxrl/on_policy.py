@@ -17,7 +17,7 @@ from envs import Observation, World
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
 from jaxrl import pretraining, rollout
 from jaxrl.curricula import Experience
-from jaxrl.learner import Finished, Learner
+from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import NOTHING, ActorCritic, Context
 from jaxrl.schedules import Clock, Settings
 
@@ -39,7 +39,7 @@ class Params:
     max_grad_norm: Positive = 0.5
     """Global norm to which gradients are clipped."""
     reset_optimiser_at: Probability = 1.0
-    """Share of training at which Adam's moments start anew; 1 for never."""
+    """Share of training at which Adam's state is reset; 1 for never."""
     pretraining_share: Annotated[float, Range(0, 1), LATER] = 1.0
     """Of the demonstrations that are cloned, those that go to the intended goal; the rest go to its rival."""
 
@@ -59,7 +59,7 @@ class State(NamedTuple):
 
     variables: Any
     """The network's parameters."""
-    optimiser: Any
+    optimiser_state: Any
     envs: rollout.Envs
     key: jax.Array
     update: jax.Array
@@ -77,8 +77,8 @@ class Lesson(NamedTuple):
     steps: rollout.Steps
     memory: Any
     """The policy's at the first step of each environment; leaves [envs, ...]."""
-    words: jax.Array
-    """u32[learning_words], random."""
+    bits: jax.Array
+    """u32[learning_bits], random."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,15 +105,15 @@ class OnPolicy(Learner):
     """Whether the action before is among the inputs."""
     previous_reward: Annotated[bool, LATER] = False
     """Whether the reward of the step before is among the inputs."""
-    network: Annotated[Literal["perceptron"], IMPORTABLE, LATER] = "perceptron"
-    """The network: the perceptron that the other settings describe, or a Flax module of your own."""
+    network: Annotated[Literal["mlp"], IMPORTABLE, LATER] = "mlp"
+    """The network: the MLP (multi-layer perceptron) that the other settings describe, or a Flax module of your own."""
 
     pretraining_updates: Annotated[int, Range(0, 10**6), LATER] = 0
     """Updates of cloning demonstrations before the first of reinforcement; they play no environment steps."""
 
     Params: ClassVar[Any] = Params
     takes_curricula: ClassVar[bool] = True
-    anew: ClassVar[bool] = False
+    restarts: ClassVar[bool] = False
     """Whether each update begins with new episodes."""
     Metrics: ClassVar[Any]
     """A NamedTuple of f32[], means over an update; those that begin with `loss` tell whether training has diverged."""
@@ -137,7 +137,7 @@ class OnPolicy(Learner):
         return self.n_envs * self.n_steps
 
     @property
-    def values(self) -> bool:
+    def has_values(self) -> bool:
         return True
 
     @property
@@ -145,10 +145,10 @@ class OnPolicy(Learner):
         """How often each transition is learnt from."""
         return 1
 
-    def operations(self, world: World) -> float:
+    def flops(self, world: World) -> float:
         """Of the dense matrix products alone; the first layer counts as the dense product that it stands for.
 
-        A forward pass is two operations a weight, a gradient step three times that; each transition is chosen once and
+        A forward pass is two FLOPs a weight, a gradient step three times that; each transition is chosen once and
         learnt from `passes` times.
         """
         inputs = sum(world.cardinalities) + world.vector_size
@@ -162,7 +162,7 @@ class OnPolicy(Learner):
 
         Of a module of one's own, fields that bear the name of a setting are given that setting's value.
         """
-        cls = ActorCritic if self.network == "perceptron" else imported(self.network, nn.Module)
+        cls = ActorCritic if self.network == "mlp" else imported(self.network, nn.Module)
         own = {field.name for field in dataclasses.fields(self)} & {field.name for field in dataclasses.fields(cls)}
         return cls(
             num_actions=world.num_actions,
@@ -176,7 +176,7 @@ class OnPolicy(Learner):
             pretraining.check(world)
             if jax.tree.leaves(self.context(world, 1)):
                 raise ValueError("learner.pretraining_updates: expected 0, as demonstrations are cloned without memory")
-        if self.network == "perceptron":
+        if self.network == "mlp":
             return
         try:
             imported(self.network, nn.Module)
@@ -249,12 +249,14 @@ class OnPolicy(Learner):
         return optax.chain(optax.clip_by_global_norm(params.max_grad_norm), optax.scale_by_adam(eps=1e-5))
 
     @property
-    def learning_words(self) -> int:
-        """Random words that `learn` uses up."""
+    def learning_bits(self) -> int:
+        """How many u32 of random bits `learn` uses up."""
         return 0
 
     @abc.abstractmethod
-    def learn(self, world: World, variables: Any, moments: Any, lesson: Lesson, params: Any) -> tuple[Any, Any, Any]:
+    def learn(
+        self, world: World, variables: Any, optimiser_state: Any, lesson: Lesson, params: Any
+    ) -> tuple[Any, Any, Any]:
         """New variables, the optimiser's new state, and metrics."""
 
     def init(self, world: World, key: jax.Array, settings: Settings) -> tuple[State, rollout.Tally]:
@@ -269,12 +271,12 @@ class OnPolicy(Learner):
         variables = self.make_variables(world, network_key, observation, context)
         if self.pretraining_updates:
             clone_key = jax.random.fold_in(key, PRETRAINING)
-            variables = pretraining.clone(
+            variables = pretraining.pretrain(
                 self, world, variables, clone_key, env_params, params, self.pretraining_updates
             )
         optimiser = self.optimiser(params).init(variables)
         remembered: Any = ()
-        if self._begins_anew(settings):  # the levels that have been drawn are never played
+        if self._restarts(settings):  # the levels that have been drawn are never played
             tally = rollout.empty(world)
         if settings.curriculum is not None:
             curriculum_key = jax.random.fold_in(key, CURRICULUM)
@@ -299,43 +301,45 @@ class OnPolicy(Learner):
         state, tally, metrics = jax.lax.fori_loop(0, updates, body, (state, rollout.empty(world), zero))
         return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
 
-    def finish(self, state: State) -> Finished:
-        return Finished(state.variables, state.diverged, curriculum=state.curriculum)
+    def finish(self, state: State) -> LaneResult:
+        return LaneResult(state.variables, state.diverged, curriculum=state.curriculum)
 
     def first_layer(self, policy: Any) -> jax.Array | None:
         """Adam's direction is exactly 0 for a weight that has never had a gradient, and no weight decays."""
-        if self.network != "perceptron":
+        if self.network != "mlp":
             return None
         return policy["params"]["tower_0" if self.towers == "shared" else "actor_0"]["kernel"]
 
-    def _begins_anew(self, settings: Settings) -> bool:
-        return self.anew or (settings.curriculum is not None and settings.curriculum.anew)
+    def _restarts(self, settings: Settings) -> bool:
+        return self.restarts or (settings.curriculum is not None and settings.curriculum.restarts)
 
     def _update(self, world: World, state: State, settings: Settings) -> tuple[State, rollout.Tally, Any]:
         progress = state.update / self.total_updates
         env_params, params = settings.at(progress, state.clock)
         curriculum, of_curriculum = settings.curriculum, settings.curriculum_params
-        needed = [2, rollout.words_needed(world, self.n_envs, self.n_steps), self.learning_words]
+        needed = [2, rollout.bits_needed(world, self.n_envs, self.n_steps), self.learning_bits]
         needed += [2] if curriculum is not None else []
-        words = rollout.hand_out(jax.random.bits(state.key, (sum(needed),), jnp.uint32), *needed)
-        key = jax.random.wrap_key_data(words[0])
+        bits = rollout.hand_out(jax.random.bits(state.key, (sum(needed),), jnp.uint32), *needed)
+        key = jax.random.wrap_key_data(bits[0])
         act = functools.partial(self.behave, world, state.variables, params, progress)
         remembered, levels, learns = state.curriculum, None, jnp.ones((), bool)
         if curriculum is not None:
-            curriculum_key = jax.random.wrap_key_data(words[3])
+            curriculum_key = jax.random.wrap_key_data(bits[3])
             remembered, levels, learns = curriculum.levels(
                 world, remembered, curriculum_key, env_params, of_curriculum, self.n_envs
             )
-        anew = self._begins_anew(settings)
-        envs, steps, tally = rollout.rollout(world, act, state.envs, words[1], env_params, self.n_steps, levels, anew)
-        anew_moments = state.update == jnp.round(params.reset_optimiser_at * self.total_updates)
+        restarts = self._restarts(settings)
+        envs, steps, tally = rollout.rollout(
+            world, act, state.envs, bits[1], env_params, self.n_steps, levels, restarts
+        )
+        reset = state.update == jnp.round(params.reset_optimiser_at * self.total_updates)
         blank = self.optimiser(params).init(state.variables)
-        before = jax.tree.map(lambda new, old: jnp.where(anew_moments, new, old), blank, state.optimiser)
-        lesson = Lesson(steps, state.envs.context.memory, words[2])
-        variables, moments, metrics = self.learn(world, state.variables, before, lesson, params)
+        before = jax.tree.map(lambda new, old: jnp.where(reset, new, old), blank, state.optimiser_state)
+        lesson = Lesson(steps, state.envs.context.memory, bits[2])
+        variables, optimiser_state, metrics = self.learn(world, state.variables, before, lesson, params)
         if curriculum is not None:
-            variables, moments = jax.tree.map(
-                lambda new, old: jnp.where(learns, new, old), (variables, moments), (state.variables, before)
+            variables, optimiser_state = jax.tree.map(
+                lambda new, old: jnp.where(learns, new, old), (variables, optimiser_state), (state.variables, before)
             )
             experience = Experience(steps, params.discount, getattr(params, "gae_lambda", jnp.ones(())))
             remembered = curriculum.update(world, remembered, experience, env_params, of_curriculum)
@@ -347,13 +351,15 @@ class OnPolicy(Learner):
         intended = [goal.role == "intended" for goal in world.goals]
         successes = jnp.sum(jnp.where(np.array(intended, bool), tally.events, 0.0))
         clock = settings.tick(state.clock, update / self.total_updates, tally.episodes, successes)
-        state = State(variables, moments, envs, key, update, clock, state.diverged | ~finite, remembered)
+        state = State(variables, optimiser_state, envs, key, update, clock, state.diverged | ~finite, remembered)
         return state, tally, metrics
 
-    def descend(self, params: Any, variables: Any, moments: Any, gradients: Any) -> tuple[Any, Any]:
+    def descend(self, params: Any, variables: Any, optimiser_state: Any, gradients: Any) -> tuple[Any, Any]:
         """One step of the optimiser."""
-        direction, moments = self.optimiser(params).update(gradients, moments)
-        return jax.tree.map(lambda weight, step: weight - params.learning_rate * step, variables, direction), moments
+        direction, optimiser_state = self.optimiser(params).update(gradients, optimiser_state)
+        return jax.tree.map(
+            lambda weight, step: weight - params.learning_rate * step, variables, direction
+        ), optimiser_state
 
     def over_time(self, world: World, variables: Any, memory: Any, seen: tuple[Observation, Context]) -> Any:
         """Logits f32[steps, envs, actions] and values f32[steps, envs] of a recurrent policy on what it saw.

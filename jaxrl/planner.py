@@ -16,7 +16,7 @@ REMEMBERED = 1024
 """Settings whose plans are kept: the lanes of a condition follow each other."""
 
 
-class Plan(NamedTuple):
+class Planned(NamedTuple):
     """What the planner does under one lane's settings."""
 
     reached: dict[str, np.ndarray]
@@ -42,7 +42,7 @@ class Planner:
         self.rows = np.concatenate([place + np.arange(probe.episodes) % probe.distinct for probe, place in every])
         self.horizon = np.repeat([probe.horizon for probe in self.probes], counts)
         self.parts = np.cumsum(counts)[:-1]
-        self._plans: dict[tuple[bytes, ...], Plan | None] = {}
+        self._plans: dict[tuple[bytes, ...], Planned | None] = {}
 
     @functools.cached_property
     def offered(self) -> bool:
@@ -52,7 +52,7 @@ class Planner:
         level = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), self.probes[0].levels)
         return self.world.expected_payment(level, self.world.default_params, 0.5) is not None
 
-    def plan(self, params: Any, discount: float) -> Plan | None:
+    def plan(self, params: Any, discount: float) -> Planned | None:
         """The plan under one lane's Params and its discount.
 
         None where there is none: the world does not say what events are worth, or the discount is 1, where everything
@@ -68,7 +68,7 @@ class Planner:
             self._plans[key] = self._plan(params, float(discount))
         return self._plans[key]
 
-    def _plan(self, params: Any, discount: float) -> Plan | None:
+    def _plan(self, params: Any, discount: float) -> Planned | None:
         payment = np.asarray(_payments(self.world, self.levels, params, discount))
         drawn = _training(self.world, params, self.world.default_params, discount)
         table, foreseen, expected = jax.tree.map(np.asarray, drawn)
@@ -80,7 +80,7 @@ class Planner:
         policy, limit = tabular.optimal(table, foreseen, discount), int(params.max_steps_in_episode)
         returns = tabular.play_returns(table, policy, expected, limit, generator)
         found = dict(zip((probe.name for probe in self.probes), np.split(reached, self.parts), strict=True))
-        return Plan(found, float(returns.mean()))
+        return Planned(found, float(returns.mean()))
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -99,10 +99,10 @@ class PQN(Minibatches):
         return state._replace(variables=_exploring(state.variables, params.epsilon)), tally
 
     def learn(
-        self, world: World, variables: Any, moments: Any, lesson: Lesson, params: Any
+        self, world: World, variables: Any, optimiser_state: Any, lesson: Lesson, params: Any
     ) -> tuple[Any, Any, Metrics]:
-        variables, moments, metrics = super().learn(world, variables, moments, lesson, params)
-        return _exploring(variables, params.epsilon), moments, metrics
+        variables, optimiser_state, metrics = super().learn(world, variables, optimiser_state, lesson, params)
+        return _exploring(variables, params.epsilon), optimiser_state, metrics
 
     def loss(self, world: World, variables: Any, batch: Batch, params: Any) -> tuple[jax.Array, Metrics]:
         """Half the mean squared distance of Q-values to lambda-returns (Gallici et al. 2025, algorithm 1).

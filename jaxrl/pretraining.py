@@ -69,7 +69,7 @@ def demonstrations(
     return jax.tree.map(lambda leaf: leaf.reshape(EPISODES * steps, *leaf.shape[2:]), found)
 
 
-def clone(
+def pretrain(
     learner: Any, world: World, variables: Any, key: jax.Array, env_params: Any, params: Any, updates: int
 ) -> Any:
     """Parameters after `updates` steps of the learner's optimiser on the cross-entropy to the demonstrations' actions.
@@ -89,9 +89,9 @@ def clone(
     within = jnp.cumsum(weight)  # steps after the goal have no weight: they are never drawn
 
     def update(i, carry):
-        variables, moments = carry
+        variables, optimiser_state = carry
         draw = jax.random.uniform(jax.random.fold_in(key, i), (ROWS,))
         rows = jnp.searchsorted(within, draw * within[-1], side="right")
-        return learner.descend(params, variables, moments, jax.grad(loss)(variables, rows))
+        return learner.descend(params, variables, optimiser_state, jax.grad(loss)(variables, rows))
 
     return jax.lax.fori_loop(0, updates, update, (variables, learner.optimiser(params).init(variables)))[0]

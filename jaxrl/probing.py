@@ -20,7 +20,7 @@ class Bank(NamedTuple):
     """i32[episodes], steps after which an episode is over."""
 
 
-class Steps(NamedTuple):
+class WatchedSteps(NamedTuple):
     """Some episodes of a run step by step; arrays have leading axes [steps, watched]."""
 
     state: Any
@@ -42,7 +42,7 @@ class Played(NamedTuple):
     """f32[episodes]."""
     inputs: jax.Array | None
     """i32[episodes, 2], active inputs over all steps: those that training never showed, and all; None: not counted."""
-    steps: Steps | None = None
+    steps: WatchedSteps | None = None
     """Of the episodes that are watched; None where none is."""
 
 
@@ -124,8 +124,8 @@ def _lay_out(probes: tuple[Probe, ...], sampled: bool) -> tuple[Bank, dict[str, 
     return Bank(jax.tree.map(lambda *leaves: np.concatenate(leaves), *levels), np.concatenate(horizons)), parts
 
 
-def words_needed(world: World, run: Run) -> int:
-    """Random words that a run of the probes uses up."""
+def bits_needed(world: World, run: Run) -> int:
+    """How many u32 of random bits a run of the probes uses up."""
     episodes, length = len(run.bank.horizon), int(run.bank.horizon.max())
     return episodes * (2 + length * (int(run.sampled) + 2 * int(world.stochastic)))
 
@@ -134,7 +134,7 @@ def probe(
     world: World,
     apply: Callable[[Observation, Context], tuple[jax.Array, Any]],
     run: Run,
-    words: jax.Array,
+    bits: jax.Array,
     params: Any,
     context: Context,
     unseen: jax.Array | None = None,
@@ -144,7 +144,7 @@ def probe(
 
     Args:
       apply: Observation[episodes], Context[episodes] -> logits f32[episodes, actions], memory.
-      words: u32[words_needed], random.
+      bits: u32[bits_needed], random.
       params: the world's Params; its time limit is set aside for the probes' own horizons.
       context: what the policy is given beside its first observations.
       unseen: bool[sum(cardinalities)], the values of indices that training never showed; None to count no inputs.
@@ -153,11 +153,11 @@ def probe(
     episodes = len(run.bank.horizon)
     length = int(run.bank.horizon.max())
     counts = 2 * episodes, length * episodes * int(run.sampled), 2 * length * episodes * int(world.stochastic)
-    reset_words, draws, step_words = hand_out(words, *counts)
+    reset_bits, draws, step_bits = hand_out(bits, *counts)
     levels = jax.tree.map(jnp.asarray, run.bank.levels)
-    state = jax.vmap(world.reset_to_level, in_axes=(0, 0, None))(keys_from(reset_words, (episodes,)), levels, params)
+    state = jax.vmap(world.reset_to_level, in_axes=(0, 0, None))(keys_from(reset_bits, (episodes,)), levels, params)
     draws = uniform(draws).reshape(length, -1)
-    step_keys = keys_from(step_words, (length, episodes)) if world.stochastic else jnp.zeros((length, 0))
+    step_keys = keys_from(step_bits, (length, episodes)) if world.stochastic else jnp.zeros((length, 0))
     rows = np.cumsum([0, *world.cardinalities[:-1]], dtype=np.int32)
 
     def play(carry, step):
@@ -186,7 +186,7 @@ def probe(
         reached = jnp.where(fresh, time + 1, reached).astype(jnp.int16)
         seen = None
         if len(watched):
-            seen = jax.tree.map(lambda leaf: leaf[np.asarray(watched)], Steps(state, action, events, alive_now))
+            seen = jax.tree.map(lambda leaf: leaf[np.asarray(watched)], WatchedSteps(state, action, events, alive_now))
         return (
             state,
             context,

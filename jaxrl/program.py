@@ -14,7 +14,7 @@ from jaxrl import goal_directedness, probing, records, rollout
 from jaxrl.course import Training, packed
 from jaxrl.curricula import Curriculum
 from jaxrl.learner import Learner
-from jaxrl.planner import Plan, Planner
+from jaxrl.planner import Planned, Planner
 from jaxrl.schedules import Schedule, Settings, numbers_of
 
 PROBING = 0x70726F62
@@ -59,7 +59,7 @@ class Program:
         if curriculum is not None:
             if not learner.takes_curricula:
                 raise ValueError("curriculum.name: this learner takes no curriculum; expected random")
-            if curriculum.scores and not learner.values:
+            if curriculum.needs_values and not learner.has_values:
                 raise ValueError("curriculum.name: levels are scored by a learner's values, and this one has none")
             curriculum.check(world, learner)
         for schedule in schedules:
@@ -91,9 +91,9 @@ class Program:
         return self.total_updates * self.learner.steps_per_update
 
     @property
-    def operations(self) -> float:
-        """Floating-point operations of one lane, about."""
-        return self.total_updates * self.learner.operations(self.world)
+    def flops(self) -> float:
+        """FLOPs of one lane, about."""
+        return self.total_updates * self.learner.flops(self.world)
 
     def settings(self, values: Sequence[dict[str, Any]]) -> Settings:
         """The settings of a chunk, from each lane's traced keys; leaves [lanes, ...]."""
@@ -168,8 +168,8 @@ class Program:
             logits, _, memory = learner.apply(world, variables, observation, context)
             return logits, memory
 
-        needed = [probing.words_needed(world, run) for run in self.runs]
-        words = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
+        needed = [probing.bits_needed(world, run) for run in self.runs]
+        bits = rollout.hand_out(jax.random.bits(key, (sum(needed),), jnp.uint32), *needed)
         unseen = None
         if initial is not None:
             same = jnp.all(learner.first_layer(variables) == initial, axis=-1)
@@ -177,7 +177,7 @@ class Program:
         contexts = [learner.context(world, len(run.bank.horizon)) for run in self.runs]
         return [
             probing.probe(
-                world, act, run, words[place], env_params, contexts[place], unseen if run.is_plain else None,
+                world, act, run, bits[place], env_params, contexts[place], unseen if run.is_plain else None,
                 places[place],
             )
             for place, run in enumerate(self.runs)
@@ -332,7 +332,7 @@ class Program:
         """Whether lanes have a discount, and the world says what its events are worth."""
         return "discount" in self.learner.Params.__dataclass_fields__ and self._planner.offered
 
-    def _plans(self, settings: Settings, state: Any) -> list[Plan | None]:
+    def _plans(self, settings: Settings, state: Any) -> list[Planned | None]:
         """Each lane's plan, under the settings where training ended."""
         env, learner = settings.env, settings.learner
         if self.schedules:

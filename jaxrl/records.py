@@ -9,12 +9,12 @@ import numpy as np
 from envs import Probe, World, tabular
 from jaxrl import probing
 from jaxrl.course import Course
-from jaxrl.learner import Finished, Learner
-from jaxrl.planner import Plan
+from jaxrl.learner import LaneResult, Learner
+from jaxrl.planner import Planned
 from jaxrl.schedules import Schedule
 
 
-def outcomes(world: World, learner: Learner, course: Course, finished: Finished) -> dict[str, np.ndarray]:
+def outcomes(world: World, learner: Learner, course: Course, finished: LaneResult) -> dict[str, np.ndarray]:
     """The summary of a chunk's training, name -> [lanes].
 
     Args:
@@ -90,7 +90,7 @@ def of_probes(
     return records
 
 
-def of_plans(world: World, probes: Sequence[Probe], plans: list[Plan | None], update: int) -> list[dict[str, Any]]:
+def of_plans(world: World, probes: Sequence[Probe], plans: list[Planned | None], update: int) -> list[dict[str, Any]]:
     """The planner's records, of lists over lanes; a lane without a plan has empty arrays.
 
     Args:

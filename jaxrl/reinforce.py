@@ -48,18 +48,18 @@ class Reinforce(OnPolicy):
 
     Params: ClassVar[Any] = Params
     Metrics: ClassVar[Any] = Metrics
-    anew: ClassVar[bool] = True
+    restarts: ClassVar[bool] = True
 
     @property
-    def values(self) -> bool:
+    def has_values(self) -> bool:
         return self.baseline == "value"
 
     def learn(
-        self, world: World, variables: Any, moments: Any, lesson: Lesson, params: Any
+        self, world: World, variables: Any, optimiser_state: Any, lesson: Lesson, params: Any
     ) -> tuple[Any, Any, Metrics]:
         """One gradient step on the episodes that ended within the rollout."""
         gradients, metrics = jax.grad(self.loss, argnums=1, has_aux=True)(world, variables, lesson, params)
-        return *self.descend(params, variables, moments, gradients), metrics
+        return *self.descend(params, variables, optimiser_state, gradients), metrics
 
     def loss(self, world: World, variables: Any, lesson: Lesson, params: Any) -> tuple[jax.Array, Metrics]:
         """Policy-gradient loss, value loss and entropy bonus of a rollout's whole episodes.
@@ -67,8 +67,8 @@ class Reinforce(OnPolicy):
         Williams 1992, with returns from each step on, since an action does not change what was paid before it.
         """
         steps = lesson.steps
-        returns = returns_to_go(steps.reward, steps.cut, params.discount)
-        taught = jax.lax.cummax(steps.cut.astype(jnp.float32), axis=0, reverse=True)
+        returns = returns_to_go(steps.reward, steps.done, params.discount)
+        taught = jax.lax.cummax(steps.done.astype(jnp.float32), axis=0, reverse=True)
         mean = lambda values: jnp.sum(taught * values) / jnp.maximum(jnp.sum(taught), 1.0)  # noqa: E731
         logits, value = self.over_rollout(world, variables, lesson)
         log_probs = jax.nn.log_softmax(logits)
@@ -80,7 +80,7 @@ class Reinforce(OnPolicy):
         return total, Metrics(loss_policy, loss_value, entropy, jnp.mean(taught))
 
 
-def returns_to_go(reward: jax.Array, cut: jax.Array, discount: jax.Array | float) -> jax.Array:
+def returns_to_go(reward: jax.Array, done: jax.Array, discount: jax.Array | float) -> jax.Array:
     """Discounted sums of rewards f32[steps, ...] from each step to the end of its episode, or of the rollout."""
     nothing = jnp.zeros_like(reward)
-    return advantages(reward, cut, cut, nothing, nothing, discount, 1.0)
+    return advantages(reward, done, done, nothing, nothing, discount, 1.0)

@@ -53,7 +53,7 @@ class Steps(NamedTuple):
     """Of the observation that the step led to, before any reset; of no meaning where the world ended the episode."""
     reward: jax.Array
     terminated: jax.Array
-    cut: jax.Array
+    done: jax.Array
 
 
 def begin(world: World, key: jax.Array, params: Any, n_envs: int, context: Context = NOTHING) -> tuple[Envs, Tally]:
@@ -72,8 +72,8 @@ def empty(world: World) -> Tally:
     return Tally(zero, zero, zero, zero, jnp.zeros(len(world.goals)), jnp.zeros(len(world.counters)))
 
 
-def words_needed(world: World, n_envs: int, n_steps: int) -> int:
-    """Random words that `rollout` uses up."""
+def bits_needed(world: World, n_envs: int, n_steps: int) -> int:
+    """How many u32 of random bits `rollout` uses up."""
     return 4 * LEVELS_PER_ENV * n_envs + n_steps * n_envs * (3 if world.stochastic else 1)
 
 
@@ -81,32 +81,32 @@ def rollout(
     world: World,
     apply: Callable,
     envs: Envs,
-    words: jax.Array,
+    bits: jax.Array,
     params: Any,
     n_steps: int,
     levels: Any = None,
-    anew: bool = False,
+    restart: bool = False,
 ) -> tuple[Envs, Steps, Tally]:
     """Plays `n_steps` in each environment.
 
     Args:
       apply: Observation[...], Context[...] -> logits f32[..., actions], value f32[...], memory.
       envs: as `begin` or an earlier rollout left them.
-      words: u32[words_needed], random. All of an update's randomness is drawn in one call and handed out: each further
+      bits: u32[bits_needed], random. All of an update's randomness is drawn in one call and handed out: each further
         call of the generator costs half a second of compilation and a pass over memory.
       params: the world's Params.
       levels: those that a curriculum has chosen, leaves [some, envs, ...]: each environment goes through its own in
         turn, for as long as the rollout lasts. None for fresh ones of the world's.
-      anew: whether every environment begins the first of its levels, whatever it was about.
+      restart: whether every environment begins the first of its levels, whatever it was about.
     Returns:
       the environments afterwards, the steps, and the tally of this rollout alone.
     """
     n_envs = envs.episode_length.shape[0]
-    level_words, draws, step_words = hand_out(words, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(words))
-    bank, apart = _level_bank(world, keys_from(level_words, (2, LEVELS_PER_ENV, n_envs)), params, levels)
+    level_bits, draws, step_bits = hand_out(bits, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(bits))
+    bank, apart = _level_bank(world, keys_from(level_bits, (2, LEVELS_PER_ENV, n_envs)), params, levels)
     turns = apart.shape[0]
     draws = uniform(draws).reshape(n_steps, n_envs)
-    step_keys = keys_from(step_words, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
+    step_keys = keys_from(step_bits, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
     observe = jax.vmap(world.features, in_axes=(0, None))
     transition = jax.vmap(world.transition, in_axes=(0 if world.stochastic else None, 0, 0, None))
     truncation = jax.vmap(world.is_truncated, in_axes=(0, None))
@@ -115,12 +115,12 @@ def rollout(
     earning = jax.vmap(world.earned, in_axes=(0, 0, None))
     counting = jax.vmap(world.counts, in_axes=(0, None))
 
-    begun_anew = empty(world)
-    if anew:
+    tally = empty(world)
+    if restart:
         first = jax.tree.map(lambda leaf: leaf[0], bank)
         context = envs.context._replace(first=jax.tree.map(jnp.ones_like, envs.context.first))
         envs = Envs(first, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32), context)
-        begun_anew = begun_anew._replace(displaced=jnp.sum(apart[0], dtype=jnp.float32))
+        tally = tally._replace(displaced=jnp.sum(apart[0], dtype=jnp.float32))
 
     def play(carry, step):
         envs, observation, ended, tally = carry
@@ -132,34 +132,34 @@ def rollout(
         state, events, terminated = transition(keys if world.stochastic else None, envs.state, action, params)
         reward = paying(state, events, params)
         final = observe(state, params)
-        cut = terminated | truncation(state, params)
+        done = terminated | truncation(state, params)
         earned = earning(state, events, params) if shaped else reward
         episode_return, episode_length = envs.episode_return + earned, envs.episode_length + 1
-        place = (ended + int(anew)) % turns
+        place = (ended + int(restart)) % turns
         fresh = jax.tree.map(lambda leaf: leaf[place, jnp.arange(n_envs)], bank)
-        begun = jax.tree.map(lambda new, old: jnp.where(_column(cut, old), new, old), fresh, state)
+        begun = jax.tree.map(lambda new, old: jnp.where(_column(done, old), new, old), fresh, state)
         tally = Tally(
-            tally.episodes + jnp.sum(cut, dtype=jnp.float32),
-            tally.returns + jnp.sum(jnp.where(cut, episode_return, 0.0)),
-            tally.lengths + jnp.sum(jnp.where(cut, episode_length, 0), dtype=jnp.float32),
-            tally.displaced + jnp.sum(cut & apart[place, jnp.arange(n_envs)], dtype=jnp.float32),
+            tally.episodes + jnp.sum(done, dtype=jnp.float32),
+            tally.returns + jnp.sum(jnp.where(done, episode_return, 0.0)),
+            tally.lengths + jnp.sum(jnp.where(done, episode_length, 0), dtype=jnp.float32),
+            tally.displaced + jnp.sum(done & apart[place, jnp.arange(n_envs)], dtype=jnp.float32),
             tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
             tally.counts + jnp.sum(counting(state, params), axis=0, dtype=jnp.float32),
         )
-        given, continued = envs.context, envs.context.after(memory, action, earned, jnp.zeros_like(cut))
-        context = envs.context.after(memory, action, earned, cut)
-        envs = Envs(begun, jnp.where(cut, 0.0, episode_return), jnp.where(cut, 0, episode_length), context)
+        given, continued = envs.context, envs.context.after(memory, action, earned, jnp.zeros_like(done))
+        context = envs.context.after(memory, action, earned, done)
+        envs = Envs(begun, jnp.where(done, 0.0, episode_return), jnp.where(done, 0, episode_length), context)
         following = observe(begun, params)
         seen = _compact(observation, world), given._replace(memory=()), (_compact(final, world), continued)
-        record = (*seen, action, log_prob, value, reward, terminated, cut)
-        return (envs, following, ended + cut, tally), record
+        record = (*seen, action, log_prob, value, reward, terminated, done)
+        return (envs, following, ended + done, tally), record
 
-    carry = (envs, observe(envs.state, params), jnp.zeros(n_envs, jnp.int32), begun_anew)
+    carry = (envs, observe(envs.state, params), jnp.zeros(n_envs, jnp.int32), tally)
     (envs, following, _, tally), record = jax.lax.scan(play, carry, (draws, step_keys))
-    observation, context, final, action, log_prob, value, reward, terminated, cut = record
+    observation, context, final, action, log_prob, value, reward, terminated, done = record
     next_value = jnp.concatenate([value[1:], apply(following, envs.context)[1][None]])
-    next_value = _through_time_limits(apply, final, cut & ~terminated, next_value)
-    return envs, Steps(observation, context, action, log_prob, value, next_value, reward, terminated, cut), tally
+    next_value = _through_time_limits(apply, final, done & ~terminated, next_value)
+    return envs, Steps(observation, context, action, log_prob, value, next_value, reward, terminated, done), tally
 
 
 def _through_time_limits(apply: Callable, final: Any, truncated: jax.Array, next_value: jax.Array) -> jax.Array:
@@ -188,19 +188,19 @@ def inverse_cdf(probabilities: jax.Array, draw: jax.Array) -> jax.Array:
     return jnp.sum(below, axis=-1, dtype=jnp.int32)
 
 
-def hand_out(words: jax.Array, *counts: int) -> list[jax.Array]:
+def hand_out(bits: jax.Array, *counts: int) -> list[jax.Array]:
     """Parts of u32[n], one after the other."""
-    return jnp.split(words, np.cumsum(counts)[:-1])
+    return jnp.split(bits, np.cumsum(counts)[:-1])
 
 
-def uniform(words: jax.Array) -> jax.Array:
+def uniform(bits: jax.Array) -> jax.Array:
     """f32 in [0, 1) from u32, by its upper 24 bits."""
-    return (words >> 8).astype(jnp.float32) * jnp.float32(2**-24)
+    return (bits >> 8).astype(jnp.float32) * jnp.float32(2**-24)
 
 
-def keys_from(words: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def keys_from(bits: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Random keys of a shape from u32[2 * size]."""
-    return jax.random.wrap_key_data(words.reshape(*shape, 2))
+    return jax.random.wrap_key_data(bits.reshape(*shape, 2))
 
 
 def _level_bank(world: World, keys: jax.Array, params: Any, levels: Any) -> tuple[Any, jax.Array]:

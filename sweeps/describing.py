@@ -26,11 +26,11 @@ def describe_plan(
       spec, platform, workers, chunk, lanes, shards; conditions (id, factors); programs (id, lanes, static settings,
       updates and env_steps of a lane); memory of the first program, None or bytes (per_lane, temporary, and device, a
       whole chunk's);
-      operations, and the seconds that they take here and on one GPU (estimates, from assumed speeds); half_width (of a
-      95% interval of a rate of one half); found, the differences between two conditions' rates that are found with a
-      power of 0.8 (see `_differences`); rarest, the rate of an outcome that some seed of a condition has with
-      probability 0.95. With a precision all of this is of the first round, and rounds, otherwise None, has precision;
-      max_seeds; lanes (of all conditions at max_seeds); expected, as `sweeps.rounds.expected`.
+      flops (floating-point operations), and the seconds that they take here and on one GPU (estimates, from assumed
+      speeds); half_width (of a 95% interval of a rate of one half); found, the differences between two conditions'
+      rates that are found with a power of 0.8 (see `_differences`); rarest, the rate of an outcome that some seed of a
+      condition has with probability 0.95. With a precision all of this is of the first round, and rounds, otherwise
+      None, has precision; max_seeds; lanes (of all conditions at max_seeds); expected, as `sweeps.rounds.expected`.
     """
     from analysis import half_width, upper_bound
     from sweeps.executors.processes import cores
@@ -40,9 +40,9 @@ def describe_plan(
     kind, devices = platform()
     plan = make_plan(checked, kind, default_chunk(checked, kind, devices))
     workers = min(len(cores()) if kind == "cpu" else devices, len(plan.shard_ids))
-    operations = sum(
+    flops = sum(
         # The last chunk is padded, and trains as long as a full one.
-        math.ceil(len(conditions) * checked.seeds / plan.chunk) * plan.chunk * plan.operations[program.id]
+        math.ceil(len(conditions) * checked.seeds / plan.chunk) * plan.chunk * plan.flops[program.id]
         for program, conditions in plan.programs
     )
     speed = OPERATIONS_PER_SECOND
@@ -70,9 +70,9 @@ def describe_plan(
             for program, conditions in plan.programs
         ],
         "memory": found,
-        "seconds": operations / (speed.get(kind, speed["gpu"]) * workers),
-        "seconds_on_a_gpu": operations / speed["gpu"],
-        "operations": operations,
+        "seconds": flops / (speed.get(kind, speed["gpu"]) * workers),
+        "seconds_on_a_gpu": flops / speed["gpu"],
+        "flops": flops,
         "half_width": half_width(checked.seeds),
         "found": _differences(checked.seeds, len(plan.conditions)),
         "rarest": float(upper_bound(0, checked.seeds)),

@@ -45,14 +45,14 @@ class Part:
 
     def of_layer(self, plan: Plan) -> range:
         """Its shards of a layer, by place: neighbours, so that few programs are compiled; the cuts are where equal
-        shares of the layer's operations end."""
+        shares of the layer's FLOPs end."""
         costs = [np.empty(0)]
         for program, conditions in plan.programs:
             lanes = plan.lanes_of(conditions)
             sizes = np.full(-(-lanes // plan.width), plan.width)
             sizes[-1:] -= -lanes % plan.width
             # The last chunk of a shard is padded, and trains as long as a full one.
-            costs.append(-(-sizes // plan.chunk) * max(plan.operations[program.id], 1.0))
+            costs.append(-(-sizes // plan.chunk) * max(plan.flops[program.id], 1.0))
         cost = np.concatenate(costs)
         middle = (np.cumsum(cost) - cost / 2) / max(cost.sum(), 1.0)
         first, last = np.searchsorted((middle * self.of).astype(int), (self.number - 1, self.number))

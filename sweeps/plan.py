@@ -141,8 +141,8 @@ class Plan:
     """By program: updates in a lane's training."""
     env_steps: dict[str, int]
     """By program: steps in a lane's training."""
-    operations: dict[str, float]
-    """By program: floating-point operations of a lane's training, about."""
+    flops: dict[str, float]
+    """By program: FLOPs of a lane's training, about."""
     seeds: dict[str, range]
     """By condition: the seeds that are trained. Those that earlier layers of a folder have are not among them."""
 
@@ -249,7 +249,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     programs: list[tuple[Program, list[Condition]]] = []
     updates: dict[str, int] = {}
     env_steps: dict[str, int] = {}
-    operations: dict[str, float] = {}
+    flops: dict[str, float] = {}
     versions: dict[str, Any] = {}
     goals: dict[str, str] = {}
     arms: dict[str, str] = {}
@@ -272,7 +272,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         defaults = {key: _default(setting, built.world) for key, setting in own.items()}
         goals |= {goal.name: goal.role for goal in built.world.goals}
         updates[program.id], env_steps[program.id] = built.total_updates, built.env_steps
-        operations[program.id] = built.operations
+        flops[program.id] = built.flops
         conditions = []
         for arm, *_, values in members:
             settings = defaults | values
@@ -300,7 +300,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     versions |= package_versions()
     named = [{"name": name, "role": role} for name, role in goals.items()]
     seeds = {one.id: range(spec.seeds) for _, conditions in programs for one in conditions}
-    return Plan(spec, platform, chunk, programs, versions, named, updates, env_steps, operations, seeds)
+    return Plan(spec, platform, chunk, programs, versions, named, updates, env_steps, flops, seeds)
 
 
 def _default(setting: "Setting", world: "World") -> Any:

@@ -38,11 +38,11 @@ class Curriculum(abc.ABC):
     version: ClassVar[int] = 1
     """Raised when the meaning of the curriculum changes: it is part of every condition's id."""
     Params: ClassVar[Any] = Params
-    anew: ClassVar[bool] = False
+    restarts: ClassVar[bool] = False
     """Whether each update begins with new episodes, on the levels that were chosen for it."""
 
     @property
-    def scores(self) -> bool:
+    def needs_values(self) -> bool:
         """Whether `update` needs the values that a learner gives to what it sees."""
         return False
 

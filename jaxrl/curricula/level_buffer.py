@@ -64,14 +64,14 @@ def draw(key: jax.Array, log_probabilities: jax.Array, count: int) -> jax.Array:
 
 def codes(levels: Any) -> jax.Array:
     """u32[n], equal for equal levels, and for others hardly ever; leaves [n, ...]."""
-    words = []
+    parts = []
     for leaf in jax.tree.leaves(levels):
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf = jax.random.key_data(leaf)
         if jnp.issubdtype(leaf.dtype, jnp.floating):
             leaf = jax.lax.bitcast_convert_type(leaf.astype(jnp.float32), jnp.uint32)
-        words.append(leaf.reshape(len(leaf), -1).astype(jnp.uint32))
-    flat = jnp.concatenate(words, axis=1)
+        parts.append(leaf.reshape(len(leaf), -1).astype(jnp.uint32))
+    flat = jnp.concatenate(parts, axis=1)
     factors = np.random.default_rng(0).integers(0, 2**32, (2, flat.shape[1]), dtype=np.uint32) | np.uint32(1)
     mixed = (flat ^ factors[0]) * factors[1]
     return jnp.sum(mixed ^ (mixed >> 15), axis=1, dtype=jnp.uint32)

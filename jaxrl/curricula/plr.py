@@ -62,12 +62,12 @@ class PLR(Curriculum):
     """What estimates the regret of the policy on a level."""
 
     Params: ClassVar[Any] = Params
-    anew: ClassVar[bool] = True
+    restarts: ClassVar[bool] = True
     learns_from_new: ClassVar[bool] = True
     """Whether the learner learns from levels that are not replayed."""
 
     @property
-    def scores(self) -> bool:
+    def needs_values(self) -> bool:
         return self.score in regret.OF_VALUES
 
     def check(self, world: World, learner: Learner) -> None:

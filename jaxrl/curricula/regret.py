@@ -28,9 +28,9 @@ def returns(experience: Experience) -> Returns:
     """Of the episodes that ended; of the first as far as it has come, where none did."""
     steps = experience.steps
     nothing = jnp.zeros_like(steps.reward)
-    to_go = advantages(steps.reward, steps.terminated, steps.cut, nothing, nothing, experience.discount, 1.0)
-    first = jnp.concatenate([jnp.ones_like(steps.cut[:1]), steps.cut[:-1]])
-    ends = jnp.flip(jnp.cumsum(jnp.flip(steps.cut, 0), axis=0), 0) > 0
+    to_go = advantages(steps.reward, steps.terminated, steps.done, nothing, nothing, experience.discount, 1.0)
+    first = jnp.concatenate([jnp.ones_like(steps.done[:1]), steps.done[:-1]])
+    ends = jnp.flip(jnp.cumsum(jnp.flip(steps.done, 0), axis=0), 0) > 0
     counts = first & (ends | ~ends[0])
 
     def mean(values):
@@ -43,7 +43,7 @@ def positive_value_loss(experience: Experience) -> jax.Array:
     """f32[envs], the mean over steps of what is positive of the advantages; Jiang et al. 2021b."""
     steps = experience.steps
     advantage = advantages(
-        steps.reward, steps.terminated, steps.cut, steps.value, steps.next_value, experience.discount,
+        steps.reward, steps.terminated, steps.done, steps.value, steps.next_value, experience.discount,
         experience.gae_lambda,
     )  # fmt: skip
     return jnp.mean(jnp.maximum(advantage, 0.0), axis=0)

@@ -97,6 +97,6 @@ PEER = "cartpole"
 
 
 def flops_per_step(case: Case) -> float:
-    """Floating-point operations of the dense matrix products behind one environment step."""
+    """FLOPs of the dense matrix products behind one environment step."""
     learner = case.make()
-    return learner.operations(case.world()) / learner.steps_per_update
+    return learner.flops(case.world()) / learner.steps_per_update

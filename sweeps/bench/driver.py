@@ -38,7 +38,7 @@ class Participant:
     name: str
     processes: list[subprocess.Popen]
     steps: float
-    """Environment steps of all of them in one round; for the product, floating-point operations."""
+    """Environment steps of all of them in one round; for the product, FLOPs."""
     ready: dict[str, Any] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     peak: int = 0

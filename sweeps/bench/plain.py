@@ -62,8 +62,8 @@ def train(world: World, learner: Any, env_params: Any, params: Any, updates: int
         seen, action, log_prob, value, final_value, reward, terminated, done, totals = record
 
         def back(trace: Any, row: Any) -> Any:
-            delta, cut = row
-            trace = delta + params.discount * params.gae_lambda * jnp.where(cut, 0.0, trace)
+            delta, done = row
+            trace = delta + params.discount * params.gae_lambda * jnp.where(done, 0.0, trace)
             return trace, trace
 
         delta = reward + params.discount * jnp.where(terminated, 0.0, final_value) - value

@@ -168,7 +168,7 @@ def test_paying_for_progress_makes_going_to_and_fro_the_best():
 def test_nothing_but_the_learners_reward_is_another():
     """The same randomness gives the same episodes, events and returns, and the reward has what shaping adds."""
     found = {}
-    words = np.asarray(jax.random.bits(jax.random.key(1), (rollout.words_needed(envs.CoinLine(), 4, 40),), jnp.uint32))
+    bits = np.asarray(jax.random.bits(jax.random.key(1), (rollout.bits_needed(envs.CoinLine(), 4, 40),), jnp.uint32))
     for kind in ("none", "potential"):
         world = envs.make("coin-line", {"shaping.kind": kind})
         params = world.params_of({"shaping.weight": 0.5})
@@ -176,11 +176,11 @@ def test_nothing_but_the_learners_reward_is_another():
         def apply(seen, context):
             return jnp.zeros((*seen.vector.shape[:-1], 2)), jnp.zeros(seen.vector.shape[:-1]), ()
 
-        def experience(words, world=world, params=params, apply=apply):
+        def experience(bits, world=world, params=params, apply=apply):
             begun, _ = rollout.begin(world, jax.random.key(0), params, 4)
-            return rollout.rollout(world, apply, begun, words, params, 40)[1:]
+            return rollout.rollout(world, apply, begun, bits, params, 40)[1:]
 
-        found[kind] = batch(experience, words[None])
+        found[kind] = batch(experience, bits[None])
     (plain, tally), (steps, of_shaped) = found["none"], found["potential"]
     assert tally.returns[0] > 0
     jax.tree.map(np.testing.assert_array_equal, of_shaped, tally)

@@ -130,11 +130,11 @@ def test_equal_codes_alone_are_not_taken_for_equal_levels(monkeypatch):
 @pytest.fixture(scope="module")
 def experience():
     """Four steps of three environments at a discount of 1/2: one episode and a half, none whole, two whole."""
-    cut = jnp.array([[0, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0]], bool)
+    done = jnp.array([[0, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0]], bool)
     reward = jnp.array([[0.0, 1, 1], [1, 0, 0], [0, 4, 4], [2, 8, 9]])
     value = jnp.array([[1.0, 0, 1], [0, 0, 3], [0.5, 0, 0], [1, 0, 0]])
     next_value = jnp.array([[0.0, 0, 0], [9, 0, 0], [1, 0, 0], [2, 0, 0]])
-    steps = Steps(None, None, None, None, value, next_value, reward, cut, cut)
+    steps = Steps(None, None, None, None, value, next_value, reward, done, done)
     return Experience(steps, jnp.float32(0.5), jnp.float32(1.0))
 
 
@@ -206,7 +206,7 @@ ALWAYS = {"curriculum.replay_prob": 1.0, "curriculum.min_fill": 0.1, "env.divers
 def test_robust_plr_learns_from_replayed_levels_alone_and_plr_from_all(robust):
     robust, plain = robust.states(2, ALWAYS), Lane(PLR(buffer_size=16)).states(2, ALWAYS)
     assert [bool(state.curriculum.replays) for state in robust] == [False, False, True]
-    for part in ("variables", "optimiser"):
+    for part in ("variables", "optimiser_state"):
         assert not moved(getattr(robust[0], part), getattr(robust[1], part)), "new levels: bitwise as before"
         assert moved(getattr(robust[1], part), getattr(robust[2], part))
         assert moved(getattr(plain[0], part), getattr(plain[1], part))
@@ -220,8 +220,8 @@ def test_robust_plr_learns_from_replayed_levels_alone_and_plr_from_all(robust):
 def test_adam_starts_anew_at_its_time_even_where_new_levels_are_not_learnt_from(robust):
     settings = robust.settings({"learner.reset_optimiser_at": 0.0, "curriculum.replay_prob": 0.0})
     state = robust.begin(settings)
-    state = state._replace(optimiser=jax.tree.map(jnp.ones_like, state.optimiser))
-    assert not any(np.any(leaf) for leaf in jax.tree.leaves(robust.advance(state, settings).optimiser))
+    state = state._replace(optimiser_state=jax.tree.map(jnp.ones_like, state.optimiser_state))
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(robust.advance(state, settings).optimiser_state))
 
 
 def test_accel_plays_edits_of_what_it_has_just_replayed_and_learns_nothing_from_them():

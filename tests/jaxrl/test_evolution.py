@@ -154,12 +154,12 @@ class ShortOrLong(probe_world.ProbeWorld):
         return probe_world.State(state.sign, paid, state.time + 1), jnp.zeros((0,), bool), ends
 
 
-def played(world, learner, members, words, **params):
+def played(world, learner, members, bits, **params):
     return evolution.evaluate(
         world,
         lambda policy, seen: learner.apply(world, policy, seen)[0],
         members,
-        words,
+        bits,
         dataclasses.replace(world.params_of({}), **params),
         learner.n_envs,
         learner.n_steps,
@@ -170,10 +170,8 @@ def test_fitness_favours_no_short_episodes_and_the_mean_over_those_that_ended_do
     world, learner = ShortOrLong(), make("es", n_envs=32, n_steps=12)
     policy = learner.random_policy(world, jax.random.key(0))
     members = jax.tree.map(lambda leaf: leaf[None], policy)
-    words = jax.random.bits(jax.random.key(0), (400, evolution.words_needed(world, 32, 12)), jnp.uint32)
-    fitness, tally = jax.jit(jax.vmap(lambda words: played(world, learner, members, words, max_steps_in_episode=8)))(
-        words
-    )
+    bits = jax.random.bits(jax.random.key(0), (400, evolution.bits_needed(world, 32, 12)), jnp.uint32)
+    fitness, tally = jax.jit(jax.vmap(lambda bits: played(world, learner, members, bits, max_steps_in_episode=8)))(bits)
     error = 0.5 / np.sqrt(400 * 32)
     assert np.mean(fitness) == pytest.approx(0.5, abs=4 * error)
     assert tally.returns.sum() / tally.episodes.sum() > 0.6
@@ -182,9 +180,9 @@ def test_fitness_favours_no_short_episodes_and_the_mean_over_those_that_ended_do
 def test_members_share_levels_and_chance_and_all_that_they_play_is_counted():
     world, learner = envs.make("coin-run"), make("ga", population=6, parents=2, n_steps=64)
     policy = learner.random_policy(world, jax.random.key(0))
-    words = jax.random.bits(jax.random.key(1), (evolution.words_needed(world, 4, 64),), jnp.uint32)
+    bits = jax.random.bits(jax.random.key(1), (evolution.bits_needed(world, 4, 64),), jnp.uint32)
     copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (6, *leaf.shape)), policy)
-    run = jax.jit(lambda members: played(world, learner, members, words, diversity=jnp.float32(1.0)))
+    run = jax.jit(lambda members: played(world, learner, members, bits, diversity=jnp.float32(1.0)))
     fitness, tally = run(copies)
     assert 0 < fitness[0] <= 1 and len(set(np.asarray(fitness).tolist())) == 1
     for name, total in zip(tally._fields, tally, strict=True):

@@ -110,7 +110,7 @@ def loss_of(learner):
     return jax.jit(learner.loss, static_argnums=0)
 
 
-def lesson(reward, terminated, cut, value, next_value, action=None):
+def lesson(reward, terminated, done, value, next_value, action=None):
     """A rollout of one environment that shows nothing."""
     column = lambda values, dtype=jnp.float32: jnp.array(values, dtype)[:, None]  # noqa: E731
     n = len(reward)
@@ -123,7 +123,7 @@ def lesson(reward, terminated, cut, value, next_value, action=None):
         column(next_value),
         column(reward),
         column(terminated, bool),
-        column(cut, bool),
+        column(done, bool),
     )
     return Lesson(steps, (), jnp.zeros(0, jnp.uint32))
 
@@ -177,7 +177,7 @@ def test_a_baseline_does_not_change_the_expected_gradient_of_reinforce():
 def test_lambda_returns_of_pqn_by_hand():
     reward, value, following = jnp.array([1.0, 2, 3]), jnp.array([4.0, 5, 6]), jnp.array([5.0, 6, 7])
     never, then = jnp.zeros(3, bool), jnp.array([False, True, False])
-    returns = lambda terminated, cut: value + advantages(reward, terminated, cut, value, following, 0.5, 0.5)  # noqa: E731
+    returns = lambda terminated, done: value + advantages(reward, terminated, done, value, following, 0.5, 0.5)  # noqa: E731
     # 3 + 7/2 = 6.5; 2 + (6 + 6.5) / 4 = 5.125; 1 + (5 + 5.125) / 4 = 3.53125.
     np.testing.assert_allclose(returns(never, never), [3.53125, 5.125, 6.5])
     # A terminal state is worth 0: 2; 1 + (5 + 2) / 4 = 2.75. A time limit is worth what is expected: 2 + 6/2 = 5.

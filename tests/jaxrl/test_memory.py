@@ -74,14 +74,14 @@ def played():
     forward = jax.jit(functools.partial(learner.forward, WORLD, variables))
 
     @jax.jit
-    def play(envs, words):
-        return rollout.rollout(WORLD, functools.partial(learner.forward, WORLD, variables), envs, words, params, STEPS)
+    def play(envs, bits):
+        return rollout.rollout(WORLD, functools.partial(learner.forward, WORLD, variables), envs, bits, params, STEPS)
 
-    needed = rollout.words_needed(WORLD, ENVS, STEPS)
-    words = jax.random.bits(jax.random.key(2), (2, needed), jnp.uint32)
-    begin, _, _ = play(envs, words[0])
-    after, steps, _ = play(begin, words[1])
-    assert not begin.context.first.all() and steps.terminated.any() and (steps.cut & ~steps.terminated).any()
+    needed = rollout.bits_needed(WORLD, ENVS, STEPS)
+    bits = jax.random.bits(jax.random.key(2), (2, needed), jnp.uint32)
+    begin, _, _ = play(envs, bits[0])
+    after, steps, _ = play(begin, bits[1])
+    assert not begin.context.first.all() and steps.terminated.any() and (steps.done & ~steps.terminated).any()
 
     given = jax.tree.map(np.asarray, (steps, begin))
     steps_, begin_ = given
@@ -103,7 +103,7 @@ def played():
             following[t, e] = forward(final, told)[1]
             # A new episode: nothing is left of what came before it.
             fresh = jax.tree.map(np.zeros_like, told)._replace(first=True)
-            context = fresh if steps_.cut[t, e] else told
+            context = fresh if steps_.done[t, e] else told
     return learner, variables, Lesson(steps, begin.context.memory, jnp.zeros(0, jnp.uint32)), logits, values, following
 
 

@@ -61,7 +61,7 @@ def test_the_optimiser_starts_anew_when_it_is_told_to_and_the_network_does_not()
         return learner.advance(world, state, settings, updates)[0]
 
     ends = {(updates, at): trained(updates, at) for updates in (2, 3, 4) for at in (0.5, 1.0)}
-    steps = {key: int(state.optimiser[1].count) for key, state in ends.items()}
+    steps = {key: int(state.optimiser_state[1].count) for key, state in ends.items()}
     assert [steps[updates, 1.0] for updates in (2, 3, 4)] == [32, 48, 64]
     assert [steps[updates, 0.5] for updates in (2, 3, 4)] == [32, 16, 32]
     leaves = {key: jax.tree.leaves(state.variables) for key, state in ends.items()}

@@ -21,10 +21,10 @@ UP, DOWN, LEFT, RIGHT = range(4)
 
 
 def play(run, apply, world=WORLD):
-    words = jax.random.bits(jax.random.key(0), (probing.words_needed(world, run),), jnp.uint32)
+    bits = jax.random.bits(jax.random.key(0), (probing.bits_needed(world, run),), jnp.uint32)
     act = lambda observation, _: (apply(observation), ())  # noqa: E731
-    playing = jax.jit(lambda words: probing.probe(world, act, run, words, world.default_params, NOTHING))
-    reached, returns, *_ = playing(words)
+    playing = jax.jit(lambda bits: probing.probe(world, act, run, bits, world.default_params, NOTHING))
+    reached, returns, *_ = playing(bits)
     return {name: np.asarray(reached[part]) for name, part in run.parts.items()}, np.asarray(returns)
 
 

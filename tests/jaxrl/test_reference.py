@@ -32,15 +32,15 @@ def forward(variables, inputs, towers):
 
 
 def plain_update(world, learner, state, env_params, params):
-    """One update as in `PPO._update`: the same random words, the same decisions, nothing clever."""
+    """One update as in `PPO._update`: the same random bits, the same decisions, nothing clever."""
     size = ENVS * STEPS
-    counts = 2, rollout.words_needed(world, ENVS, STEPS), -(-learner.n_epochs // 2) * size
-    key, play_words, shuffle_words = np.split(
+    counts = 2, rollout.bits_needed(world, ENVS, STEPS), -(-learner.n_epochs // 2) * size
+    key, play_bits, shuffle_bits = np.split(
         np.asarray(jax.random.bits(state.key, (sum(counts),), jnp.uint32)), np.cumsum(counts)[:-1]
     )
     levels = rollout.LEVELS_PER_ENV
-    keys = jax.random.wrap_key_data(play_words[: 4 * levels * ENVS].reshape(2, levels, ENVS, 2))
-    draws = (play_words[4 * levels * ENVS :] >> 8).astype(np.float32) * np.float32(2**-24)
+    keys = jax.random.wrap_key_data(play_bits[: 4 * levels * ENVS].reshape(2, levels, ENVS, 2))
+    draws = (play_bits[4 * levels * ENVS :] >> 8).astype(np.float32) * np.float32(2**-24)
     draws = draws.reshape(STEPS, ENVS)
     look = lambda one: dense(world.features(one, env_params), world.cardinalities)  # noqa: E731
 
@@ -66,12 +66,12 @@ def plain_update(world, learner, state, env_params, params):
                 states[e] = world.reset_to_level(keys[1, place, e], level, env_params)
                 ended[e] += 1
 
-    seen, action, log_prob, value, next_value, reward, cut = (np.array(part) for part in zip(*steps, strict=True))
+    seen, action, log_prob, value, next_value, reward, done = (np.array(part) for part in zip(*steps, strict=True))
     advantage, trace = np.zeros(size), np.zeros(ENVS)
     for t in reversed(range(STEPS)):
         rows = slice(t * ENVS, (t + 1) * ENVS)
         delta = reward[rows] + params.discount * next_value[rows] - value[rows]
-        trace = delta + params.discount * params.gae_lambda * np.where(cut[rows], 0, trace)
+        trace = delta + params.discount * params.gae_lambda * np.where(done[rows], 0, trace)
         advantage[rows] = trace
     target = advantage + value
 
@@ -87,12 +87,12 @@ def plain_update(world, learner, state, env_params, params):
         entropy = -(jnp.exp(log_probs) * log_probs).sum(axis=1).mean()
         return policy + params.value_coef * error - params.entropy_coef * entropy
 
-    variables, moments = state.variables, state.optimiser[1]
+    variables, moments = state.variables, state.optimiser_state[1]
     count, first, second = int(moments.count), moments.mu, moments.nu
-    halves = np.stack([shuffle_words & 0xFFFF0000, shuffle_words << 16]).reshape(-1, size)
+    halves = np.stack([shuffle_bits & 0xFFFF0000, shuffle_bits << 16]).reshape(-1, size)
     step_size = params.learning_rate
-    for words in halves[: learner.n_epochs]:
-        order = np.sort(words.astype(np.uint32) | np.arange(size, dtype=np.uint32)) & 0xFFFF
+    for bits in halves[: learner.n_epochs]:
+        order = np.sort(bits.astype(np.uint32) | np.arange(size, dtype=np.uint32)) & 0xFFFF
         for rows in np.split(order, learner.n_minibatches):
             gradient = jax.grad(loss)(variables, rows)
             norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(gradient)))
@@ -109,8 +109,10 @@ def plain_update(world, learner, state, env_params, params):
     moments = moments._replace(count=jnp.int32(count), mu=first, nu=second)
     envs_after = state.envs._replace(state=jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))
     key = jax.random.wrap_key_data(jnp.asarray(key))
-    optimiser = (state.optimiser[0], moments)
-    return state._replace(variables=variables, optimiser=optimiser, envs=envs_after, key=key, update=state.update + 1)
+    optimiser = (state.optimiser_state[0], moments)
+    return state._replace(
+        variables=variables, optimiser_state=optimiser, envs=envs_after, key=key, update=state.update + 1
+    )
 
 
 @pytest.mark.parametrize("towers", ["shared", "separate"])

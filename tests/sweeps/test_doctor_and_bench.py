@@ -18,7 +18,7 @@ def test_the_doctor_passes_here_but_for_a_folder_that_cannot_be_written(capsys):
     assert sum("agreement" in line for line in lines) == 2
 
 
-def test_operations_of_cartpole_by_hand():
+def test_flops_of_cartpole_by_hand():
     """Two towers of 4 x 64 and 64 x 64, heads of 64 x 2 and 64 x 1; one forward pass and four gradient steps."""
     weights = 2 * (4 * 64 + 64 * 64) + 64 * 3
     assert cases.flops_per_step(cases.CASES["cartpole"]) == 2 * weights * 13

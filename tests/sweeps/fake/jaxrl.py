@@ -61,7 +61,7 @@ def _first(once):
 
 
 class Program:
-    total_updates, env_steps, operations = 5, 50, 5e6
+    total_updates, env_steps, flops = 5, 50, 5e6
 
     curriculum = None
 
