@@ -20,6 +20,7 @@ from matplotlib.textpath import TextPath, text_to_path
 from mkdocs.structure.files import File
 
 import sweeps.cli
+from sweeps.cli.arguments import parser as command_line
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("analysis", "envs", "jaxrl", "sweeps")
@@ -158,7 +159,7 @@ def public(package):
 
 def command():
     """The reference of the command line, from its parser."""
-    parser = sweeps.cli.parser()
+    parser = command_line()
     (verbs,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     parts = ["# The chisel command", parser.description, sweeps.cli.__doc__.split("\n\n", 1)[1]]
     for name, verb in verbs.choices.items():

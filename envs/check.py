@@ -173,10 +173,8 @@ def _settings(trial: Trial, fault: Callable[[str], None]) -> str:
     for key, setting in settings.items():
         if not setting.doc:
             fault(f"{key} has no meaning written under it")
-        try:
-            setting.check(setting.default)
-        except ValueError as error:
-            fault(f"{key}: its own default {error}")
+        if wrong := setting.refusal(setting.default):
+            fault(f"{key}: its own default {setting.default!r} {wrong}")
     fields = (*dataclasses.fields(world), *dataclasses.fields(world.default_params))  # type: ignore[arg-type]
     for name in [field.name for field in fields] if not isinstance(world, GymnaxWorld) else ():
         if name not in ("reward", "pay", "shaping") and f"env.{name}" not in settings:

@@ -15,6 +15,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 _OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_LARGEST = 1e38
+"""Numbers of this size and above leave no room for arithmetic in float32."""
+_LARGEST_INT = 2**31 - 1
+"""What is traced is an int32; of a setting that names no bound of its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,29 +84,38 @@ class Setting:
         low = "(-inf" if self.low is None else f"{'(' if self.low_open else '['}{self.low:,}"
         return f"{noun} in {low}, {self.high:,}]"
 
-    def check(self, value: Any) -> Any:
-        """Returns `value` as `kind`; raises ValueError, in one line, where it is not acceptable."""
-        wrong = ValueError(f"{value!r} is not {self.describe()}")
+    def used(self, value: Any) -> Any:
+        """A value in the precision of training, where two that are equal are one: float32, too small counted as 0."""
+        if self.kind is not float:
+            return value
+        used = np.float32(value)
+        return used if abs(used) >= np.finfo(np.float32).tiny else np.float32(0)
+
+    def refusal(self, value: Any) -> str:
+        """What is wrong with a value, to be read after it: `is not a probability in [0, 1]`. Empty where nothing is."""
+        wrong = f"is not {self.describe()}"
         if self.kind is str:
             own = self.importable and isinstance(value, str) and _OWN.fullmatch(value)
-            if value not in self.choices and not own:
-                raise wrong
-            return value
+            return "" if isinstance(value, str) and (value in self.choices or own) else wrong
         if self.kind is bool:
-            if not isinstance(value, bool):
-                raise wrong
-            return value
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise wrong
-        if self.kind is int and (not isinstance(value, int) or abs(value) > 2**31 - 1):
-            raise wrong
-        if not abs(value) < 1e38:  # past what f32 holds, infinities and NaN included
-            raise wrong
+            return "" if isinstance(value, bool) else wrong
+        if isinstance(value, bool) or not isinstance(value, int if self.kind is int else (int, float)):
+            return wrong
+        if self.kind is int:
+            low = -_LARGEST_INT if self.low is None else self.low
+            high = _LARGEST_INT if self.high is None else self.high
+            if low <= value <= high:
+                return ""
+            return f"is not an integer in [{low:,}, {high:,}]" if abs(value) > _LARGEST_INT else wrong
+        if not abs(value) < _LARGEST:
+            return wrong + f", smaller than {_LARGEST:g}" * (abs(value) < float("inf"))
         if self.low is not None and (value < self.low or (self.low_open and value == self.low)):
-            raise wrong
+            return wrong
         if self.high is not None and value > self.high:
-            raise wrong
-        return self.kind(value)
+            return wrong
+        if self.low_open and self.low is not None and self.used(value) <= self.used(self.low):
+            return f"is {self.used(value):g} in float32, and not {self.describe()}"
+        return ""
 
 
 def imported(name: str, base: type) -> Any:
@@ -113,6 +126,8 @@ def imported(name: str, base: type) -> Any:
     if not _OWN.fullmatch(name):
         raise ValueError(f"{name!r} is not module:Name")
     module, _, attribute = name.partition(":")
+    if module == "__main__":
+        raise ValueError(f"{name}: workers cannot import it from a notebook or a script; move it into a file")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:

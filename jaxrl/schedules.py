@@ -207,7 +207,8 @@ def check_schedules(values: Mapping[str, Any]) -> None:
             prefix = key.removesuffix("points")
             found = (values.get(f"{prefix}at.{i}") for i in range(1, points + 1))
             times = [time for time in found if isinstance(time, float)]  # what is sampled has no time yet
-            if any(after <= before for before, after in zip(times, times[1:], strict=False)):
+            used = [np.float32(time) for time in times]
+            if any(after <= before for before, after in zip(used, used[1:], strict=False)):
                 raise ValueError(f"{prefix}at.1: {times} will not do; expected rising shares of training")
 
 

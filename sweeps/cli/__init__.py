@@ -8,7 +8,7 @@ import os
 import sys
 
 from analysis.folder import RemoteError
-from sweeps.cli.parser import parser
+from sweeps.cli.arguments import parser
 from sweeps.spec import SpecError
 
 EXIT_USER, EXIT_INTERRUPTED, EXIT_CLOSED_PIPE = 2, 3, 141

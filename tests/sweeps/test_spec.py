@@ -1,10 +1,17 @@
 """Every mistake in a spec is one line that says where, what was found and what would do, with exit code 2."""
 
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+import envs
 from sweeps import SpecError, load_spec
 from sweeps.cli import main
 from sweeps.plan import make_plan
+from sweeps.spec.keys import KEYS, REQUIRED, SECTIONS
 
 GOOD = """
 name = "sweep"
@@ -131,7 +138,45 @@ OVERRIDES = {
     "precision=0": ("precision", "0 is not a finite number in [0.001, 0.5]"),
     "max_seeds=0": ("max_seeds", "0 is not an integer of at least 1"),
     "precisoin=0.1": ("precisoin", "nearest: precision"),
-    "master_seed=-1": ("master_seed", "-1 is not an integer of at least 0"),
+    "master_seed=-1": ("master_seed", "-1 is not an integer in [0, 9,223,372,036,854,775,807]"),
+    "master_seed=9223372036854775808": ("master_seed", "is not an integer in [0, 9,223,372,036,854,775,807]"),
+    "fixed.env.max_steps_in_episode=2147483648": (
+        "fixed.env.max_steps_in_episode",
+        "2147483648 is not an integer in [1, 2,147,483,647]",
+    ),
+    "fixed.learner.learning_rate=1e39": (
+        "fixed.learner.learning_rate",
+        "1e+39 is not a finite number of at least 0, smaller than 1e+38",
+    ),
+    "fixed.learner.clip_eps=1e-50": (
+        "fixed.learner.clip_eps",
+        "1e-50 is 0 in float32, and not a finite number above 0",
+    ),
+    "fixed.learner.clip_eps=1e-40": ("fixed.learner.clip_eps", "1e-40 is 0 in float32"),
+    "factors.learner.discount=[0.99999999, 1.0]": (
+        "factors.learner.discount",
+        "0.99999999 and 1.0 are one number in float32; expected distinct values",
+    ),
+    "arms.a.learner.discount=[0.99999999, 1.0]": ("arms.a.learner.discount", "are one number in float32"),
+    "sampled.learner.clip_eps={low=0.2, high=0.200000001}": (
+        "sampled.learner.clip_eps.high",
+        "0.200000001 is not above low, 0.2, in float32",
+    ),
+    "schedules.env.diversity={kind='piecewise', at=[0.5, 0.500000001], to=[1, 0]}": (
+        "schedules.env.diversity.at.1",
+        "expected rising shares of training",
+    ),
+    "fixed.learner.learning_rate=.001": (
+        "fixed.learner.learning_rate",
+        "'.001' is not a finite number of at least 0; TOML writes 0.001.",
+    ),
+    "fixed.learner.learning_rate=1.": ("fixed.learner.learning_rate", "; TOML writes 1.0."),
+    "save.policies=True": ("save.policies", "'True' is not true or false; TOML writes true."),
+    "factors.learner.activation=[tanh,relu]": (
+        "factors.learner.activation",
+        '; TOML writes ["tanh", "relu"] (put the argument in single quotes).',
+    ),
+    "factors.env.diversity=[.5, 1.]": ("factors.env.diversity", "; TOML writes [0.5, 1.0]."),
     "keys='shared'": ("keys", "'shared' is not one of independent, paired"),
     "save.policies=1": ("save.policies", "1 is not true or false"),
     "run.chunk=0": ("run.chunk", "0 is not an integer in [1, 1,000,000]"),
@@ -231,6 +276,52 @@ def test_overrides_are_toml_or_bare_strings_and_replace_whole_tables():
     assert (spec.seeds, spec.keys, spec.factors, spec.fixed) == (
         8, "paired", {"env.height": (5, 6)}, {"env.diversity": 1.0},
     )  # fmt: skip
+
+
+def test_values_from_a_notebook_mean_what_they_print():
+    head = {"name": "a", "world": "coin-run"}
+    python = load_spec(
+        {
+            **head, "seeds": 2, "save.policies": True, "probes.at": [0, 1],
+            "factors": {"env.diversity": [0.0, 0.1], "learner.width": [8, 16]},
+        }
+    )  # fmt: skip
+    numpy = load_spec(
+        {
+            **head, "seeds": np.int64(2), "save.policies": np.bool_(True), "probes.at": (0, np.float64(1)),
+            "factors": {"env.diversity": np.array([0.0, 0.1], np.float32), "learner.width": jnp.array([8, 16])},
+        }
+    )  # fmt: skip
+    assert numpy == python
+    assert json.dumps(numpy.given)  # goes into the manifest
+    assert [one.id for one in make_plan(numpy).conditions] == [one.id for one in make_plan(python).conditions]
+    assert load_spec({**head, "seeds": 1}, "seeds=3").seeds == 3
+
+
+def test_a_class_or_a_name_of_the_main_module_is_refused_with_what_works():
+    head = {"name": "a", "seeds": 1}
+    with pytest.raises(SpecError, match="is a class; expected text, such as 'envs.coin_run:CoinRun', that workers"):
+        load_spec({**head, "world": envs.CoinRun})
+    with pytest.raises(SpecError, match="workers cannot import it from a notebook or a script; move it into a file"):
+        load_spec({**head, "world": "__main__:World"})
+
+
+def test_master_seeds_of_63_bits_are_taken():
+    spec = load_spec("coin-run", [f"master_seed={2**63 - 1}"])
+    assert next(make_plan(spec).shards()).master_seed == 2**63 - 1
+
+
+def test_the_page_on_specs_lists_every_key():
+    text = (Path(__file__).parents[2] / "docs" / "specs.md").read_text()
+    for key in KEYS:
+        default = "required" if key.default is REQUIRED else "" if key.default is None else f"`{_toml(key.default)}`"
+        assert f"| `{key.path}` | {default} | {key.doc} |" in text
+    for name, doc in SECTIONS.items():
+        assert f"| `[{name}]` | | {doc} |" in text
+
+
+def _toml(value):
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 
 def test_an_override_cannot_smuggle_in_another_key():
