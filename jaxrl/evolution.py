@@ -2,7 +2,6 @@
 
 import abc
 import dataclasses
-import functools
 import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
@@ -17,7 +16,7 @@ from envs import Observation, World
 from envs.settings import Count, Range
 from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import ACTIVATIONS, NOTHING, Context, FirstLayer, Head
-from jaxrl.rollout import LEVELS_PER_ENV, Tally, empty, hand_out, inverse_cdf, keys_from, uniform
+from jaxrl.rollout import Tally, bits_needed, empty, first_levels, hand_out, inverse_cdf, move, supply
 from jaxrl.schedules import Clock, Settings
 
 BLOCK = 8
@@ -202,11 +201,6 @@ class Evolution(Learner):
         return State(policy, algorithm, key, update, clock, state.diverged | ~finite), tally, metrics
 
 
-def bits_needed(world: World, n_envs: int, n_steps: int) -> int:
-    """How many u32 of random bits `evaluate` uses up, whatever the population."""
-    return 4 * LEVELS_PER_ENV * n_envs + n_steps * n_envs * (3 if world.stochastic else 1)
-
-
 def evaluate(
     world: World, apply: Callable, members: Any, bits: jax.Array, params: Any, n_envs: int, n_steps: int
 ) -> tuple[jax.Array, Tally]:
@@ -228,47 +222,24 @@ def evaluate(
       f32[population], and the tally of all that was played, in which an episode that the last step cut off has its
       events and not its return.
     """
-    level_bits, draws, step_bits = hand_out(bits, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(bits))
-    bank, apart = fresh_levels(world, keys_from(level_bits, (2, LEVELS_PER_ENV, n_envs)), params)
-    draws = uniform(draws).reshape(n_steps, n_envs)
-    step_keys = keys_from(step_bits, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
-    over = functools.partial(jax.vmap, in_axes=(0, None))
-    transition = jax.vmap(world.transition, in_axes=(0 if world.stochastic else None, 0, 0, None))
+    given = supply(world, bits, params, n_envs, n_steps)
+    observe = jax.vmap(world.features, in_axes=(0, None))
     limit = jnp.minimum(getattr(params, "max_steps_in_episode", n_steps), n_steps)
-    everywhere = jnp.arange(n_envs)
 
     def one(policy):
         def play(carry, step):
-            state, place, begun, episode_return, paid, counted, tally = carry
+            walk, paid, counted = carry
             time, draw, keys = step
-            action = inverse_cdf(jax.nn.softmax(apply(policy, over(world.features)(state, params))), draw)
-            state, events, terminated = transition(keys if world.stochastic else None, state, action, params)
-            reward = jax.vmap(world.reward, in_axes=(0, 0, None))(state, events, params)
-            earned = jax.vmap(world.earned, in_axes=(0, 0, None))(state, events, params)
-            done = terminated | over(world.is_truncated)(state, params)
-            paid = paid + jnp.sum(jnp.where(begun + limit <= n_steps, reward, 0.0))
-            counted = counted + jnp.sum(done & (time + 1 + limit <= n_steps), dtype=jnp.float32)
-            episode_return = episode_return + earned
-            place = jnp.where(done, (place + 1) % LEVELS_PER_ENV, place)
-            fresh = jax.tree.map(lambda leaf: leaf[place, everywhere], bank)
-            tally = Tally(
-                tally.episodes + jnp.sum(done, dtype=jnp.float32),
-                tally.returns + jnp.sum(jnp.where(done, episode_return, 0.0)),
-                tally.lengths + jnp.sum(jnp.where(done, time + 1 - begun, 0), dtype=jnp.float32),
-                tally.displaced + jnp.sum(done & apart[place, everywhere], dtype=jnp.float32),
-                tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
-                tally.counts + jnp.sum(over(world.counts)(state, params), axis=0, dtype=jnp.float32),
-            )
-            state = jax.tree.map(lambda new, old: jnp.where(_column(done, old), new, old), fresh, state)
-            begun, episode_return = jnp.where(done, time + 1, begun), jnp.where(done, 0.0, episode_return)
-            return (state, place, begun, episode_return, paid, counted, tally), None
+            action = inverse_cdf(jax.nn.softmax(apply(policy, observe(walk.envs.state, params))), draw)
+            in_time = time - walk.envs.episode_length + limit <= n_steps
+            walk, moved = move(world, params, given, walk, action, keys)
+            paid = paid + jnp.sum(jnp.where(in_time, moved.reward, 0.0))
+            counted = counted + jnp.sum(moved.done & (time + 1 + limit <= n_steps), dtype=jnp.float32)
+            return (walk, paid, counted), None
 
-        first = jax.tree.map(lambda leaf: leaf[0], bank)
-        none = jnp.zeros(n_envs, jnp.int32)
-        tally = empty(world)._replace(displaced=jnp.sum(apart[0], dtype=jnp.float32))
-        carry = (first, none, none, jnp.zeros(n_envs), jnp.zeros(()), jnp.float32(n_envs), tally)
-        (*_, paid, counted, tally), _ = jax.lax.scan(play, carry, (jnp.arange(n_steps), draws, step_keys))
-        return paid / counted, tally
+        carry = first_levels(world, given), jnp.zeros(()), jnp.float32(n_envs)
+        (walk, paid, counted), _ = jax.lax.scan(play, carry, (jnp.arange(n_steps), given.draws, given.keys))
+        return paid / counted, walk.tally
 
     def side_by_side(members):
         fitness, tallies = jax.vmap(one)(members)
@@ -282,18 +253,3 @@ def evaluate(
         return fitness.reshape(population), jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), tallies)
 
     return jax.lax.platform_dependent(members, cpu=in_blocks, default=side_by_side)
-
-
-def fresh_levels(world: World, keys: jax.Array, params: Any) -> tuple[Any, jax.Array]:
-    """Initial states of fresh levels, leaves [LEVELS_PER_ENV, envs, ...], and whether each tells goals apart.
-
-    keys: [2, LEVELS_PER_ENV, envs], for the level and for its reset.
-    """
-    over = lambda function, axes: jax.vmap(jax.vmap(function, in_axes=axes), in_axes=axes)  # noqa: E731
-    levels = over(world.sample_level, (0, None))(keys[0], params)
-    states = over(world.reset_to_level, (0, 0, None))(keys[1], levels, params)
-    return states, over(world.displaced, 0)(levels)
-
-
-def _column(mask: jax.Array, like: jax.Array) -> jax.Array:
-    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))

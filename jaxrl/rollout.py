@@ -1,5 +1,6 @@
 """Experience for one lane: many episodes of one policy at once, with resets that cost nothing."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -56,6 +57,40 @@ class Steps(NamedTuple):
     done: jax.Array
 
 
+class Supply(NamedTuple):
+    """What a rollout uses up: levels to begin episodes on, and the random numbers of every step."""
+
+    bank: Any
+    """Initial states, leaves [turns, envs, ...]; each environment goes through its own in turn, again and again."""
+    displaced: jax.Array
+    """bool[turns, envs], whether the level of each tells the goals apart."""
+    draws: jax.Array
+    """f32[steps, envs], uniform in [0, 1), from which actions are drawn."""
+    keys: jax.Array
+    """keys[steps, envs] for what the world leaves to chance; f32[steps, 0] for a world that leaves nothing."""
+
+
+class Walk(NamedTuple):
+    """Where a rollout has got to."""
+
+    envs: Envs
+    turn: jax.Array
+    """i32[envs], the place in the bank, but for whole rounds, of the level on which the next episode begins."""
+    tally: Tally
+
+
+class Move(NamedTuple):
+    """What one step did in every environment; leaves [envs, ...]."""
+
+    state: Any
+    """The state that the step led to, before any new episode."""
+    reward: jax.Array
+    earned: jax.Array
+    """f32[envs], the reward without shaping."""
+    terminated: jax.Array
+    done: jax.Array
+
+
 def begin(world: World, key: jax.Array, params: Any, n_envs: int, context: Context = NOTHING) -> tuple[Envs, Tally]:
     """Environments on fresh levels, with a policy's `context` at a beginning, and a tally that has counted those."""
     level_key, reset_key = jax.random.split(key)
@@ -73,8 +108,69 @@ def empty(world: World) -> Tally:
 
 
 def bits_needed(world: World, n_envs: int, n_steps: int) -> int:
-    """How many u32 of random bits `rollout` uses up."""
+    """How many u32 of random bits `supply` uses up."""
     return 4 * LEVELS_PER_ENV * n_envs + n_steps * n_envs * (3 if world.stochastic else 1)
+
+
+def supply(world: World, bits: jax.Array, params: Any, n_envs: int, n_steps: int, levels: Any = None) -> Supply:
+    """Shares out a rollout's randomness.
+
+    Args:
+      bits: u32[bits_needed], random. All of an update's randomness is drawn in one call and handed out: each further
+        call of the generator costs half a second of compilation and a pass over memory.
+      params: the world's Params.
+      levels: those that a curriculum has chosen, leaves [turns, envs, ...]. None for fresh ones of the world's.
+    """
+    level_bits, draws, step_bits = hand_out(bits, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(bits))
+    bank, displaced = _level_bank(world, keys_from(level_bits, (2, LEVELS_PER_ENV, n_envs)), params, levels)
+    keys = keys_from(step_bits, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
+    return Supply(bank, displaced, uniform(draws).reshape(n_steps, n_envs), keys)
+
+
+def first_levels(world: World, given: Supply, context: Context = NOTHING) -> Walk:
+    """Every environment at the beginning of an episode, on the first of its levels."""
+    n_envs = given.displaced.shape[1]
+    state = jax.tree.map(lambda leaf: leaf[0], given.bank)
+    tally = empty(world)._replace(displaced=jnp.sum(given.displaced[0], dtype=jnp.float32))
+    return Walk(
+        Envs(state, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32), context), jnp.ones(n_envs, jnp.int32), tally
+    )
+
+
+def move(world: World, params: Any, given: Supply, walk: Walk, action: jax.Array, keys: jax.Array) -> tuple[Walk, Move]:
+    """One step in every environment; where it ends an episode, the next one begins.
+
+    Args:
+      action: i32[envs].
+      keys: of the step, from `given`.
+    Returns:
+      the walk, in which the context is as it was, and what happened.
+    """
+    envs, tally = walk.envs, walk.tally
+    turns, n_envs = given.displaced.shape
+    transition = jax.vmap(world.transition, in_axes=(0 if world.stochastic else None, 0, 0, None))
+    of_events = functools.partial(jax.vmap, in_axes=(0, 0, None))
+    of_state = functools.partial(jax.vmap, in_axes=(0, None))
+    chance: Any = keys if world.stochastic else None
+    state, events, terminated = transition(chance, envs.state, action, params)
+    reward = of_events(world.reward)(state, events, params)
+    shaped = type(world).earned is not World.earned
+    earned = of_events(world.earned)(state, events, params) if shaped else reward
+    done = terminated | of_state(world.is_truncated)(state, params)
+    episode_return, episode_length = envs.episode_return + earned, envs.episode_length + 1
+    here = walk.turn % turns, jnp.arange(n_envs)
+    fresh = jax.tree.map(lambda leaf: leaf[here], given.bank)
+    begun = jax.tree.map(lambda new, old: jnp.where(_column(done, old), new, old), fresh, state)
+    tally = Tally(
+        tally.episodes + jnp.sum(done, dtype=jnp.float32),
+        tally.returns + jnp.sum(jnp.where(done, episode_return, 0.0)),
+        tally.lengths + jnp.sum(jnp.where(done, episode_length, 0), dtype=jnp.float32),
+        tally.displaced + jnp.sum(done & given.displaced[here], dtype=jnp.float32),
+        tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
+        tally.counts + jnp.sum(of_state(world.counts)(state, params), axis=0, dtype=jnp.float32),
+    )
+    envs = Envs(begun, jnp.where(done, 0.0, episode_return), jnp.where(done, 0, episode_length), envs.context)
+    return Walk(envs, walk.turn + done, tally), Move(state, reward, earned, terminated, done)
 
 
 def rollout(
@@ -92,70 +188,37 @@ def rollout(
     Args:
       apply: Observation[...], Context[...] -> logits f32[..., actions], value f32[...], memory.
       envs: as `begin` or an earlier rollout left them.
-      bits: u32[bits_needed], random. All of an update's randomness is drawn in one call and handed out: each further
-        call of the generator costs half a second of compilation and a pass over memory.
-      params: the world's Params.
-      levels: those that a curriculum has chosen, leaves [some, envs, ...]: each environment goes through its own in
-        turn, for as long as the rollout lasts. None for fresh ones of the world's.
+      bits, params, levels: as for `supply`.
       restart: whether every environment begins the first of its levels, whatever it was about.
     Returns:
       the environments afterwards, the steps, and the tally of this rollout alone.
     """
     n_envs = envs.episode_length.shape[0]
-    level_bits, draws, step_bits = hand_out(bits, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(bits))
-    bank, apart = _level_bank(world, keys_from(level_bits, (2, LEVELS_PER_ENV, n_envs)), params, levels)
-    turns = apart.shape[0]
-    draws = uniform(draws).reshape(n_steps, n_envs)
-    step_keys = keys_from(step_bits, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
+    given = supply(world, bits, params, n_envs, n_steps, levels)
     observe = jax.vmap(world.features, in_axes=(0, None))
-    transition = jax.vmap(world.transition, in_axes=(0 if world.stochastic else None, 0, 0, None))
-    truncation = jax.vmap(world.is_truncated, in_axes=(0, None))
-    paying = jax.vmap(world.reward, in_axes=(0, 0, None))
-    shaped = type(world).earned is not World.earned
-    earning = jax.vmap(world.earned, in_axes=(0, 0, None))
-    counting = jax.vmap(world.counts, in_axes=(0, None))
-
-    tally = empty(world)
+    walk = Walk(envs, jnp.zeros(n_envs, jnp.int32), empty(world))
     if restart:
-        first = jax.tree.map(lambda leaf: leaf[0], bank)
         context = envs.context._replace(first=jax.tree.map(jnp.ones_like, envs.context.first))
-        envs = Envs(first, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32), context)
-        tally = tally._replace(displaced=jnp.sum(apart[0], dtype=jnp.float32))
+        walk = first_levels(world, given, context)
 
     def play(carry, step):
-        envs, observation, ended, tally = carry
+        walk, observation = carry
         draw, keys = step
-        logits, value, memory = apply(observation, envs.context)
+        context = walk.envs.context
+        logits, value, memory = apply(observation, context)
         log_probs = jax.nn.log_softmax(logits)
         action = inverse_cdf(jnp.exp(log_probs), draw)
         log_prob = pick(log_probs, action)
-        state, events, terminated = transition(keys if world.stochastic else None, envs.state, action, params)
-        reward = paying(state, events, params)
+        walk, (state, reward, earned, terminated, done) = move(world, params, given, walk, action, keys)
         final = observe(state, params)
-        done = terminated | truncation(state, params)
-        earned = earning(state, events, params) if shaped else reward
-        episode_return, episode_length = envs.episode_return + earned, envs.episode_length + 1
-        place = (ended + int(restart)) % turns
-        fresh = jax.tree.map(lambda leaf: leaf[place, jnp.arange(n_envs)], bank)
-        begun = jax.tree.map(lambda new, old: jnp.where(_column(done, old), new, old), fresh, state)
-        tally = Tally(
-            tally.episodes + jnp.sum(done, dtype=jnp.float32),
-            tally.returns + jnp.sum(jnp.where(done, episode_return, 0.0)),
-            tally.lengths + jnp.sum(jnp.where(done, episode_length, 0), dtype=jnp.float32),
-            tally.displaced + jnp.sum(done & apart[place, jnp.arange(n_envs)], dtype=jnp.float32),
-            tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
-            tally.counts + jnp.sum(counting(state, params), axis=0, dtype=jnp.float32),
-        )
-        given, continued = envs.context, envs.context.after(memory, action, earned, jnp.zeros_like(done))
-        context = envs.context.after(memory, action, earned, done)
-        envs = Envs(begun, jnp.where(done, 0.0, episode_return), jnp.where(done, 0, episode_length), context)
-        following = observe(begun, params)
-        seen = _compact(observation, world), given._replace(memory=()), (_compact(final, world), continued)
+        continued = context.after(memory, action, earned, jnp.zeros_like(done))
+        walk = walk._replace(envs=walk.envs._replace(context=context.after(memory, action, earned, done)))
+        seen = _compact(observation, world), context._replace(memory=()), (_compact(final, world), continued)
         record = (*seen, action, log_prob, value, reward, terminated, done)
-        return (envs, following, ended + done, tally), record
+        return (walk, observe(walk.envs.state, params)), record
 
-    carry = (envs, observe(envs.state, params), jnp.zeros(n_envs, jnp.int32), tally)
-    (envs, following, _, tally), record = jax.lax.scan(play, carry, (draws, step_keys))
+    carry = walk, observe(walk.envs.state, params)
+    ((envs, _, tally), following), record = jax.lax.scan(play, carry, (given.draws, given.keys))
     observation, context, final, action, log_prob, value, reward, terminated, done = record
     next_value = jnp.concatenate([value[1:], apply(following, envs.context)[1][None]])
     next_value = _through_time_limits(apply, final, done & ~terminated, next_value)

@@ -11,7 +11,7 @@ import pytest
 import envs
 import jaxrl
 from envs import Observation
-from jaxrl import es, evolution, ga
+from jaxrl import es, evolution, ga, rollout
 from jaxrl.schedules import Settings
 from tests.jaxrl import probe_world
 
@@ -170,7 +170,7 @@ def test_fitness_favours_no_short_episodes_and_the_mean_over_those_that_ended_do
     world, learner = ShortOrLong(), make("es", n_envs=32, n_steps=12)
     policy = learner.random_policy(world, jax.random.key(0))
     members = jax.tree.map(lambda leaf: leaf[None], policy)
-    bits = jax.random.bits(jax.random.key(0), (400, evolution.bits_needed(world, 32, 12)), jnp.uint32)
+    bits = jax.random.bits(jax.random.key(0), (400, rollout.bits_needed(world, 32, 12)), jnp.uint32)
     fitness, tally = jax.jit(jax.vmap(lambda bits: played(world, learner, members, bits, max_steps_in_episode=8)))(bits)
     error = 0.5 / np.sqrt(400 * 32)
     assert np.mean(fitness) == pytest.approx(0.5, abs=4 * error)
@@ -180,7 +180,7 @@ def test_fitness_favours_no_short_episodes_and_the_mean_over_those_that_ended_do
 def test_members_share_levels_and_chance_and_all_that_they_play_is_counted():
     world, learner = envs.make("coin-run"), make("ga", population=6, parents=2, n_steps=64)
     policy = learner.random_policy(world, jax.random.key(0))
-    bits = jax.random.bits(jax.random.key(1), (evolution.bits_needed(world, 4, 64),), jnp.uint32)
+    bits = jax.random.bits(jax.random.key(1), (rollout.bits_needed(world, 4, 64),), jnp.uint32)
     copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (6, *leaf.shape)), policy)
     run = jax.jit(lambda members: played(world, learner, members, bits, diversity=jnp.float32(1.0)))
     fitness, tally = run(copies)
