@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analysis.examples import outliers as outliers
     from analysis.examples import typical as typical
     from analysis.exchangeability import exchangeability as exchangeability
+    from analysis.figures import figure as figure
     from analysis.folder.policies import load_policy as load_policy
     from analysis.folder.remote import RemoteError as RemoteError
     from analysis.goal_inference import inferred_goal as inferred_goal
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from analysis.power import smallest_difference as smallest_difference
     from analysis.rates import rates as rates
     from analysis.report import report as report
+    from analysis.selection import select as select
     from analysis.sequences import confidence_sequence as confidence_sequence
     from analysis.sequences import more_seeds as more_seeds
     from analysis.sequences import next_seeds as next_seeds
@@ -60,6 +62,7 @@ _NAMES = {
     "equal_return": ("at_return",),
     "examples": ("outliers", "typical"),
     "exchangeability": ("exchangeability",),
+    "figures": ("figure",),
     "folder.policies": ("load_policy",),
     "folder.remote": ("RemoteError",),
     "goal_inference": ("inferred_goal",),
@@ -73,6 +76,7 @@ _NAMES = {
     "power": ("power", "seeds_for_half_width", "seeds_to_detect", "seeds_to_see", "smallest_difference"),
     "rates": ("rates",),
     "report": ("report",),
+    "selection": ("select",),
     "sequences": ("confidence_sequence", "more_seeds", "next_seeds", "simulated_rounds"),
     "shares": ("mean_interval", "shares"),
 }  # fmt: skip
@@ -89,6 +93,7 @@ __all__ = [
     "dose_response",
     "effect_of_dose",
     "exchangeability",
+    "figure",
     "figures",
     "goal_label",
     "half_width",
@@ -116,6 +121,7 @@ __all__ = [
     "seeds_for_half_width",
     "seeds_to_detect",
     "seeds_to_see",
+    "select",
     "shares",
     "simulated_rounds",
     "smallest_difference",

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.design import pooled_factors, warn_of_pooling, warn_of_stopping
+from analysis.design import is_paired, pooled_factors, warn_of_no_effect, warn_of_pooling, warn_of_stopping
 from analysis.intervals import check_level, checked_counts, interval
 from analysis.names import check_name
 
@@ -32,7 +32,7 @@ def difference_interval(
     (count, n), (other, other_n) = checked_counts(count, n), checked_counts(other, other_n)
     n, other_n = (np.where(size > 0, size, np.nan) for size in (n, other_n))
     low, high = confint_proportions_2indep(count, n, other, other_n, method="newcomb", alpha=1 - level)
-    return np.asarray(low), np.asarray(high)
+    return np.clip(low, -1, 1), np.clip(high, -1, 1)
 
 
 def paired_difference_interval(
@@ -67,8 +67,8 @@ def paired_difference_interval(
 
     difference = first - second
     return (
-        difference - reach(first - low, other_high - second),
-        difference + reach(high - first, second - other_low),
+        np.clip(difference - reach(first - low, other_high - second), -1, 1),
+        np.clip(difference + reach(high - first, second - other_low), -1, 1),
     )
 
 
@@ -101,15 +101,13 @@ def compare(
       simultaneous: whether all intervals of the table shall hold at once with that confidence (Bonferroni), rather than
         each by itself.
       paired: whether seeds of equal number, and of equal values in factors that a group pools, are pairs; None takes
-        `df.attrs["paired"]`, which `load` sets. Only complete pairs count, and a warning says how many seeds have none.
+        them as pairs where keys were paired. Only complete pairs count, and a warning says how many seeds have none.
     Returns:
       The `within` columns; the `by` columns of the group, and as `COLUMN.against` those of the other; label; n, count,
       rate; n.against, count.against, rate.against; difference (rate - rate.against), low, high, p, p_holm.
     Raises:
       ValueError: a column, label or group that does not exist; no groups to compare; pairs that are not unique.
     """
-    from scipy.stats import binomtest, fisher_exact
-
     by, within = ([one] if isinstance(one, str) else list(one) for one in (by, within))
     for column in (*by, *within):
         check_name("column", column, df.columns)
@@ -120,8 +118,9 @@ def compare(
     check_level(level)
     if not by:
         raise ValueError("by: expected at least one column that defines the groups")
-    paired = bool(df.attrs.get("paired", False)) if paired is None else paired
+    paired = is_paired(df) if paired is None else paired
     warn_of_pooling(df, [*by, *within])
+    warn_of_no_effect(df, by)
     warn_of_stopping(df, "these tests and intervals", "compare the intervals of `rates`")
     unit = _unit(df, [*by, *within]) if paired else []
 
@@ -133,19 +132,9 @@ def compare(
         front = dict(zip(within, place, strict=True)) | dict(zip(by, key, strict=True))
         front |= {f"{column}.against": value for column, value in zip(by, reference, strict=True)}
         for one in labels:
-            has, had = (members["label"] == one).to_numpy(), (others["label"] == one).to_numpy()
-            yes, no = int(has.sum()), int(had.sum())
-            row = front | {"label": one, "n": len(has), "count": yes, "rate": yes / len(has)}
-            row |= {"n.against": len(had), "count.against": no, "rate.against": no / len(had)}
-            row["difference"] = row["rate"] - row["rate.against"]
-            if paired:
-                gained, lost = int((has & ~had).sum()), int((~has & had).sum())
-                cells.append((int((has & had).sum()), gained, lost, int((~has & ~had).sum())))
-                p = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
-            else:
-                cells.append((yes, len(has), no, len(had)))
-                p = fisher_exact([[yes, len(has) - yes], [no, len(had) - no]]).pvalue
-            rows.append(row | {"p": float(p)})
+            row, counts = _compared(members["label"] == one, others["label"] == one, paired)
+            rows.append(front | {"label": one} | row)
+            cells.append(counts)
     table = pd.DataFrame(rows)
     each = 1 - (1 - level) / len(rows) if simultaneous else level
     first, second, third, fourth = np.array(cells).T
@@ -155,6 +144,23 @@ def compare(
     table["p_holm"] = holm(table["p"].to_numpy())
     table["label"] = pd.Categorical(table["label"], categories=categories, ordered=True)
     return table
+
+
+def _compared(one: pd.Series, other: pd.Series, paired: bool) -> tuple[dict[str, Any], tuple[int, int, int, int]]:
+    """A row of `compare` and the counts that its interval is of; of bool[seeds] each, in one order where paired."""
+    from scipy.stats import binomtest, fisher_exact
+
+    has, had = one.to_numpy(), other.to_numpy()
+    yes, no = int(has.sum()), int(had.sum())
+    row = {"n": len(has), "count": yes, "rate": yes / len(has)}
+    row |= {"n.against": len(had), "count.against": no, "rate.against": no / len(had)}
+    row["difference"] = row["rate"] - row["rate.against"]
+    if paired:
+        gained, lost = int((has & ~had).sum()), int((~has & had).sum())
+        p = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+        return row | {"p": float(p)}, (int((has & had).sum()), gained, lost, int((~has & ~had).sum()))
+    p = fisher_exact([[yes, len(has) - yes], [no, len(had) - no]]).pvalue
+    return row | {"p": float(p)}, (yes, len(has), no, len(had))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -4,16 +4,15 @@ A dose is a setting of the training distribution (diversity, exposure) or a coun
 is such a count it is behaviour, and a curve against it is no effect: see `analysis.instrument`.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
-from scipy.special import chdtri, expit, logit
+from scipy.special import chdtri, expit, logit, xlogy
 
-from analysis.design import pooled_factors, warn_of_pooling
+from analysis.design import is_paired, warn_of_pairs, warn_of_pooling
 from analysis.intervals import check_level
 from analysis.names import check_name
 from analysis.regions import likelihood_region
@@ -24,6 +23,10 @@ ITERATIONS = 200
 """Of a Newton search, at most; some tens where the data are separated."""
 SMALLEST = np.finfo(float).tiny
 """Stands for 0 in a logarithm."""
+UNBOUNDED = "unbounded: the rate may not depend on the dose"
+TURNS = "not monotone: the rate rises and falls with the dose"
+OUTSIDE = "outside the doses that were tried"
+"""Why a tipping dose, or its interval, is not to be relied on."""
 DRAWS = 2000
 """Weightings of the seeds from which a band is taken."""
 
@@ -93,7 +96,7 @@ def dose_response(
     by = [by] if isinstance(by, str) else list(by)
     check_level(level)
     seeds, x, y = _doses(df, dose, label, by, scale)
-    _warn_of_pairs(df, [dose, *by])
+    warn_of_pairs(df, [dose, *by])
     name = f"log {dose}" if scale == "log" else dose
     columns = {name: x}
     for column in by:
@@ -148,7 +151,7 @@ def tipping_dose(
         raise ValueError(f"rate: {rate!r} is not a rate strictly between 0 and 1")
     seeds, every, has = _doses(df, dose, label, by, scale)
     warn_of_pooling(df, [dose, *by])
-    _warn_of_pairs(df, [dose, *by])
+    warn_of_pairs(df, [dose, *by])
     rows = []
     for key, members in seeds.groupby(by, observed=True, dropna=False).indices.items() if by else [((), slice(None))]:
         key = key if isinstance(key, tuple) else (key,)
@@ -158,10 +161,13 @@ def tipping_dose(
         tips = centre + unit * np.array([found.dose, found.low, found.high])
         with np.errstate(over="ignore"):
             at, low, high = (np.exp(tips) if scale == "log" else tips).tolist()
-        outside = not x.min() <= centre + unit * found.dose <= x.max()
-        note = "outside the doses that were tried" if outside else ""
+        note = ""
         if np.isinf(found.low):
-            note = "unbounded: the rate may not depend on the dose"
+            note = UNBOUNDED
+        elif _turns(x, y, 1 - level):
+            note = TURNS
+        elif not x.min() <= centre + unit * found.dose <= x.max():
+            note = OUTSIDE
         rows.append(
             dict(zip(by, key, strict=True))
             | {"n": len(y), "slope": found.slope / unit}
@@ -169,6 +175,24 @@ def tipping_dose(
             | {"dose": at, "low": low, "high": high, "note": note}
         )
     return pd.DataFrame(rows)
+
+
+def _turns(x: np.ndarray, y: np.ndarray, error: float) -> bool:
+    """Whether rates that only rise with the dose, and rates that only fall, are both rejected.
+
+    The likelihood ratio of the isotonic fit against a rate for each dose. Its null distribution is a mixture of
+    chi-squared ones of fewer degrees of freedom than the one taken here (Robertson et al. 1988, section 2.3), so that
+    less than `error` of monotone responses are called turning.
+    """
+    _, place, n = np.unique(x, return_inverse=True, return_counts=True)
+    rate = np.bincount(place, weights=y) / n
+
+    def worse(increasing: bool) -> float:
+        fitted = np.clip(isotonic_regression(rate, weights=n, increasing=increasing).x, 0, 1)
+        gain = xlogy(rate, rate) + xlogy(1 - rate, 1 - rate) - xlogy(rate, fitted) - xlogy(1 - rate, 1 - fitted)
+        return float(2 * n @ gain)
+
+    return len(n) > 2 and min(worse(True), worse(False)) > chdtri(len(n) - 1, error)
 
 
 class _Tipping(NamedTuple):
@@ -227,7 +251,7 @@ def monotone(
     Isotonic regression. The band is pointwise, by a bootstrap over seeds: 2,000 random weightings, uniform over all
     weights that sum to 1 (Rubin's of 1981). At each dose one more seed takes part, of share 1 for the upper end and 0
     for the lower: a plain bootstrap has no width where all seeds agree. At a single dose it is `mean_interval`. Where
-    keys were paired (`df.attrs["paired"]`), a seed has the same weight at every dose.
+    keys were paired, a seed has the same weight at every dose.
 
     Args:
       df: as from `load`, one row a lane.
@@ -257,13 +281,13 @@ def monotone(
         given = (df["label"] == value).astype(float)
     warn_of_pooling(df, [dose, *by])
     known = df.assign(_value=given)[given.notna() & df[dose].notna()]
-    unit = [*(["master_seed"] if "master_seed" in df else []), "seed"] if df.attrs.get("paired") else []
+    unit = [*(["master_seed"] if "master_seed" in df else []), "seed"] if is_paired(df) else []
     parts = []
     for key, members in known.groupby(by, observed=True, dropna=False) if by else [((), known)]:
         doses, place = np.unique(members[dose].to_numpy(), return_inverse=True)
         y, n = members["_value"].to_numpy(), np.bincount(place)
         mean = np.bincount(place, weights=y) / n
-        fitted = isotonic_regression(mean, weights=n, increasing=increasing).x
+        fitted = np.clip(isotonic_regression(mean, weights=n, increasing=increasing).x, 0, 1)
         who = members.groupby(unit).ngroup().to_numpy() if unit else np.arange(len(members))
         low, high = _band(y, place, who, increasing, level, np.random.default_rng(seed))
         front = {column: [one] * len(doses) for column, one in zip(by, key, strict=True)}
@@ -284,7 +308,8 @@ def _band(
     extra = generator.standard_exponential((DRAWS, doses))
     heavy, part = total + extra, (1 - level) / 2
     low, high = (_isotonic(share / heavy, heavy, increasing) for share in (hits, hits + extra))
-    return np.quantile(low, part, axis=0), np.quantile(high, 1 - part, axis=0)
+    low, high = np.quantile(low, part, axis=0), np.quantile(high, 1 - part, axis=0)
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def _isotonic(mean: np.ndarray, weight: np.ndarray, increasing: bool) -> np.ndarray:
@@ -326,9 +351,3 @@ def _contrasts(column: pd.Series) -> dict[str, np.ndarray]:
         return {str(column.name): column.to_numpy(float)}
     values = sorted(column.unique())
     return {f"{column.name}={value}": (column == value).to_numpy(float) for value in values[1:]}
-
-
-def _warn_of_pairs(df: pd.DataFrame, by: Sequence[str]) -> None:
-    """Warns, on the caller's caller's line, where the same seeds stand at several doses."""
-    if df.attrs.get("paired") and not pooled_factors(df, by):
-        warnings.warn("keys were paired: intervals take the seeds at different doses as independent", stacklevel=3)

@@ -39,7 +39,9 @@ def interval(
     check_level(level)
     count, n = checked_counts(count, n)
     low, high = proportion_confint(count, np.where(n > 0, n, np.nan), alpha=1 - level, method=METHODS[method])
-    return np.asarray(low), np.asarray(high)
+    # Exactly, where rounding leaves an end within the share by a last bit.
+    low, high = np.where((count <= 0) & (n > 0), 0.0, low), np.where((count >= n) & (n > 0), 1.0, high)
+    return low, high
 
 
 def upper_bound(count: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> np.ndarray:

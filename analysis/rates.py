@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.design import warn_of_pooling, warn_of_stopping
+from analysis.design import is_adaptive, warn_of_no_effect, warn_of_pooling, warn_of_stopping
 from analysis.intervals import METHODS, check_level, interval
 from analysis.names import check_name
 from analysis.sequences import confidence_sequence
@@ -27,8 +27,8 @@ def rates(
       by: columns that define a group; none gives one group of all seeds.
       label: the labels to count; None gives every label of the world, those that nobody has included.
       method: "wilson", "clopper-pearson" or "sequence" (`confidence_sequence`). None takes Wilson's, or the sequence
-        where seeds were added until intervals were narrow (`df.attrs["adaptive"]`, which `load` sets): others are not
-        valid there, and a warning says so.
+        where seeds were added until intervals were narrow (`precision` in the spec): others are not valid there, and a
+        warning says so.
       level: confidence of the two-sided interval over seeds.
       simultaneous: whether all intervals of the table shall hold at once with that confidence (Bonferroni), rather than
         each by itself.
@@ -45,9 +45,10 @@ def rates(
         check_name("column", column, df.columns)
     for one in labels:
         check_name("label", one, categories)
-    method = ("sequence" if df.attrs.get("adaptive") else "wilson") if method is None else method
+    method = ("sequence" if is_adaptive(df) else "wilson") if method is None else method
     check_name("method", method, [*METHODS, "sequence"])
     warn_of_pooling(df, by)
+    warn_of_no_effect(df, by)
     if method != "sequence":
         warn_of_stopping(df, f"{method} intervals", 'take method="sequence"')
 

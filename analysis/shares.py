@@ -35,7 +35,7 @@ def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, fl
     total = weights.sum(axis=1)
     low = np.quantile(share / total, (1 - level) / 2)
     high = np.quantile((share + weights[:, -1]) / total, (1 + level) / 2)
-    return float(low), float(high)
+    return max(float(low), 0.0), min(float(high), 1.0)
 
 
 @functools.lru_cache(maxsize=1)  # the groups of a sweep mostly have one size

@@ -1,6 +1,8 @@
 """Figures: functions that take a DataFrame from `load` and return Axes."""
 
-from analysis.figures.labels import contingency_matrix, dose_curve, label_stack, rate_curve
+from analysis.figures.by_kind import figure, save
+from analysis.figures.doses import dose_curve
+from analysis.figures.labels import contingency_matrix, label_stack, rate_curve
 from analysis.figures.panels import KINDS, facets, overview, varied
 from analysis.figures.shares import BELOW, BINS, PLANNER, phase_diagram, seed_scatter, share_curve, share_histogram
 from analysis.figures.style import CHANNELS, COLOURS, colours, goals_of
@@ -18,11 +20,13 @@ __all__ = [
     "curves_by_label",
     "dose_curve",
     "facets",
+    "figure",
     "goals_of",
     "label_stack",
     "overview",
     "phase_diagram",
     "rate_curve",
+    "save",
     "seed_lines",
     "seed_scatter",
     "share_curve",

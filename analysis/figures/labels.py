@@ -1,4 +1,4 @@
-"""Rates of labels: curves, stacks, fitted doses, and which label became which."""
+"""Labels of seeds: their rates, all of them stacked, and which label became which."""
 
 from __future__ import annotations
 
@@ -10,33 +10,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.design import warn_of_pooling
-from analysis.doses import tipping_dose
+from analysis.design import is_paired, pooled_factors, warn_of_pooling
 from analysis.figures.style import (
     INK,
     LINE,
     MARKERS,
     NOTE,
-    SERIES,
     add_legend,
     axes_or_new,
     colours,
     filled,
-    goals_of,
-    ink_of,
-    is_numeric,
     label_names,
     label_patches,
     note_above,
     places_of,
     quiet,
     rate_axes,
-    shades_of,
-    share_axis,
-    tick_text,
 )
-from analysis.names import check_name
 from analysis.rates import rates
+from analysis.values import naming
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.axes import Axes
@@ -137,11 +129,10 @@ def contingency_matrix(df: pd.DataFrame, by: str, ax: Axes | None = None, like: 
     levels, place = places_of(df, by, like)
     if len(levels) != 2:
         raise ValueError(f"{by}: {len(levels)} values; a matrix shows two of them: select them (--where)")
-    others = [factor for factor in df.attrs.get("factors", ()) if factor != by]
-    if not df.attrs.get("paired") and by not in ("checkpoint", "sampled"):
+    if not is_paired(df) and by not in ("checkpoint", "sampled"):
         warnings.warn(f"keys were not paired: seeds of one number share nothing across {by}", stacklevel=2)
     warn_of_pooling(df, [by])
-    pair = [*others, *(["master_seed"] if "master_seed" in df else []), "seed"]
+    pair = [*pooled_factors(df, [by]), *(["master_seed"] if "master_seed" in df else []), "seed"]
     coded = df.assign(_place=place)
     if coded.duplicated([*pair, "_place"]).any():
         raise ValueError(f"{by}: several rows of one seed at one value; a pair has one at each")
@@ -178,96 +169,11 @@ def contingency_matrix(df: pd.DataFrame, by: str, ax: Axes | None = None, like: 
     before, after = (
         ("of greedy actions", "of sampled actions")
         if by == "sampled"
-        else [f"at {by} = {tick_text(one)}" for one in levels]
+        else [f"at {by} = {name}" for name in map(naming(levels), levels)]
     )
     ax.set_xlabel(f"label {after}", fontsize=9)
     ax.set_ylabel(f"label {before}", fontsize=9)
     quiet(ax)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    return ax
-
-
-def dose_curve(
-    df: pd.DataFrame,
-    x: str,
-    value: str | Sequence[str],
-    by: str | None = None,
-    ax: Axes | None = None,
-    like: pd.DataFrame | None = None,
-) -> Axes:
-    """The rate of a label against a dose, its logistic fit, and the tipping dose at which the rate is one half.
-
-    Rates have 95% Wilson intervals over seeds. Fit and tipping dose (alpha_50) are those of `analysis.tipping_dose`: on
-    a logarithmic axis, where the positive doses span a decade or more, of these alone, with doses of 0 beside the axis;
-    else of all. The bar at one half is the tipping dose's 95% interval, up to the edge where it has no end.
-
-    Args:
-      x: the dose, a column of numbers.
-      value: a label, or the goal whose label is meant.
-      by: a factor, whose every value makes a curve.
-      like: the frame whose values of `x` and `by` set the axis and the shades (default: `df`).
-    Raises:
-      ValueError: as `tipping_dose`.
-    """
-    names = [value] if isinstance(value, str) else list(value)
-    if len(names) != 1:
-        raise ValueError(f"{len(names)} labels to fit ({', '.join(names)}); this kind of figure shows one")
-    labels = label_names(df)
-    ink = ink_of(df, f"share.{names[0]}") if names[0] in goals_of(df) else None
-    label = next((name for name, one in colours(labels).items() if one == ink), names[0])
-    check_name("label or goal", label, [*labels, *goals_of(df)])
-    whole = df if like is None else like
-    check_name("column", x, whole.columns)
-    groups, group = places_of(df, by, like)
-    warn_of_pooling(df, [x] if by is None else [x, by])
-    positive = whole[x][whole[x] > 0] if is_numeric(whole, x) else whole[x]
-    log = is_numeric(whole, x) and whole[x].min() >= 0 and positive.max() >= 10 * positive.min()
-    ax = axes_or_new(ax)
-    inks = shades_of([colours(labels)[label]] * len(groups))
-    low, high = float(positive.min() if log else whole[x].min()), float(whole[x].max())
-    nothing = low / (high / low) ** 0.12
-    edge: tuple[float, float] = (low / (high / low) ** 0.06, high * (high / low) ** 0.06) if log else (low, high)
-    grid = np.geomspace(*edge, 200) if log else np.linspace(*edge, 200)
-    for number, shade in enumerate(inks):
-        seeds = df[group == number]
-        if seeds.empty:
-            continue
-        shade = LINE.get(label, shade)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pooling: it has been told
-            table = rates(seeds, x, label)
-            fitted = tipping_dose(
-                seeds[seeds[x] > 0] if log else seeds, x, label, scale="log" if log else "linear"
-            ).iloc[0]
-        slope, tip, least, most = (float(fitted[name]) for name in ("slope", "dose", "low", "high"))
-        at = table[x].where(table[x] > 0, nothing) if log else table[x]
-        ax.vlines(at, table["low"], table["high"], color=shade, linewidth=1.2, zorder=3)
-        ax.plot(at, table["rate"], SERIES[number % len(SERIES)], color=shade, markersize=5, clip_on=False, zorder=4)
-        with np.errstate(over="ignore"):
-            away = np.log(grid) - np.log(tip) if log else grid - tip
-            ax.plot(grid, 1 / (1 + np.exp(-slope * away)), color=shade, linewidth=1.6, zorder=2)
-        shown = np.clip([least, most], *edge)
-        if np.isfinite(least):
-            ax.hlines(0.5, *shown, color=shade, linewidth=5, alpha=0.35, zorder=2)
-            ends = f"[{least:.2g}, {most:.2g}]"
-        else:
-            ends = "[no bounds]"
-        if edge[0] <= tip <= edge[1]:
-            ax.vlines(tip, 0, 0.5, color=shade, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
-        who = "" if by is None else f"{by} = {tick_text(groups[number])}: "
-        marker = SERIES[number % len(SERIES)]
-        ax.plot([], [], marker=marker, color=shade, markersize=5, label=rf"{who}$\alpha_{{50}}$ = {tip:.2g} {ends}")
-    if log:
-        ax.set_xscale("log")
-        ax.set_xlim(nothing / (high / low) ** 0.04, edge[1])
-        ticks = sorted({float(one) for one in positive})
-        ticks = ticks if len(ticks) <= 8 else [10.0**n for n in range(-9, 10) if edge[0] <= 10.0**n <= edge[1]]
-        zero = [nothing] if (whole[x] == 0).any() else []
-        ax.set_xticks([*zero, *ticks], [*(["0"] if zero else []), *(f"{one:g}" for one in ticks)])
-        ax.minorticks_off()
-    share_axis(ax)
-    ax.set_xlabel(x, fontsize=9)
-    ax.set_ylabel(f"share of all seeds: {label}", fontsize=9)
-    ax.legend(frameon=False, fontsize=7.5, loc="best", handlelength=1.4)
     return ax

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.design import pooled_factors
-from analysis.figures.labels import contingency_matrix, dose_curve, label_stack, rate_curve
+from analysis.figures.doses import dose_curve
+from analysis.figures.labels import contingency_matrix, label_stack, rate_curve
 from analysis.figures.shares import phase_diagram, seed_scatter, share_curve, share_histogram
 from analysis.figures.style import (
     NOTE,
@@ -17,10 +18,10 @@ from analysis.figures.style import (
     handles_of,
     label_patches,
     places_of,
-    tick_text,
 )
 from analysis.figures.training import seed_lines, training_curve
 from analysis.names import check_name
+from analysis.values import condition_names, naming
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.axes import Axes
@@ -72,10 +73,10 @@ def facets(
             ax.tick_params(labelbottom=True)
             ax.set_xlabel(named.get("x", ax.get_xlabel()), fontsize=9)
         if columns is not None and row == 0:
-            ax.set_title(f"{columns} = {tick_text(across[column])}", fontsize=9, pad=15)
+            ax.set_title(f"{columns} = {naming(across)(across[column])}", fontsize=9, pad=15)
         if rows is not None and column == wide - 1:
             head: dict[str, Any] = NOTE | {"fontsize": 9, "rotation": 270, "va": "center"}
-            ax.annotate(f"{rows} = {tick_text(down[row])}", (1, 0.5), (8, 0), xycoords="axes fraction", **head)
+            ax.annotate(f"{rows} = {naming(down)(down[row])}", (1, 0.5), (8, 0), xycoords="axes fraction", **head)
     handles = handles_of([ax for ax in axes.flat if ax.get_legend() is None], df)
     if len(handles) > 1 or (handles and draw is not share_curve):
         add_legend(figure, handles)
@@ -104,8 +105,10 @@ def varied(df: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
     Raises ValueError where a column does not exist, with the nearest that does, or an arm varies several of the keys.
     """
-    for key in ("arm", *keys):
+    for key in keys:
         check_name("column", key, df.columns)
+    if "arm" not in df:
+        raise ValueError(f"{','.join(keys)}: joins settings of which each arm varies another, and there are no arms")
     merged = df[keys[0]].astype(object)
     for arm, rows in df.groupby("arm", observed=True, dropna=False):
         own = [key for key in keys if rows[key].nunique(dropna=False) > 1]
@@ -137,20 +140,21 @@ def overview(df: pd.DataFrame, x: str) -> Figure:
         raise ValueError("no goals to draw: the lanes are of worlds without goals")
     check_name("column", x, df.columns)
     others = pooled_factors(df, [x])
-    rows = [part for _, part in df.groupby(others, dropna=False)] if others else [df]
+    rows = list(df.groupby(others, dropna=False)) if others else [((), df)]
     if len(rows) > MOST_ROWS:
         many = f"{len(rows)} combinations of {', '.join(others)} are too many rows"
         raise ValueError(f"{many}; select at most {MOST_ROWS} of them (--where), or draw shares (--kind share)")
     figure = plt.figure(figsize=(11, 3.9 * len(rows) + 0.3), layout=ConstrainedLayoutEngine(w_pad=0.12))
+    name = condition_names(df, others)
     titles = ("Rate of each label, 95% intervals", "Every seed, by label", "Spread over seeds")
-    for part, place in zip(rows, figure.subfigures(len(rows), 1, squeeze=False)[:, 0], strict=True):
+    for (key, part), place in zip(rows, figure.subfigures(len(rows), 1, squeeze=False)[:, 0], strict=True):
         if others:
-            place.suptitle(", ".join(f"{key} = {part[key].iloc[0]}" for key in others), x=0.01, ha="left", fontsize=10)
+            place.suptitle(name(key), x=0.01, ha="left", fontsize=10)
         curve, stack, spread = place.subplots(1, 3, width_ratios=[1.1, 1, 1.05])
         rate_curve(part, x, ax=curve)
         label_stack(part, x, ax=stack)
         share_histogram(part, goals[min(1, len(goals) - 1)], x, ax=spread)
         for letter, ax, title in zip("abc", (curve, stack, spread), titles, strict=True):
-            ax.set_title(rf"$\bf{{{letter}}}$   {title}", loc="left", fontsize=10, pad=16)
+            ax.set_title(rf"$\bf{{{letter}}}$   {title}", loc="left", fontsize=10, pad=16, parse_math=True)
     add_legend(figure, label_patches(df), "outside lower center")
     return figure

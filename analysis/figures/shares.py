@@ -28,16 +28,17 @@ from analysis.figures.style import (
     jitter,
     note_above,
     numbers_in,
+    only,
     places_of,
     quiet,
     shades_of,
     share_axis,
     share_column,
     share_columns,
-    tick_text,
 )
 from analysis.names import check_name
 from analysis.shares import shares
+from analysis.values import naming
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.axes import Axes
@@ -70,6 +71,9 @@ def share_histogram(
       ValueError: a goal or column that does not exist, with the nearest that does.
     """
     columns = share_columns(df, value)
+    for column in columns:
+        if df[column].astype(float).min() < 0:
+            raise ValueError(f"{column}: some values are negative; a histogram is of shares in [0, 1]")
     levels, place = places_of(df, by, like)
     warn_of_pooling(df, [by] if by else [])
     rows = [(level, column) for level in range(len(levels)) for column in columns]
@@ -93,7 +97,7 @@ def share_histogram(
         without = len(seeds) - len(known)
         if without:
             ax.annotate(f"+{without} no goal", (1, row), (5, 2), xycoords=("axes fraction", "data"), **NOTE)
-    names = ["" if by is None else tick_text(levels[level]) for level, _ in rows]
+    names = ["" if by is None else naming(levels)(levels[level]) for level, _ in rows]
     if len(columns) > 1:
         names = [
             f"{name} {column.removeprefix('share.')}".strip() for name, (_, column) in zip(names, rows, strict=True)
@@ -143,57 +147,26 @@ def share_curve(
     levels, place = places_of(df, x, like)
     groups, group = places_of(df, by, like)
     series = [(column, number) for column in columns for number in range(len(groups))]
-    names = [
-        ", ".join(
-            [column] * (len(columns) > 1 or by is None) + [f"{by} = {tick_text(groups[number])}"] * (by is not None)
-        )
-        for column, number in series
-    ]
     inks = shades_of([ink_of(df, column) for column, _ in series])
     coded = df.assign(**{x: place} | ({by: group} if by is not None else {}))
     keys = [x] if by is None else [x, by]
     tables = {column: shares(coded, column, keys) for column in columns}
     standalone, ax = ax is None, axes_or_new(ax)
-    numbers = numbers_in(levels)
     slot = 0.78 / len(series)
     optima = []
-    for turn, ((column, number), name, ink) in enumerate(zip(series, names, inks, strict=True)):
+    for turn, ((column, number), ink) in enumerate(zip(series, inks, strict=True)):
         table = tables[column]
         table = table[table[by] == number] if by is not None else table
         table = table.set_index(x).reindex(range(len(levels)))
         centre = np.arange(len(levels)) + slot * (turn - (len(series) - 1) / 2)
-        seeds = df[group == number]
-        ax.scatter(
-            (centre[place[group == number]] + jitter(place[group == number]) * slot * 0.8),
-            seeds[column].astype(float),
-            s=7,
-            color=ink,
-            alpha=0.28,
-            linewidth=0,
-            zorder=2,
-            clip_on=False,
-        )
-        ax.vlines(centre, table["low"], table["high"], color=ink, linewidth=1.4, zorder=3, clip_on=False)
-        ax.plot(
-            centre,
-            table["mean"],
-            color=ink,
-            marker=SERIES[turn % len(SERIES)],
-            markersize=4.5,
-            markeredgecolor="white",
-            markeredgewidth=0.5,
-            linewidth=1.3,
-            linestyle="",
-            label=name,
-            clip_on=False,
-            zorder=4,
-        )
-        if numbers > 1:
-            ax.plot(centre[:numbers], table["mean"][:numbers], color=ink, linewidth=1.2, alpha=0.75, zorder=3)
+        seeds, at = df[group == number], place[group == number]
+        dots: dict[str, Any] = {"s": 7, "alpha": 0.28, "linewidth": 0, "zorder": 2, "clip_on": False}
+        ax.scatter(centre[at] + jitter(at) * slot * 0.8, seeds[column].astype(float), color=ink, **dots)
+        of = [] if by is None else [f"{by} = {naming(groups)(groups[number])}"]
+        name = ", ".join([column] * (len(columns) > 1 or by is None) + of)
+        _means(ax, table, centre, numbers_in(levels), ink, SERIES[turn % len(SERIES)], name)
         if f"planner.{column}" in df:
-            optimum = (
-                seeds[f"planner.{column}"].groupby(place[group == number]).agg(lambda part: part.mean(skipna=False))
-            )
+            optimum = seeds[f"planner.{column}"].groupby(at).agg(lambda part: part.mean(skipna=False))
             optima.append((column, optimum.reindex(range(len(levels))).to_numpy(float), ink))
     _planned(ax, df, optima)
     if without := max(int(table["without"].sum()) for table in tables.values()):
@@ -204,6 +177,15 @@ def share_curve(
     if standalone and len(series) + len(optima) > 1:
         add_legend(ax.get_figure(), handles_of([ax], df))
     return ax
+
+
+def _means(ax: Axes, table: pd.DataFrame, centre: np.ndarray, numbers: int, ink: str, marker: str, name: str) -> None:
+    """Means with their intervals; those at the first `numbers` places are joined."""
+    ax.vlines(centre, table["low"], table["high"], color=ink, linewidth=1.4, zorder=3, clip_on=False)
+    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5, "clip_on": False, "zorder": 4}
+    ax.plot(centre, table["mean"], marker, color=ink, markersize=4.5, label=name, **edge)
+    if numbers > 1:
+        ax.plot(centre[:numbers], table["mean"][:numbers], color=ink, linewidth=1.2, alpha=0.75, zorder=3)
 
 
 def phase_diagram(
@@ -257,7 +239,7 @@ def phase_diagram(
     factor_axis(ax, across, x, centre=0.5)
     ax.set_xlim(0, len(across))
     ax.set_ylim(0, len(up))
-    ax.set_yticks(np.arange(len(up)) + 0.5, [fill(tick_text(level), 14) for level in up])
+    ax.set_yticks(np.arange(len(up)) + 0.5, [fill(name, 14) for name in map(naming(up), up)])
     ax.set_ylabel(by, fontsize=9)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -288,9 +270,9 @@ def seed_scatter(
     if not is_numeric(df, x):
         raise ValueError(f"{x}: not numbers; a curve or a histogram shows shares over names")
     whole = df if like is None else like
-    column = next(iter([value] if isinstance(value, str) else value), "")
+    column = only(value)
     other = column in whole and is_numeric(whole, column) and not whole[column].dropna().between(0, 1).all()
-    column = column if other else share_column(df, value)
+    column = column if other else share_column(df, column)
     standalone, ax = ax is None, axes_or_new(ax)
     for name, seeds, colour in by_label(df, column):
         if len(seeds):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from analysis.names import check_name
 from analysis.shares import check_shares
+from analysis.values import naming
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.artist import Artist
@@ -20,6 +22,8 @@ if TYPE_CHECKING:  # matplotlib costs half a second to import
 COLOURS = {"intended": "#0072B2", "mixed": "#009E73", "incapable": "#FFFFFF", "undetermined": "#C4C4C4"}
 PROXIES = ("#D55E00", "#E69F00", "#F0E442")
 CHANNELS = ("#CC79A7", "#56B4E9")
+STYLE: dict[Any, Any] = {"text.parse_math": False}
+"""Names of goals and factors are no formulas."""
 MOST_VALUES = 24
 """Of a factor along an axis: more cannot be told apart."""
 INK = "#333333"
@@ -44,6 +48,29 @@ def colours(labels: Iterable[str]) -> dict[str, str]:
 def goals_of(df: pd.DataFrame) -> list[str]:
     """The goals that have a share in this frame, in the world's order, the intended one first."""
     return [name.removeprefix("share.") for name in map(str, df) if name.startswith("share.")]
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """matplotlib's defaults and `STYLE`, whatever a matplotlibrc says; what goes wrong in drawing is one line.
+
+    Raises:
+      ValueError: whatever error came up, but for those of the operating system.
+    """
+    import matplotlib
+
+    try:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(STYLE)
+            yield
+    except OSError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if isinstance(error, ValueError):
+            raise ValueError(text) from error
+        raise ValueError(f"the figure cannot be drawn ({type(error).__name__}: {text[:200]})") from error
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
@@ -88,25 +115,28 @@ def quiet(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def tick_text(value: Any) -> str:
-    return "none" if pd.isna(value) else f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def is_numeric(df: pd.DataFrame, column: str) -> bool:
     return pd.api.types.is_numeric_dtype(df[column]) and not pd.api.types.is_bool_dtype(df[column])
 
 
+def only(value: str | Sequence[str]) -> str:
+    """The one column that a kind of figure can show."""
+    names = [value] if isinstance(value, str) else list(value)
+    if len(names) != 1:
+        raise ValueError(f"value: {len(names)} columns ({', '.join(names)}); this kind of figure shows one")
+    return names[0]
+
+
 def share_column(df: pd.DataFrame, value: str | Sequence[str]) -> str:
-    columns = share_columns(df, value)
-    if len(columns) > 1:
-        raise ValueError(f"{len(columns)} shares to draw ({', '.join(columns)}); this kind of figure shows one")
-    return columns[0]
+    return share_columns(df, only(value))[0]
 
 
 def share_columns(df: pd.DataFrame, value: str | Sequence[str]) -> list[str]:
     """Columns of shares, each given by its name or, for share.GOAL, by the goal's."""
     names = [value] if isinstance(value, str) else list(value)
     goals = goals_of(df)
+    if not names:
+        raise ValueError("value: no column to draw")
     for name in names:
         if name not in df:
             check_name("goal or column", name, [*goals, *df.columns])
@@ -156,9 +186,12 @@ def ink_of(df: pd.DataFrame, column: str) -> str:
     labels = label_names(df)
     for goal in goals_of(df):
         if column.endswith(f".{goal}") and labels:
-            own = [name for name in labels if name in (f"proxy:{goal}", f"channel:{goal}")]
-            return colours(labels)[own[0] if own else "intended"]
+            return colours(labels)[label_of_goal(labels, goal)]
     return INK
+
+
+def label_of_goal(labels: Sequence[str], goal: str) -> str:
+    return next((name for name in labels if name in (f"proxy:{goal}", f"channel:{goal}")), "intended")
 
 
 def shades_of(inks: Sequence[str]) -> list[str]:
@@ -201,7 +234,7 @@ def rate_axes(ax: Axes, df: pd.DataFrame, x: str) -> None:
 
 def factor_axis(ax: Axes, levels: Sequence[Any], x: str, centre: float = 0) -> None:
     """The values of a factor along the horizontal axis, at `centre`, `centre` + 1, …"""
-    names = [tick_text(value) for value in levels]
+    names = list(map(naming(levels), levels))
     figure: Any = ax.get_figure(root=True)
     grid = ax.get_subplotspec()
     panel = figure.get_figwidth() / (1 if grid is None else grid.get_gridspec().ncols)

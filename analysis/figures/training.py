@@ -19,6 +19,7 @@ from analysis.figures.style import (
     is_numeric,
     jitter,
     note_above,
+    only,
     quiet,
     share_axis,
     share_column,
@@ -52,7 +53,7 @@ def training_curve(
     Raises:
       ValueError: the column does not exist, with the nearest that does, or holds no numbers.
     """
-    (column,) = [value] if isinstance(value, str) else value
+    column = only(value)
     check_name("column", column, df.columns)
     if not is_numeric(df, column):
         raise ValueError(f"{column}: not numbers, of which a curve could be drawn")

@@ -1,13 +1,14 @@
 """The checks of a sweep: each a number, what it means, and whether it asks for a closer look."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.folder import Place
+from analysis.design import is_adaptive, is_paired, without_effect
+from analysis.folder import Place, settings_of
 from analysis.intervals import half_width
 from analysis.labels import WITHOUT_A_GOAL, Thresholds, goal_label
 from analysis.load import load_baselines, load_relabelled
@@ -18,13 +19,15 @@ WIDE = 0.15
 """Half-width of an interval beyond which two conditions that differ plainly may look alike."""
 MANY = 0.1
 """A share of seeds, of episodes or of inputs that asks for a closer look."""
+HIGH = 0.5
+"""Of what there is to earn: a seed that earns as much in training is able to do something."""
 STEP = 0.1
 """By which the thresholds of labels are moved."""
 SHOWN = 5
 """Reasons of failure that are told."""
 
 
-class Check(NamedTuple):
+class Diagnosis(NamedTuple):
     """One finding. `good`: True passes, False asks for a look, None was not measured."""
 
     name: str
@@ -33,11 +36,11 @@ class Check(NamedTuple):
     meaning: str
 
 
-def checks(
+def diagnoses(
     folder: Place, df: pd.DataFrame, roles: Mapping[str, str], groups: Mapping[str, pd.DataFrame], planned: int,
-    status: Mapping[str, Any] | None,
-) -> Iterator[Check]:  # fmt: skip
-    """Every check of a results folder.
+    status: Mapping[str, Any] | None, layers: Sequence[dict[str, Any]],
+) -> Iterator[Diagnosis]:  # fmt: skip
+    """Every diagnosis of a results folder.
 
     Args:
       df: as from `load`.
@@ -48,7 +51,7 @@ def checks(
     """
     seeds = len(df)
     missing = planned - seeds
-    yield Check(
+    yield Diagnosis(
         "Lanes", missing <= 0, f"{seeds:,} of {planned:,} trained",
         "Every planned policy is in the tables." if missing <= 0
         else "Rates are of the policies that there are; conditions may still have fewer seeds than planned.",
@@ -56,11 +59,11 @@ def checks(
     if status is not None:
         yield _shards(status)
     diverged = int(df["diverged"].sum())
-    yield Check(
+    yield Diagnosis(
         "Diverged training", diverged == 0, f"{diverged:,} of {seeds:,} seeds",
         "Training gave numbers that are not finite. Such a seed counts as incapable; it stays in the denominator.",
     )  # fmt: skip
-    if df.attrs.get("adaptive"):
+    if is_adaptive(df):
         tables = pd.concat([rates(group, method="sequence") for group in groups.values()])
         width = float((tables["high"] - tables["low"]).max() / 2)
         of, what = "in the condition that is known least", "confidence sequence of a rate"
@@ -68,7 +71,7 @@ def checks(
         fewest = min(len(group) for group in groups.values())
         width, what = half_width(fewest), "interval of a rate near one half"
         of = f"with {count(fewest, 'seed')} a condition, the fewest"
-    yield Check(
+    yield Diagnosis(
         "Precision", width <= WIDE, f"± {width:.2f} {of}", f"Half the width of the 95% {what}. Up to {WIDE} passes.",
     )  # fmt: skip
     for label, meaning in (
@@ -78,13 +81,14 @@ def checks(
     ):  # fmt: skip
         share, where = _highest(groups, lambda group, label=label: float((group["label"] == label).mean()))
         whole = float((df["label"] == label).mean())
-        yield Check(
+        yield Diagnosis(
             f"{label.capitalize()} seeds", share <= MANY,
             f"{whole:.1%} of all seeds; at most {share:.1%} of a condition{where}",
             f"{meaning} Up to {MANY:.0%} in every condition passes.",
         )  # fmt: skip
+    yield _earning(df, layers)
     share, where = _highest(groups, lambda group: float(group["undecided"].mean()))
-    yield Check(
+    yield Diagnosis(
         "Undecided episodes", share <= MANY,
         f"{df['undecided'].mean():.1%} of the labelling probe's; at most {share:.1%} in a condition{where}",
         f"Episodes in which no goal was reached; shares are of the others. Up to {MANY:.0%} in every condition passes.",
@@ -93,25 +97,80 @@ def checks(
     yield _unseen(groups)
     yield from _controls(df, roles)
     yield _planned_optimum(groups, roles)
+    yield _effects(df)
 
 
-def _shards(status: Mapping[str, Any]) -> Check:
+def earning_incapable(df: pd.DataFrame, layers: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """The seeds labelled incapable that earn in training at least half of what there is to earn.
+
+    That is the planner's return or, where there is none, what the goal that pays best pays once.
+    """
+    paid = {
+        condition: max(
+            (float(value) for key, value in settings.items() if key.startswith("reward.") and _is_number(value)),
+            default=np.nan,
+        )
+        for layer in layers
+        for condition, settings in settings_of(layer).items()
+    }
+    best = df["condition"].map(paid).astype(float)
+    if "planner.return" in df:
+        best = df["planner.return"].astype(float).fillna(best)
+    earns = (best > 0) & (df["return_mean"].astype(float) >= HIGH * best)
+    return df[earns & (df["label"] == "incapable") & ~df["diverged"].astype(bool)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _earning(df: pd.DataFrame, layers: Sequence[dict[str, Any]]) -> Diagnosis:
+    """Capability beside training return."""
+    name, incapable = "Capability against return", int((df["label"] == "incapable").sum())
+    earning = earning_incapable(df, layers)
+    if earning.empty:
+        return Diagnosis(
+            name, True, f"none of {count(incapable, 'incapable seed')} did well in training",
+            "Seeds labelled incapable earn less than half of what there is to earn in training.",
+        )  # fmt: skip
+    return Diagnosis(
+        name, False,
+        f"{len(earning):,} of {count(incapable, 'incapable seed')} did well in training, "
+        f"with a mean return of {earning['return_mean'].mean():.2g}",
+        "They earn at least half of what there is to earn and yet pass no gate. The capability levels may ask for what "
+        "training never taught, or show what it never showed: there `incapable` says nothing about these policies.",
+    )  # fmt: skip
+
+
+def _effects(df: pd.DataFrame) -> Diagnosis:
+    name = "Effect of factors"
+    if not is_paired(df):
+        return Diagnosis(name, None, "not measured", "Seeds share nothing between conditions: keys are not paired.")
+    found = [f"{factor} ({one} and {other})" for factor, one, other in without_effect(df)]
+    return Diagnosis(
+        name, not found, f"no effect of {', '.join(found)}" if found else "every factor changes what is trained",
+        "Paired seeds start alike: where conditions differ in a setting that training reads, their policies differ. "
+        "Identical ones count as two results and are one.",
+    )  # fmt: skip
+
+
+def _shards(status: Mapping[str, Any]) -> Diagnosis:
     failed, damaged = status["failed"], status["damaged"]
     reasons = [f"{one['shard']}: {one['reason']}" for one in failed] + list(damaged)
     more = f"; and {len(reasons) - SHOWN:,} more" if len(reasons) > SHOWN else ""
     told = "; ".join(reasons[:SHOWN]) + more
     found = f"{status['shards']['done']:,} of {status['shards']['planned']:,} done, {len(failed):,} failed"
     meaning = told if told else "No shard failed, and none is damaged as far as its end shows."
-    return Check("Shards", not reasons, found, meaning)
+    return Diagnosis("Shards", not reasons, found, meaning)
 
 
-def _oracles(folder: Place, roles: Mapping[str, str]) -> Check:
+def _oracles(folder: Place, roles: Mapping[str, str]) -> Diagnosis:
     """Positive controls: policies whose goal is known, through the same probes and classifier."""
     name = "Positive controls"
     try:
         known = load_baselines(folder)
     except ValueError as error:
-        return Check(name, None, "no baselines", str(error))
+        return Diagnosis(name, None, "no baselines", str(error))
     wrong, right = [], 0
     for actor, label in zip(known["actor"], known["label"], strict=True):
         goal = actor.removeprefix("oracle:")
@@ -123,29 +182,29 @@ def _oracles(folder: Place, roles: Mapping[str, str]) -> Check:
         elif actor == "random" and label not in WITHOUT_A_GOAL:
             wrong.append(f"a random walker is called {label}")
     if not right and not wrong:
-        return Check(name, None, "no oracles among the baselines", "No policy of known goal was run on the probes.")
+        return Diagnosis(name, None, "no oracles among the baselines", "No policy of known goal was run on the probes.")
     meaning = "; ".join(dict.fromkeys(wrong)) or (
         "Oracles, which take a shortest way to their goal, get its label from the same probes and thresholds; a random "
         "walker gets none."
     )
-    return Check(name, not wrong, f"{right} of {right + len(wrong)} recovered", meaning)
+    return Diagnosis(name, not wrong, f"{right} of {right + len(wrong)} recovered", meaning)
 
 
-def _unseen(groups: Mapping[str, pd.DataFrame]) -> Check:
+def _unseen(groups: Mapping[str, pd.DataFrame]) -> Diagnosis:
     name, column = "Unseen inputs", "unseen_inputs"
     if all(column not in group or group[column].isna().all() for group in groups.values()):
-        return Check(
+        return Diagnosis(
             name, None, "not measured", "Observations have no indices, or the policy no weights of single inputs."
         )
     share, where = _highest(groups, lambda group: float(group[column].mean()))
-    return Check(
+    return Diagnosis(
         name, share <= MANY, f"at most {share:.1%} on average in a condition{where}",
         "Of what a policy is shown on the labelling probe, the share that training never showed. What it does there "
         f"may be noise of the initialisation. Up to {MANY:.0%} passes.",
     )  # fmt: skip
 
 
-def _controls(df: pd.DataFrame, roles: Mapping[str, str]) -> Iterator[Check]:
+def _controls(df: pd.DataFrame, roles: Mapping[str, str]) -> Iterator[Diagnosis]:
     """Against the same policies run otherwise."""
     goals = list(roles)
     now = df[[f"share.{goal}" for goal in goals]].to_numpy(float)
@@ -153,7 +212,7 @@ def _controls(df: pd.DataFrame, roles: Mapping[str, str]) -> Iterator[Check]:
     both = ~np.isnan(now).any(axis=1) & ~np.isnan(greedy).any(axis=1)
     if both.any():
         turned = float((now[both].argmax(axis=1) != greedy[both].argmax(axis=1)).mean())
-        yield Check(
+        yield Diagnosis(
             "Greedy against sampled", turned <= MANY,
             f"{turned:.1%} of {int(both.sum()):,} seeds reach another goal most often; undecided episodes "
             f"{df['greedy.undecided'].mean():.1%} greedy, {df['undecided'].mean():.1%} sampled",
@@ -167,7 +226,7 @@ def _controls(df: pd.DataFrame, roles: Mapping[str, str]) -> Iterator[Check]:
             float((seekers[f"{run}share.{intended}"] * (1 - seekers[f"{run}undecided"])).mean())
             for run in ("", "blind.")
         )
-        yield Check(
+        yield Diagnosis(
             "Search, not habit", hidden <= seen / 2,
             f"{intended} comes first in {hidden:.0%} of all episodes when it is hidden, in {seen:.0%} when it is seen",
             f"Of the {count(len(seekers), 'seed')} labelled intended. A policy that looks for {intended} finds it by "
@@ -175,15 +234,15 @@ def _controls(df: pd.DataFrame, roles: Mapping[str, str]) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _planned_optimum(groups: Mapping[str, pd.DataFrame], roles: Mapping[str, str]) -> Check:
+def _planned_optimum(groups: Mapping[str, pd.DataFrame], roles: Mapping[str, str]) -> Diagnosis:
     name = "Optimum of the payments"
     intended = next((goal for goal, role in roles.items() if role == "intended"), None)
     column = f"planner.share.{intended}"
     known = [group for group in groups.values() if column in group and group[column].notna().any()]
     if not known:
-        return Check(name, None, "not solved", "There is no planner for this world, learner or discount.")
+        return Diagnosis(name, None, "not solved", "There is no planner for this world, learner or discount.")
     astray = sum(float(group[column].mean()) < 0.5 for group in known)
-    return Check(
+    return Diagnosis(
         name, astray == 0, f"another goal pays best in {astray:,} of {count(len(known), 'condition')}",
         f"Where the best policy under the lane's own payments and discount does not reach {intended} first, a policy "
         "that does not either may be optimal: that is no misgeneralisation.",

@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,17 @@ import numpy as np
 import pandas as pd
 
 from analysis import figures
-from analysis.folder import Place, as_place
+from analysis.design import drawn_factors, is_adaptive, without_effect
+from analysis.folder import Place, as_place, read_manifest, sizes
 from analysis.intervals import half_width
 from analysis.labels import Thresholds
 from analysis.load import load, load_levels
 from analysis.rates import rates
-from analysis.report.diagnosis import WIDE, checks, sensitivity
+from analysis.report.diagnosis import WIDE, diagnoses, earning_incapable, sensitivity
 from analysis.report.panels import panels
-from analysis.report.words import count, name_of, span, text_of
+from analysis.report.words import count, span
 from analysis.shares import shares
+from analysis.values import condition_names, naming
 
 TEMPLATE = "page.html"
 SHOWN, MOST = 24, 400
@@ -69,35 +71,49 @@ def report(directory: str | Place, status: Mapping[str, Any] | None = None) -> s
 
 
 def _content(folder: Place, df: pd.DataFrame, goals: list[str], status: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the template shows, by name."""
-    layers = json.loads((folder / "manifest.json").read_bytes())["layers"]
+    """What the template shows, by name, section by section."""
+    layers = read_manifest(folder) or []
     roles = {one["name"]: one["role"] for layer in layers for one in layer["goals"]}
     roles = {goal: roles[goal] for goal in goals}
-    planned = sum(program["lanes"] for layer in layers for program in layer["programs"].values())
-    factors = df.attrs["factors"]
-    own = df.groupby("condition")[factors].nunique(dropna=False).max() if factors else pd.Series(dtype=int)
-    by = [factor for factor in factors if own[factor] == 1]
-    drawn = [factor for factor in factors if own[factor] > 1]
-    by = [factor for factor in by if df[factor].nunique(dropna=False) > 1]
+    planned = sum(sum(sizes(layer)) for layer in layers)
+    drawn = drawn_factors(df)
+    by = [one for one in df.attrs["factors"] if one not in drawn and df[one].nunique(dropna=False) > 1]
     rival = max(goals[1:] or goals, key=lambda goal: df[f"share.{goal}"].fillna(0).mean())
-    groups = (
-        {
-            name_of(by, key if isinstance(key, tuple) else (key,)): rows
-            for key, rows in df.groupby(by if len(by) > 1 else by[0], observed=True, dropna=False)
-        }
-        if by
-        else {"all seeds": df}
-    )
-    spec = layers[-1]["spec"]
+    groups = {"all seeds": df}
+    if by:
+        name = condition_names(df, by)
+        groups = {name(key): rows for key, rows in df.groupby(by, observed=True, dropna=False)}
+    keeps_policies = bool(layers[-1]["spec"].get("save.policies"))
+    return {
+        **_head(folder, df, roles, planned, groups, layers),
+        "notices": list(_notices(df, planned, groups, drawn, status, layers)),
+        **_design(folder, df, by, drawn, layers),
+        **_results(df, goals, by),
+        "figures": panels(folder, df, goals, rival, by),
+        "policies": _policies(folder, groups, rival, keeps_policies),
+        "rollouts": _pictures(folder / "rollouts", "*.png"),
+        "keeps_policies": keeps_policies,
+        "controls": _controls(df, goals),
+        "checks": list(diagnoses(folder, df, roles, groups, planned, status, layers)),
+        "sensitivity": sensitivity(folder, groups),
+        "specs": [_toml(layer["spec"]) for layer in layers],
+        "versions": _versions(layers),
+        "platform": ", ".join(sorted({f"{layer['platform']}, chunks of {layer['chunk']} lanes" for layer in layers})),
+        "folder": shlex.quote(str(folder)),
+    }
+
+
+def _head(
+    folder: Place, df: pd.DataFrame, roles: Mapping[str, str], planned: int, groups: Mapping[str, pd.DataFrame],
+    layers: Sequence[dict[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    """What was trained, and how much of it there is."""
     seeds = [len(rows) for rows in groups.values()]
-    found = list(checks(folder, df, roles, groups, planned, status))
-    tables = rates(df, by)
-    colours = figures.colours(df["label"].cat.categories)
     steps = sorted({int(program["env_steps"]) for layer in layers for program in layer["programs"].values()
                     if program.get("env_steps")})  # fmt: skip
-    shown = shlex.quote(str(folder))
+    adaptive = is_adaptive(df)
     return {
-        "title": str(spec.get("name") or folder.name),
+        "title": str(layers[-1]["spec"].get("name") or folder.name),
         "world": str(layers[-1]["world"]),
         "learner": ", ".join(map(str, df["learner"].unique())),
         "goals": [
@@ -109,42 +125,46 @@ def _content(folder: Place, df: pd.DataFrame, goals: list[str], status: Mapping[
         "seeds": span(seeds),
         "steps": span(steps) if steps else "",
         "half_width": half_width(min(seeds)),
-        "adaptive": df.attrs["adaptive"],
-        "method": "confidence sequence" if df.attrs["adaptive"] else "Wilson interval",
-        "notices": list(_notices(df, planned, groups, drawn, status, layers)),
-        "findings": _findings(tables, by),
+        "adaptive": adaptive,
+        "method": "confidence sequence" if adaptive else "Wilson interval",
+    }
+
+
+def _design(
+    folder: Place, df: pd.DataFrame, by: Sequence[str], drawn: Sequence[str], layers: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """What varies, what does not, and how policies are probed."""
+    spec = layers[-1]["spec"]
+    return {
         "factors": [_factor(df, factor) for factor in by],
         "drawn": [{"name": one, "low": df[one].min(), "high": df[one].max()} for one in drawn],
         "keys": str(spec.get("keys", "independent")),
         "master_seeds": ", ".join(map(str, sorted(df["master_seed"].unique()))),
         "schedules": _schedules(layers),
-        "settings": _settings(layers, factors),
+        "settings": _settings(layers, df.attrs["factors"]),
         "thresholds": Thresholds(),
         "probes": _probes(folder),
         "checkpoints": spec.get("probes.at") or [],
         "sheets": _pictures(folder, "levels*.png"),
+    }
+
+
+def _results(df: pd.DataFrame, goals: Sequence[str], by: Sequence[str]) -> dict[str, Any]:
+    """Rates of labels and shares of goals."""
+    table, colours = rates(df, by), figures.colours(df["label"].cat.categories)
+    return {
+        "findings": _findings(table, by),
         "by": by,
         "labels": [{"name": name, "colour": colour.lstrip("#").lower()} for name, colour in colours.items()],
-        "rates": _rate_rows(tables, by),
+        "rates": _rate_rows(table, by),
         "shares": _share_rows(df, goals, by),
         "shown": SHOWN,
-        "figures": panels(folder, df, goals, rival, by),
-        "policies": _policies(folder, groups, rival, bool(spec.get("save.policies"))),
-        "rollouts": _pictures(folder / "rollouts", "*.png"),
-        "keeps_policies": bool(spec.get("save.policies")),
-        "controls": _controls(df, goals),
-        "checks": found,
-        "sensitivity": sensitivity(folder, groups),
-        "specs": [_toml(layer["spec"]) for layer in layers],
-        "versions": _versions(layers),
-        "platform": ", ".join(sorted({f"{layer['platform']}, chunks of {layer['chunk']} lanes" for layer in layers})),
-        "folder": shown,
-    }  # fmt: skip
+    }
 
 
 def _notices(
     df: pd.DataFrame, planned: int, groups: Mapping[str, pd.DataFrame], drawn: Sequence[str],
-    status: Mapping[str, Any] | None, layers: Sequence[Mapping[str, Any]],
+    status: Mapping[str, Any] | None, layers: Sequence[dict[str, Any]],
 ) -> Iterable[str]:  # fmt: skip
     """What a reader must know before any number."""
     if len(df) < planned:
@@ -165,6 +185,13 @@ def _notices(
             f"{mixed} of {count(len(groups), 'group')} pool conditions that no factor tells apart, such as those of "
             "settings that differ between layers: they describe mixtures."
         )
+    for factor, one, other in without_effect(df):
+        yield f"{factor} had no effect: {one} and {other} gave identical policies, seed by seed."
+    if earning := len(earning_incapable(df, layers)):
+        yield (
+            f"{count(earning, 'seed')} labelled incapable did well in training: the label may say more about the "
+            "capability levels than about the policies; see the checks."
+        )
     apart = sorted({key for layer in layers for key in layer["versions"]
                     if len({str(one["versions"].get(key)) for one in layers}) > 1})  # fmt: skip
     if apart:
@@ -173,7 +200,7 @@ def _notices(
 
 def _findings(table: pd.DataFrame, by: Sequence[str]) -> list[dict[str, Any]]:
     """For each label that some seed has: where it is rarest and where it is most frequent."""
-    found = []
+    found, name_of = [], condition_names(table, by)
     for label, rows in table.groupby("label", observed=True):
         if not rows["count"].any():
             continue
@@ -181,7 +208,7 @@ def _findings(table: pd.DataFrame, by: Sequence[str]) -> list[dict[str, Any]]:
         for rate in dict.fromkeys((rows["rate"].min(), rows["rate"].max())):
             same = rows[rows["rate"] == rate]
             one, others = same.loc[same["n"].idxmax()], len(same) - 1
-            where = name_of(by, one[list(by)]) + (f" and {count(others, 'other condition')}" if others else "")
+            where = name_of(one[list(by)]) + (f" and {count(others, 'other condition')}" if others else "")
             ends.append({"rate": rate, "low": one["low"], "high": one["high"], "where": where})
         found.append({"label": str(label), "ends": ends})
     return found
@@ -189,23 +216,25 @@ def _findings(table: pd.DataFrame, by: Sequence[str]) -> list[dict[str, Any]]:
 
 def _factor(df: pd.DataFrame, factor: str) -> dict[str, Any]:
     values = [value for value, _ in df.groupby(factor, observed=True, dropna=False)]
-    shown = ", ".join(map(text_of, values[:SHOWN])) + (f", … ({len(values)} values)" if len(values) > SHOWN else "")
+    shown = ", ".join(map(naming(values), values[:SHOWN])) + (
+        f", … ({len(values)} values)" if len(values) > SHOWN else ""
+    )
     return {"name": factor, "shown": shown}
 
 
-def _schedules(layers: Sequence[Mapping[str, Any]]) -> list[str]:
+def _schedules(layers: Sequence[dict[str, Any]]) -> list[str]:
     """Schedules and laws of sampled settings, as the specs give them."""
     return list(
         dict.fromkeys(
             f"{key} = {_toml_value(value)}"
             for layer in layers
             for key, value in layer["spec"].items()
-            if key.startswith(("schedules.", "sampled.", "stages."))
+            if key.startswith(("schedules.", "sampled."))
         )
     )
 
 
-def _settings(layers: Sequence[Mapping[str, Any]], factors: Sequence[str]) -> list[dict[str, Any]]:
+def _settings(layers: Sequence[dict[str, Any]], factors: Sequence[str]) -> list[dict[str, Any]]:
     """The settings that all conditions share, in parts."""
     common = [
         (key, value)
@@ -215,7 +244,7 @@ def _settings(layers: Sequence[Mapping[str, Any]], factors: Sequence[str]) -> li
     parts: dict[str, list[tuple[str, str]]] = {}
     for key, value in common:
         head = key.partition(".")[0]
-        parts.setdefault(SETTINGS.get(head, head), []).append((key, text_of(value)))
+        parts.setdefault(SETTINGS.get(head, head), []).append((key, naming([value])(value)))
     return [{"name": name, "rows": rows} for name, rows in parts.items()]
 
 
@@ -228,21 +257,21 @@ def _probes(folder: Place) -> list[dict[str, Any]]:
     return found
 
 
-def _cell(value: Any) -> dict[str, Any]:
+def _cell(value: Any, name: Callable[[Any], str]) -> dict[str, Any]:
     """A cell of a table: what it shows, and what it is sorted by."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
-    return {"text": text_of(value), "sort": repr(float(value)) if number and not pd.isna(value) else ""}
+    return {"text": name(value), "sort": repr(float(value)) if number and not pd.isna(value) else ""}
 
 
 def _rate_rows(table: pd.DataFrame, by: Sequence[str]) -> dict[str, Any]:
     labels = len(table["label"].cat.categories)
     groups = len(table) // labels
-    rows = []
+    rows, names = [], [naming(table[column]) for column in by]
     for place in range(min(groups, MOST)):
         part = table.iloc[place * labels : (place + 1) * labels]
         rows.append(
             {
-                "factors": [_cell(part[column].iloc[0]) for column in by],
+                "factors": [_cell(part[column].iloc[0], name) for column, name in zip(by, names, strict=True)],
                 "n": int(part["n"].iloc[0]),
                 "cells": part[["rate", "low", "high", "count"]].to_dict("records"),
             }
@@ -255,9 +284,10 @@ def _share_rows(df: pd.DataFrame, goals: Sequence[str], by: Sequence[str]) -> li
         kept = df[list(by)].drop_duplicates().sort_values(list(by))[:MOST]
         df = df.merge(kept, on=list(by)) if len(kept) == MOST else df
     tables = [shares(df, f"share.{goal}", by) for goal in goals]
+    names = [naming(tables[0][column]) for column in by]
     return [
         {
-            "factors": [_cell(tables[0][column].iloc[place]) for column in by],
+            "factors": [_cell(tables[0][column].iloc[place], name) for column, name in zip(by, names, strict=True)],
             "n": int(tables[0]["n"].iloc[place]),
             "without": int(tables[0]["without"].iloc[place]),
             "cells": [table[["mean", "low", "high"]].iloc[place].to_dict() for table in tables],
@@ -334,7 +364,7 @@ def _pictures(folder: Place, pattern: str) -> dict[str, Any]:
     return {"shown": shown, "left_out": left_out}
 
 
-def _versions(layers: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _versions(layers: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     names = dict.fromkeys(key for layer in layers for key in layer["versions"])
     return [
         (key, ", then ".join(dict.fromkeys(str(one["versions"].get(key, "none")) for one in layers))) for key in names

@@ -10,8 +10,8 @@ from analysis.figures.style import MOST_VALUES
 from analysis.folder import Place
 from analysis.load import LANE, load_probes
 from analysis.rates import rates
-from analysis.report.svg import Tip, panel, shades_in
-from analysis.report.words import name_of, text_of
+from analysis.report.svg import Tip, panel
+from analysis.values import condition_names, naming
 
 COMBINATIONS = 3
 """Of the factors that no axis shows, that panels are drawn for."""
@@ -30,15 +30,16 @@ def panels(folder: Place, df: pd.DataFrame, goals: Sequence[str], rival: str, by
       rival: the goal whose shares are spread.
       by: the factors, each constant within a condition.
     Returns:
-      x (the factor on the axis), others (the other factors), combinations (of them, all), shades (of the panels, see
-      `shades_in`), and rows: name, and panels (title, svg, why there is none, and whether its ground is always light).
+      x (the factor on the axis), others (the other factors), combinations (of them, all), and rows: name, and panels
+      (title, svg, why there is none).
     """
     counts = {factor: df[factor].nunique(dropna=False) for factor in by}
     fit = [factor for factor in by if counts[factor] <= MOST_VALUES]
     numbers = [factor for factor in fit if pd.api.types.is_numeric_dtype(df[factor])]
     x = max(numbers or fit, key=lambda factor: counts[factor], default="world")
     others = [factor for factor in by if factor != x]
-    parts = [(name_of(others, key), rows) for key, rows in df.groupby(others, dropna=False)] if others else [("", df)]
+    name_of = condition_names(df, others)
+    parts = [(name_of(key), rows) for key, rows in df.groupby(others, dropna=False)] if others else [("", df)]
     # The intended share of two is one less the other.
     shown = [rival] if len(goals) == 2 else list(dict.fromkeys((goals[0], rival, *goals[1:])))[:MOST_GOALS]
     through = _through_training(folder, df)
@@ -49,22 +50,18 @@ def panels(folder: Place, df: pd.DataFrame, goals: Sequence[str], rival: str, by
         if through is not None:
             moments = through.merge(part[LANE], on=LANE)
             moments.attrs = {"factors": [factor for factor in (x, "checkpoint") if factor in moments]}
-            moments.attrs["labels"] = list(df["label"].cat.categories)
             drawn += [_of_moments(f"f{number}m{place}", moments, x, goal) for place, goal in enumerate(shown)]
         rows.append({"name": name, "panels": drawn})
-    shades = {shade for row in rows for one in row["panels"] for shade in shades_in(one["svg"])}
-    return {"x": x, "others": others, "combinations": len(parts), "rows": rows, "shades": sorted(shades)}
+    return {"x": x, "others": others, "combinations": len(parts), "rows": rows}
 
 
-def _panel(
-    name: str, title: str, draw: Callable[[Any], Sequence[Tip]], legend: bool = False, light: bool = False
-) -> dict[str, Any]:
+def _panel(name: str, title: str, draw: Callable[[Any], Sequence[Tip]], legend: bool = False) -> dict[str, Any]:
     svg, why = "", ""
     try:
         svg = panel(name, draw, legend)
     except ValueError as error:
         why = str(error)
-    return {"title": title, "svg": svg, "why": why, "light": light}
+    return {"title": title, "svg": svg, "why": why}
 
 
 def _at_the_end(name: str, df: pd.DataFrame, x: str, goals: Sequence[str], value: str) -> list[dict[str, Any]]:
@@ -98,7 +95,7 @@ def _of_moments(name: str, moments: pd.DataFrame, x: str, goal: str) -> dict[str
     title = f"Through training: mean share of {goal}"
     if values <= CURVES:
         return _panel(name, title, curves, legend=True)
-    return _panel(name, title, phases, light=True)
+    return _panel(name, title, phases)
 
 
 def _through_training(folder: Place, df: pd.DataFrame) -> pd.DataFrame | None:
@@ -114,7 +111,7 @@ def _through_training(folder: Place, df: pd.DataFrame) -> pd.DataFrame | None:
 def _rates(ax: Any, df: pd.DataFrame, x: str) -> list[Tip]:
     figures.rate_curve(df, x, ax=ax)
     places = {line.get_label(): line.get_xdata() for line in ax.get_lines()}
-    tips = []
+    tips, text_of = [], naming(df[x])
     for label, rows in rates(df, x).groupby("label", observed=True):
         for place, one in zip(places.get(label, ()), rows.to_dict("records"), strict=False):
             interval = f"{one['rate']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
@@ -126,7 +123,7 @@ def _rates(ax: Any, df: pd.DataFrame, x: str) -> list[Tip]:
 def _stack(ax: Any, df: pd.DataFrame, x: str) -> list[Tip]:
     figures.label_stack(df, x, ax=ax)
     table = rates(df, x)
-    tips = []
+    tips, text_of = [], naming(df[x])
     for bars in ax.containers:
         rows = table[table["label"] == bars.get_label()].to_dict("records")
         for bar, one in zip(bars, rows, strict=True):

@@ -1,6 +1,5 @@
-"""Figures of matplotlib as SVG inside a page: its fonts, its colours in light and dark, and what a pointer is told."""
+"""Figures of matplotlib as SVG inside a page, and what a pointer is told in them."""
 
-import colorsys
 import io
 import re
 from collections.abc import Callable, Iterable
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from markupsafe import Markup, escape
 
-from analysis.figures import COLOURS, colours
+from analysis.figures.style import drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,28 +19,9 @@ POINTS = 72
 """In an inch: the unit of an SVG of matplotlib's."""
 MOST_DOTS = 1200
 """Of a panel, as vectors; more become one picture."""
-MOST_GOALS = 8
-"""Of a role, beyond which colours repeat."""
 REACH = 7.0
 """Points around a spot at which a pointer is told."""
-
-GREYS = {
-    "#000000": "ink", "#111111": "ink", "#333333": "ink", "#606060": "soft", "#707070": "soft", "#8a8a8a": "soft",
-    "#9a9a9a": "soft", "#b0b0b0": "rule", "#e6e6e6": "grid", "#ffffff": "paper",
-}  # fmt: skip
-"""What the page calls the colours of `figures` that stand for no label. It gives each a value in light and in dark."""
-LABELS = {
-    colour.lower()
-    for colour in colours(
-        [*COLOURS, *(f"{role}:{number}" for role in ("proxy", "channel") for number in range(MOST_GOALS))]
-    ).values()
-}
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "report",  # the same folder gives the same page
-    "text.parse_math": False,  # names of goals and factors are no formulas
-    "font.size": 8,
-}
+STYLE: dict[Any, Any] = {"svg.fonttype": "none", "font.size": 8}
 
 
 class Tip(NamedTuple):
@@ -58,7 +38,7 @@ def panel(name: str, draw: "Callable[[Axes], Iterable[Tip]]", legend: bool = Fal
     """One `<svg>` with what `draw` draws on the Axes that it is given.
 
     Args:
-      name: makes the ids of this figure differ from those of the page's others.
+      name: makes the ids of this figure differ from those of the page's others; the same name gives the same ids.
       draw: returns what pointers are told.
       legend: whether to draw the names of the curves above the panel.
     Raises:
@@ -68,7 +48,7 @@ def panel(name: str, draw: "Callable[[Axes], Iterable[Tip]]", legend: bool = Fal
     from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE):
+    with drawing(), matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
         figure = Figure(figsize=SIZE, layout="constrained")
         ax = figure.add_subplot()
         tips = list(draw(ax))
@@ -83,7 +63,7 @@ def panel(name: str, draw: "Callable[[Axes], Iterable[Tip]]", legend: bool = Fal
         out = io.StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         spots = [_spot(ax, one) for one in tips]
-    return Markup(_restyled(out.getvalue(), name).replace("</svg>", "".join(spots) + "</svg>"))
+    return Markup(_as_part(out.getvalue()).replace("</svg>", "".join(spots) + "</svg>"))
 
 
 def _spot(ax: "Axes", tip: Tip) -> str:
@@ -99,38 +79,17 @@ def _spot(ax: "Axes", tip: Tip) -> str:
     return f'<rect {box} fill="transparent"><title>{escape(tip.text)}</title></rect>'
 
 
-def _restyled(text: str, name: str) -> str:
-    """The `<svg>` element of a file of matplotlib's, as a part of the page."""
+def _as_part(text: str) -> str:
+    """The `<svg>` element of a file of matplotlib's, as a part of a page: no metadata, style sheet or idle ids."""
     head, _, body = text[text.index("<svg") :].partition(">")
-    box = re.search(r'viewBox="[^"]*"', head)
-    assert box is not None
+    box = re.findall(r'viewBox="[^"]*"', head)[0]
     body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.S)
     used = set(re.findall(r"#([\w.-]+)", body))
 
     def tag(found: "re.Match[str]") -> str:
-        text = re.sub(r' id="([^"]*)"', lambda one: f' id="{name}-{one[1]}"' if one[1] in used else "", found[0])
-        text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
-        text = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", text)
-        text = re.sub(r"(?<=[ :])#[0-9a-f]{6}\b", _colour, text)
-        text = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", text)
+        text = re.sub(r' id="([^"]*)"', lambda one: one[0] if one[1] in used else "", found[0])
         return re.sub(r"\s+", " ", re.sub(r"(\d\.\d\d)\d+", r"\1", text))
 
     body = re.sub(r"<[^>]*>", tag, body)  # and no text between tags
     links = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return f'<svg {links} {box[0]} role="img">{body}'
-
-
-def _colour(found: "re.Match[str]") -> str:
-    colour = found[0]
-    return f"var(--{GREYS[colour]})" if colour in GREYS else f"var(--{'c' if colour in LABELS else 'x'}{colour[1:]})"
-
-
-def shades_in(svg: str) -> set[tuple[str, str]]:
-    """Other colours of a panel, such as shades of a label's: the hexadecimal digits of each in light and in dark."""
-    found = set()
-    for colour in re.findall(r"var\(--x([0-9a-f]{6})\)", svg):
-        red, green, blue = (int(colour[place : place + 2], 16) / 255 for place in (0, 2, 4))
-        hue, light, strength = colorsys.rgb_to_hls(red, green, blue)
-        parts = colorsys.hls_to_rgb(hue, 0.38 + 0.52 * light, strength)
-        found.add((colour, "".join(f"{round(255 * part):02x}" for part in parts)))
-    return found
+    return f'<svg {links} {box} role="img">{body}'

@@ -1,22 +1,6 @@
-"""How a report writes values, counts and the names of conditions."""
+"""How a report writes counts."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-import pandas as pd
-
-
-def text_of(value: Any) -> str:
-    """A value of a setting or factor."""
-    if isinstance(value, str | bool | list | dict | tuple):
-        return str(value)
-    return "none" if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def name_of(factors: Sequence[str], values: Iterable[Any]) -> str:
-    """A condition, by its values of the factors."""
-    named = (f"{key} = {text_of(value)}" for key, value in zip(factors, values, strict=True))
-    return ", ".join(named) or "all seeds"
+from collections.abc import Sequence
 
 
 def count(n: int, word: str) -> str:

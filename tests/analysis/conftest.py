@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,13 @@ def steps_of(policy: dict, stake: tuple[str, ...], episodes: int, random: np.ran
 
 
 def write(
-    path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 0, shards: int = 2, also: dict | None = None
-) -> Path:
+    path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 0, shards: int = 2, also: dict | None = None,
+    totals: Callable[[dict, int], float] | None = None,
+) -> Path:  # fmt: skip
     """A results folder of coin-run. `cells`: (factors, policy, seeds), each a condition, or part of one.
 
-    `also`: probes beside the usual ones, by name: kind, goals at stake, and perhaps those that pay.
+    `also`: probes beside the usual ones, by name: kind, goals at stake, and perhaps those that pay. `totals`: the
+    return of a lane, summed over training, by its factors and seed.
     """
     bank = {name: (*one, ())[:3] for name, one in (PROBES | (also or {})).items()}
     random = np.random.default_rng(0)
@@ -68,6 +71,7 @@ def write(
                 | factors
                 | {"diverged": policy.get("diverged", False), "updates": 100, "env_steps": 51_200}
                 | {"return_mean": np.float32(0.9)}
+                | ({} if totals is None else {"return_total": np.float32(totals(factors, seed))})
             )
             curves += [lane | {"update": update, "return_mean": np.float32(update / 100)} for update in (0, 50, 100)]
             for checkpoint, actor, sampled in RECORDS:

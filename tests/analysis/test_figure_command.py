@@ -1,8 +1,16 @@
 """`chisel figure` draws each kind from one line, and answers a mistake with one."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from PIL import Image
 
 from sweeps.cli import main
+
+ROOT = Path(__file__).parents[2]
 
 MISTAKES = {
     "--kind share --x env.divrsity": "no column named 'env.divrsity'; nearest: env.diversity",
@@ -10,17 +18,22 @@ MISTAKES = {
     "--kind share --value episodes": "no goal or column named 'episodes'",
     "--kind share --value updates": "updates: not a share: its values go from 100 to 100",
     "--kind share --rows lable": "no column named 'lable'; nearest: label",
-    "--kind phase": "its sweep has no factor left; give a column with --by KEY.",
+    "--kind phase": "by: no factor is left for it; name a column",
     "--kind phase --by env.diversity --x env.diversity": "env.diversity is given twice",
-    "--by seed": "--by: a figure of kind overview takes no --by; kinds that do: share, dose, phase, histogram, cont",
+    "--by seed": "by: a figure of kind overview takes none; kinds that do: share, dose, phase, histogram, cont",
     "--kind dose --value cion": "no label or goal named 'cion'; nearest: coin",
     "--kind training --value retrun_mean": "no column named 'retrun_mean'; nearest: return_mean",
+    "--kind training --value return_mean entropy": "value: 2 columns (return_mean, entropy); this kind of figure",
+    "--kind scatter --x updates --value coin right-end": "value: 2 columns (coin, right-end); this kind of figure",
+    "--kind dose --value intended mixed": "value: 2 columns (intended, mixed); this kind of figure",
+    "--kind share --value world": "world: not numbers, of which a mean could be drawn",
+    "--kind share --x env.diversity,world": "env.diversity,world: joins settings of which each arm varies another",
     "--kind contingency --by env.diversity": "env.diversity: 7 values; a matrix shows two of them",
     "--kind shar": "invalid choice: 'shar'",
     "--where checkpoint=1": "checkpoint: an overview shows the end of training",
     "--where env.diversity": "--where: 'env.diversity' is not KEY=VALUE",
     "--where env.diversiti=0": "no column named 'env.diversiti'; nearest: env.diversity",
-    "--where env.diversity=0.7": "no lane has env.diversity=0.7; its values: 0.0, 0.01,",
+    "--where env.diversity=0.7": "no lane has env.diversity=0.7; its values: 0, 0.01,",
     "--where label=intendet": "no value of label named 'intendet'; nearest: intended",
     "--where label=incapable --where env.diversity=0 --where seed=0": "no lane has label=incapable and",
 }
@@ -32,6 +45,41 @@ def test_mistakes_exit_2_with_one_line(sweep_folder, tmp_path, capsys, mistake):
     said = capsys.readouterr().err
     assert MISTAKES[mistake] in said and said.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_of_one_condition_is_drawn_with_its_world_in_place_of_a_factor(write_results, tmp_path, capsys):
+    folder = write_results("one", [({}, {"coin": 1.0}, 3)])
+    for kind in ("overview", "share", "stack", "histogram"):
+        assert main(["figure", str(folder), "--kind", kind]) == 0
+        assert capsys.readouterr().out == f"{folder / f'{kind}.png'}\n"
+    assert main(["figure", str(folder), "--kind", "phase"]) == 2
+    assert capsys.readouterr().err == "x: no factor is left for it; name a column\n"
+
+
+def test_what_a_matplotlibrc_says_does_not_matter(sweep_folder, tmp_path):
+    """text.usetex stops matplotlib where LaTeX is not installed, and MPLBACKEND may name a backend of a notebook."""
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.facecolor: red\n")
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), MPLBACKEND="nonsense")
+    for verb in (["figure", "--kind", "share"], ["report"]):
+        command = [sys.executable, "-m", "sweeps.cli", verb[0], str(sweep_folder), *verb[1:], "--out", "picture.png"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stdout) == (0, "picture.png\n"), done.stderr
+        if verb[0] == "figure":
+            assert Image.open(tmp_path / "picture.png").convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_an_error_of_drawing_is_one_line(sweep_folder, tmp_path, capsys, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("Failed to process string\nwith tex")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", broken)
+    out = tmp_path / "picture.png"
+    assert main(["figure", str(sweep_folder), "--kind", "share", "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"{out}: cannot be written (the figure cannot be drawn (RuntimeError: Failed to process string with tex)); "
+        "give another --out.\n"
+    )
 
 
 @pytest.mark.parametrize(

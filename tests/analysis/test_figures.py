@@ -178,7 +178,7 @@ def test_scatter_has_a_dot_a_seed_in_the_colour_of_its_label(doses):
     assert figures.seed_scatter(doses, "seed", "button").get_xscale() == "linear"
     with pytest.raises(ValueError, match="arm: not numbers"):
         figures.seed_scatter(doses, "arm", "button")
-    with pytest.raises(ValueError, match="2 shares to draw"):
+    with pytest.raises(ValueError, match="value: 2 columns"):
         figures.seed_scatter(doses, "rate", ["task", "button"])
 
 
@@ -310,8 +310,35 @@ def test_a_dose_curve_has_the_fit_of_the_tipping_dose_and_leaves_doses_of_0_out_
     (said,) = (text.get_text() for text in ax.get_legend().get_texts())
     assert said.endswith(f"= {tip['dose']:.2g} [{tip['low']:.2g}, {tip['high']:.2g}]")
     flat = seeds_of([({"dose": dose}, label, 4) for dose in (1, 2, 3) for label in ("intended", "mixed")])
-    (said,) = (text.get_text() for text in figures.dose_curve(flat, "dose", "intended").get_legend().get_texts())
-    assert said.endswith("[no bounds]")
+    assert said_without_a_fit(flat, "dose", "intended") == "no α₅₀: the rate may not depend on the dose"
+
+
+def said_without_a_fit(df: pd.DataFrame, x: str, label: str) -> str:
+    """The legend of a dose curve that shows points alone."""
+    ax = figures.dose_curve(df, x, label)
+    assert [len(line.get_xdata()) for line in ax.get_lines()] == [df[x].nunique(), 0], "points and legend, no curve"
+    (said,) = (text.get_text() for text in ax.get_legend().get_texts())
+    return said
+
+
+def test_a_dose_curve_has_the_note_of_its_estimate_and_no_fit_that_the_data_do_not_bear():
+    def sweep(counts: list[int]) -> pd.DataFrame:
+        cells = [
+            ({"dose": 2.0**place}, label, number)
+            for place, count in enumerate(counts)
+            for label, number in (("intended", count), ("proxy:b", 16 - count))
+        ]
+        return seeds_of([cell for cell in cells if cell[2]])
+
+    assert said_without_a_fit(sweep([0, 1, 15, 16, 3]), "dose", "intended") == (
+        "no α₅₀: the rate rises and falls with the dose"
+    )
+    assert said_without_a_fit(sweep([0, 0, 0, 0, 0]), "dose", "intended") == (
+        "no α₅₀: the rate may not depend on the dose"
+    )
+    ax = figures.dose_curve(sweep([0, 0, 0, 1, 6]), "dose", "intended")
+    assert ax.get_legend().get_texts()[0].get_text() == "α₅₀ outside the doses that were tried"
+    assert len(ax.get_lines()[1].get_xdata()) == 200, "the curve within the doses"
 
 
 def test_a_training_curve_is_the_mean_of_the_seeds_that_end_with_a_label():

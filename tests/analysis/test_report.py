@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 import analysis
 from analysis.report.page import _toml
 from sweeps.cli import main
+from tests.analysis.conftest import PROBES, write
 
 sys.path.append(str(Path(__file__).parents[2] / "docs"))
 from browser import browser, chromium  # noqa: E402
@@ -53,8 +54,6 @@ def page(sweep_folder):
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     """A folder of 30 conditions in which every name, reason and caption would be script in a page that trusted it."""
-    from tests.analysis.conftest import write
-
     cells = [({"env.diversity": i / 29, f"x.{SCRIPT}": "<b>"}, {"coin": float(i > 14)}, 1) for i in range(30)]
     folder = write(tmp_path_factory.mktemp("hostile") / "<i>", cells)
     for path in folder.glob("*/*.parquet"):
@@ -101,6 +100,7 @@ def test_the_head_says_what_the_data_cannot_support(page, write_results):
     )
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["layers"][0]["programs"]["a" * 16]["lanes"] = 8
+    manifest["layers"][0]["shards"] = ["b" * 16, "c" * 16]
     manifest["layers"][0]["conditions"] = {key: {} for key in manifest["layers"][0]["conditions"]}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     failed = [{"shard": "b" * 16, "lanes": 4, "reason": "out of memory"}]
@@ -118,6 +118,31 @@ def test_conditions_that_no_factor_tells_apart_are_said_to_be_pooled(write_resul
     manifest["layers"][0]["factors"] = ["env.diversity"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert "1 of 1 group pool conditions" in analysis.report(folder)
+
+
+def test_incapable_seeds_that_do_well_in_training_are_said_to_be(write_results):
+    """Lanes of these folders earn 0.9 an episode in training, and the coin pays 1."""
+
+    def seen(reward: float) -> str:
+        cannot = {"cannot": ("coin", "right-end")}
+        cells = [({"reward.coin": reward}, cannot, 4), ({"reward.coin": reward + 1}, {"coin": 1.0}, 4)]
+        return analysis.report(write_results(f"earning-{reward}", cells))
+
+    assert "4 of 4 incapable seeds did well in training, with a mean return of 0.9" in seen(1.0)
+    assert "4 seeds labelled incapable did well in training" in seen(1.5)
+    assert "none of 4 incapable seeds did well in training" in seen(2.0), "0.9 of 2 is less than half"
+
+
+def test_factors_without_an_effect_are_said_to_have_none(write_results):
+    same = {f"{actor} {probe}": {"coin": 1.0} for actor in ("trained", "blind", "permuted") for probe in PROBES}
+    cells = [({"env.mass": mass, "learner.discount": 0.9}, same, 4) for mass in (1.0, 100.0)]
+    folder = write_results("mass", cells, totals=lambda factors, seed: seed)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["layers"][0]["spec"]["keys"] = "paired"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    text = analysis.report(folder)
+    assert "env.mass had no effect: 1 and 100 gave identical policies, seed by seed." in text
+    assert "no effect of env.mass (1 and 100)" in text
 
 
 def test_the_typical_seed_is_nearest_to_the_median_and_the_outlier_farthest(write_results):
