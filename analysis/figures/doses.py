@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from analysis.figures.style import (
     LINE,
     SERIES,
     axes_or_new,
+    characters,
     colours,
     goals_of,
     is_numeric,
@@ -79,7 +81,8 @@ def dose_curve(
     share_axis(ax)
     ax.set_xlabel(x, fontsize=9)
     ax.set_ylabel(f"share of all seeds: {label}", fontsize=9)
-    ax.legend(frameon=False, fontsize=7.5, loc="best", handlelength=1.4)
+    # Above the panel: notes are long, and intervals leave no corner free.
+    ax.legend(frameon=False, fontsize=7.5, loc="lower left", bbox_to_anchor=(-0.02, 1), handlelength=1.4)
     return ax
 
 
@@ -128,7 +131,7 @@ def _draw(ax: Axes, seeds: pd.DataFrame, x: str, label: str, axis: _Axis, who: s
         said = _draw_fit(ax, found, axis, colour)
     else:
         said = f"no α₅₀: {found['note'].partition(': ')[2]}"
-    ax.plot([], [], marker=marker, color=colour, markersize=5, label=who + said)
+    ax.plot([], [], marker=marker, color=colour, markersize=5, label=fill(who + said, max(20, characters(ax) - 6)))
 
 
 def _draw_fit(ax: Axes, found: pd.Series, axis: _Axis, colour: str) -> str:

@@ -73,7 +73,9 @@ def facets(
             ax.tick_params(labelbottom=True)
             ax.set_xlabel(named.get("x", ax.get_xlabel()), fontsize=9)
         if columns is not None and row == 0:
-            ax.set_title(f"{columns} = {naming(across)(across[column])}", fontsize=9, pad=15)
+            said = [] if ax.get_legend() is None else [one.get_text() for one in ax.get_legend().get_texts()]
+            lines = len("\n".join(said).splitlines())
+            ax.set_title(f"{columns} = {naming(across)(across[column])}", fontsize=9, pad=15 + 12 * lines)
         if rows is not None and column == wide - 1:
             head: dict[str, Any] = NOTE | {"fontsize": 9, "rotation": 270, "va": "center"}
             ax.annotate(f"{rows} = {naming(down)(down[row])}", (1, 0.5), (8, 0), xycoords="axes fraction", **head)

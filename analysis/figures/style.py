@@ -235,10 +235,7 @@ def rate_axes(ax: Axes, df: pd.DataFrame, x: str) -> None:
 def factor_axis(ax: Axes, levels: Sequence[Any], x: str, centre: float = 0) -> None:
     """The values of a factor along the horizontal axis, at `centre`, `centre` + 1, …"""
     names = list(map(naming(levels), levels))
-    figure: Any = ax.get_figure(root=True)
-    grid = ax.get_subplotspec()
-    panel = figure.get_figwidth() / (1 if grid is None else grid.get_gridspec().ncols)
-    width = int(13 * panel) // len(names)  # characters that fit side by side below a panel
+    width = characters(ax) // len(names)
     wrapped = [fill(name, max(1, width), break_long_words=False) for name in names]
     crowded = max(len(line) for name in wrapped for line in name.split("\n")) > width
     ax.set_xticks(np.arange(len(names)) + centre, names if crowded else wrapped)
@@ -249,6 +246,13 @@ def factor_axis(ax: Axes, levels: Sequence[Any], x: str, centre: float = 0) -> N
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.set_xlabel(x, fontsize=9)
     quiet(ax)
+
+
+def characters(ax: Axes) -> int:
+    """That fit side by side below or above a panel."""
+    figure: Any = ax.get_figure(root=True)
+    grid = ax.get_subplotspec()
+    return int(13 * figure.get_figwidth() / (1 if grid is None else grid.get_gridspec().ncols))
 
 
 def share_axis(ax: Axes, least: float = 0.0) -> None:

@@ -21,7 +21,7 @@ MOST_DOTS = 1200
 """Of a panel, as vectors; more become one picture."""
 REACH = 7.0
 """Points around a spot at which a pointer is told."""
-STYLE: dict[Any, Any] = {"svg.fonttype": "none", "font.size": 8}
+STYLE: dict[Any, Any] = {"svg.fonttype": "none", "font.size": 8, "font.sans-serif": ["DejaVu Sans"]}
 
 
 class Tip(NamedTuple):

@@ -17,7 +17,7 @@ def lanes() -> pd.DataFrame:
     """Ten seeds at diversity 0.3 (8 intended, 1 incapable, 1 undetermined) and five at 0 (all proxy)."""
     labels = ["intended"] * 8 + ["incapable", "undetermined"] + ["proxy:right-end"] * 5
     given = pd.Categorical(labels, categories=LABELS, ordered=True)
-    return pd.DataFrame({"label": given, "env.diversity": [0.3] * 10 + [0.0] * 5, "arm": ["a"] * 5 + ["b"] * 10})
+    return pd.DataFrame({"label": given, "env.diversity": [0.3] * 10 + [0.0] * 5, "side": ["a"] * 5 + ["b"] * 10})
 
 
 def test_every_label_and_every_seed_is_counted(lanes):
@@ -28,7 +28,7 @@ def test_every_label_and_every_seed_is_counted(lanes):
     assert list(table["count"]) == [0, 5, 0, 0, 0, 8, 0, 0, 1, 1]
     assert list(table["n"]) == [5] * 5 + [10] * 5
     assert table.groupby("env.diversity")["rate"].sum().eq(1).all()
-    assert list(rates(lanes, ["arm", "env.diversity"], "intended")["count"]) == [5, 0, 3]
+    assert list(rates(lanes, ["side", "env.diversity"], "intended")["count"]) == [5, 0, 3]
     assert rates(lanes, label="incapable")[["n", "count"]].values.tolist() == [[15, 1]]
 
 
@@ -51,9 +51,9 @@ def test_a_name_that_does_not_exist_is_answered_with_the_nearest(lanes):
     with pytest.raises(ValueError, match="no column named 'env.divresity'; nearest: env.diversity"):
         rates(lanes, "env.divresity")
     with pytest.raises(ValueError, match="no label named 'intendet'; nearest: intended"):
-        rates(lanes, "arm", label="intendet")
+        rates(lanes, "side", label="intendet")
     with pytest.raises(ValueError, match="no method named 'wald'; expected one of: wilson, clopper-pearson"):
-        rates(lanes, "arm", method="wald")
+        rates(lanes, "side", method="wald")
 
 
 def test_twenty_seeds_buy_a_fifth():
