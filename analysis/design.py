@@ -14,6 +14,8 @@ from analysis.values import naming
 
 LANE = ["master_seed", "condition", "seed"]
 """Columns that name a lane among those of several folders."""
+DESIGN = ["keys", "adaptive"]
+"""Columns, as `load` gives them: "paired" or "independent", and whether seeds were added until rates were known."""
 PARTS = ("arm", "world", "learner", "curriculum")
 SETTINGS = ("env", "reward", "pay", "shaping", "learner", "curriculum", "schedules")
 """The heads of the names of settings."""
@@ -27,12 +29,12 @@ MOST_VALUES = 24
 
 def is_paired(df: pd.DataFrame) -> bool:
     """Whether seeds of one number share their initialisation, in all conditions of the frame."""
-    return bool((df["paired"] == True).all()) if "paired" in df else bool(df.attrs.get("paired", False))  # noqa: E712
+    return bool((df["keys"] == "paired").all()) if "keys" in df else bool(df.attrs.get("paired", False))
 
 
 def is_adaptive(df: pd.DataFrame) -> bool:
     """Whether seeds were added to any condition until rates were known well enough."""
-    return bool((df["adaptive"] == True).any()) if "adaptive" in df else bool(df.attrs.get("adaptive", False))  # noqa: E712
+    return bool(df["adaptive"].eq(True).any()) if "adaptive" in df else bool(df.attrs.get("adaptive", False))
 
 
 def factors_of(df: pd.DataFrame) -> list[str]:
@@ -125,7 +127,7 @@ def without_effect(df: pd.DataFrame, by: Sequence[str] | None = None) -> Iterato
 
 def _fingerprints(df: pd.DataFrame, factors: Sequence[str]) -> dict[str, np.ndarray]:
     """Of each condition, a number f64[seeds] that tells what came out of a lane; NaN where it has no such seed."""
-    known = {*LANE, *factors, *PARTS, "program", "paired", "adaptive"}
+    known = {*LANE, *factors, *PARTS, *DESIGN, "program"}
     outcome = [
         name for name in map(str, df)
         if name not in known and not name.startswith("planner.") and name.partition(".")[0] not in SETTINGS

@@ -96,6 +96,7 @@ def dose_response(
     by = [by] if isinstance(by, str) else list(by)
     check_level(level)
     seeds, x, y = _doses(df, dose, label, by, scale)
+    warn_of_pooling(df, [dose, *by])
     warn_of_pairs(df, [dose, *by])
     name = f"log {dose}" if scale == "log" else dose
     columns = {name: x}
@@ -231,7 +232,7 @@ def _tipping(cells: _Cells, target: float, error: float) -> _Tipping:
     intercept, slope = centre[:, None] + root @ np.column_stack([np.zeros(2), region])
     p = float(model.lrt(0).lrt_pvalues_[0])
     sure = p <= error and slope.min() * slope.max() > 0
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         dose = (target - intercept) / slope
     ends = (dose.min(), dose.max()) if sure else (-np.inf, np.inf)
     return _Tipping(*(float(one) for one in (slope[0], slope.min(), slope.max(), p, dose[0], *ends)))

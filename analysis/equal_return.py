@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from analysis.design import DESIGN
 from analysis.figures import through_training
 from analysis.folder import Place
 from analysis.load import LANE, load_curves
@@ -19,7 +20,8 @@ def at_return(directory: str | Place, level: float) -> pd.DataFrame:
       level: the training return, a mean over episodes. Of lanes whose best returns differ, call once for each.
     Returns:
       The rows of `figures.through_training`, and `return_mean` at that checkpoint. A lane that never comes to `level`
-      has its factors, condition, seed and master_seed alone, and NaN for the rest: it stays in every denominator.
+      has its factors, condition, seed, master_seed, keys and adaptive alone, and NaN for the rest: it stays in every
+      denominator.
     Raises:
       ValueError: as `load`.
     """
@@ -30,8 +32,9 @@ def at_return(directory: str | Place, level: float) -> pd.DataFrame:
     )
     reached = rows[rows["return_mean"] >= level].sort_values("update").drop_duplicates(LANE)
     factors = [name for name in through.attrs["factors"] if name != "checkpoint"]
-    lanes = rows[[*factors, *LANE, "master_seed"]].drop_duplicates(LANE)
-    df = lanes.merge(reached.drop(columns=[*factors, "master_seed"]), on=LANE, how="left")
+    known = [*factors, "master_seed", *(name for name in DESIGN if name in rows)]
+    lanes = rows[[*known, *LANE]].drop_duplicates(LANE)
+    df = lanes.merge(reached.drop(columns=known), on=LANE, how="left")
     df = df.sort_values([*factors, *LANE], ignore_index=True)
     df.attrs |= through.attrs | {"factors": factors}
     return df

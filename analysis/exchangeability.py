@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.design import warn_of_pooling
 from analysis.names import check_name
 
 AT_ONCE = 2**21
@@ -50,6 +51,7 @@ def exchangeability(
         raise ValueError(f"columns: {columns!r}; expected two or more, each named once")
     if permutations < 1:
         raise ValueError(f"permutations: {permutations!r} is not a number of at least 1")
+    warn_of_pooling(df, by)
     groups = df.groupby(by, observed=True, dropna=False) if by else [((), df)]
     rows = []
     for key, members in groups:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import fdtri
 
+from analysis.design import warn_of_pooling
 from analysis.intervals import check_level
 from analysis.names import check_name
 
@@ -73,6 +74,7 @@ def effect_of_dose(
     for column in (assignment, dose, outcome):
         if not pd.api.types.is_numeric_dtype(df[column]):
             raise ValueError(f"{column}: not numbers; make a label a column of truths: df.label == 'intended'")
+    warn_of_pooling(df, [assignment, *by])
     rows = []
     for key, members in df.groupby(by, observed=True, dropna=False) if by else [((), df)]:
         values = members[[assignment, dose, outcome]].astype(float).dropna().to_numpy()

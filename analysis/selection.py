@@ -47,6 +47,7 @@ def _same(key: str, value: Any, there: list[Any]) -> list[Any]:
         one
         for one in there
         if text in (str(one), name(one))
+        or (_is_missing(one) and _is_missing(value))
         or (isinstance(one, bool) and text == str(one).lower())
         or (number is not None and _as_number(one) == number)
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.design import DESIGN
 from analysis.figures.style import (
     LINE,
     NOTE,
@@ -161,8 +162,8 @@ def through_training(directory: str | Place | Sequence[str | Place]) -> pd.DataF
     Returns:
       The factors; condition, seed, master_seed; checkpoint (share of training), update and, where `load` has it,
       env_steps (trained for until then); share.GOAL and undecided of sampled actions on the label probe, as in `load`;
-      label, by the rule of `load`, then; and `load`'s columns planner.*. `df.attrs["factors"]` has the factors and
-      checkpoint.
+      label, by the rule of `load`, then; and `load`'s columns planner.*, keys and adaptive. `df.attrs["factors"]` has
+      the factors and checkpoint.
     Raises:
       ValueError: as `load`.
     """
@@ -180,7 +181,7 @@ def through_training(directory: str | Place | Sequence[str | Place]) -> pd.DataF
         labels = labels[labels["sampled"]][[*LANE, "checkpoint", "label"]]
         rows = rows[[name for name in shown if name in rows]].merge(labels, on=[*LANE, "checkpoint"])
         parts.append(rows.merge(own[keys], on=LANE))
-    kept = [name for name in ("updates", "env_steps") if name in lanes]
+    kept = [name for name in ("updates", "env_steps", *DESIGN) if name in lanes]
     kept += [name for name in map(str, lanes) if name.startswith("planner.")]
     df = lanes[[*whole, *keys, *kept]].merge(pd.concat(parts), on=keys)
     if "env_steps" in df:

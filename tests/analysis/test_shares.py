@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from analysis import mean_interval, shares
+from analysis import difference_interval, mean_interval, monotone, paired_difference_interval, shares
 from analysis.intervals import interval
 
 
@@ -62,3 +62,22 @@ def test_a_difference_of_shares_has_the_interval_of_its_range():
     (row,) = shares(pd.DataFrame({"follows_cue": values}), "follows_cue").itertuples()
     low, high = mean_interval((values + 1) / 2)
     assert (row.mean, row.low, row.high) == pytest.approx((0.15, 2 * low - 1, 2 * high - 1))
+
+
+def test_no_interval_reaches_beyond_the_range_of_what_it_is_of():
+    """Rounding put some ends a last bit beyond 1, and some a last bit inside of the share that they are of."""
+    n = np.arange(1, 200)
+    for method in ("wilson", "clopper-pearson"):
+        low, high = interval(n, n, method)
+        assert (high == 1).all() and (low < 1).all()
+        low, high = interval(0 * n, n, method)
+        assert (low == 0).all() and (high > 0).all()
+    assert max(mean_interval(np.ones(size))[1] for size in range(1, 60)) == 1
+    first, second = (grid.ravel() for grid in np.meshgrid(n[:60], n[:60]))
+    assert difference_interval(first, first, 0 * second, second)[1].max() == 1
+    assert difference_interval(0 * first, first, second, second)[0].min() == -1
+    assert paired_difference_interval(0, first, 0, 0)[1].max() <= 1
+    df = pd.DataFrame({"dose": np.tile([1.0, 2.0, 3.0], 5), "seed": np.arange(15), "share.x": 1.0})
+    for increasing in (True, False):
+        table = monotone(df, "dose", "share.x", increasing=increasing)
+        assert table[["fitted", "high"]].max(axis=None) == 1 and table["low"].min() >= 0
