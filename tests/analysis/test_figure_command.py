@@ -56,10 +56,10 @@ def test_a_sweep_of_one_condition_is_drawn_with_its_world_in_place_of_a_factor(w
     assert capsys.readouterr().err == "x: no factor is left for it; name a column\n"
 
 
-def test_what_a_matplotlibrc_says_does_not_matter(sweep_folder, tmp_path):
+def test_what_a_matplotlibrc_says_and_a_python_without_docstrings_do_not_matter(sweep_folder, tmp_path):
     """text.usetex stops matplotlib where LaTeX is not installed, and MPLBACKEND may name a backend of a notebook."""
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.facecolor: red\n")
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), MPLBACKEND="nonsense")
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), MPLBACKEND="nonsense", PYTHONOPTIMIZE="2")
     for verb in (["figure", "--kind", "share"], ["report"]):
         command = [sys.executable, "-m", "sweeps.cli", verb[0], str(sweep_folder), *verb[1:], "--out", "picture.png"]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
