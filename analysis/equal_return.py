@@ -5,7 +5,8 @@ import pandas as pd
 from analysis.design import DESIGN
 from analysis.figures import through_training
 from analysis.folder import Place
-from analysis.load import LANE, load_curves
+from analysis.load import load_curves
+from analysis.results import LANE
 
 
 def at_return(directory: str | Place, level: float) -> pd.DataFrame:

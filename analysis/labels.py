@@ -11,9 +11,6 @@ from analysis.intervals import interval
 WITHOUT_A_GOAL = ("mixed", "incapable", "undetermined")
 """The labels that name no goal; every world has them."""
 
-# A role sorts the goals of a world, so that labels stand in one order in every table and legend.
-ROLES = ("intended", "proxy", "channel")
-
 
 @dataclass(frozen=True)
 class Thresholds:

@@ -31,7 +31,7 @@ PLAN = """
 import json, sys, sweeps, sweeps.layers
 from pathlib import Path
 plan = sweeps.make_plan(sweeps.load_spec(sys.argv[1]))
-text = json.dumps(plan.layer())
+text = json.dumps(plan.layer().as_record())
 part = sweeps.layers.Part(3, 16).of_layer(plan)
 print(f"{plan.lanes:,} lanes, {len(plan.shard_ids):,} shards, manifest {len(text) / 1e6:.1f} MB", end="")
 """

@@ -2,11 +2,13 @@
 
 import itertools
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from analysis.folder import (
     SHARD_TABLES,
     DamagedError,
+    Layer,
     Place,
     as_place,
     at_once,
@@ -16,11 +18,8 @@ from analysis.folder import (
     names_in,
     read_failure,
     read_manifest,
-    settings_of,
-    sizes,
     times_in,
 )
-from sweeps.spec import SpecError
 
 RATE_SHARDS = 1000
 """The last so many say how fast a run is."""
@@ -45,11 +44,8 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
       RemoteError: an object store does not do what is asked, in one line.
     """
     folder = as_place(folder)
-    layers = read_manifest(folder)
-    if layers is None:
-        why = "it has no manifest.json" if folder.is_dir() else "there is no such folder"
-        raise SpecError(folder, f"is not a results folder: {why}.")
-    inside = {shard: n for layer in layers for shard, n in zip(layer["shards"], sizes(layer), strict=True)}
+    manifest = read_manifest(folder)
+    layers, inside = manifest.layers, manifest.shards
     times = {shard: at for shard, at in times_in(folder, "outcomes").items() if shard in inside}
     failed = [shard for shard in names_in(folder, "failed") if shard in inside and shard not in times]
     damaged: list[str] = []
@@ -69,8 +65,8 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
     rate = _rate([(at, inside[shard]) for shard, at in times.items()])
     return {
         "folder": str(folder),
-        "name": layers[-1]["spec"].get("name"),
-        "world": layers[-1]["world"],
+        "name": layers[-1].spec.get("name"),
+        "world": layers[-1].world,
         "lanes": {
             "planned": planned,
             "done": done,
@@ -79,7 +75,7 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
             "failed": sum(inside[shard] for shard in failed),
         },
         "shards": {"planned": len(inside), "done": len(times), "failed": len(failed), "damaged": len(damaged)},
-        "layers": [sum(sizes(layer)) for layer in layers],
+        "layers": [layer.lanes for layer in layers],
         "rounds": _rounds(layers),
         "failed": [
             {"shard": shard, "lanes": inside[shard], "reason": read_failure(folder, shard)} for shard in sorted(failed)
@@ -91,16 +87,15 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
     }
 
 
-def _rounds(layers: list[dict[str, Any]]) -> dict[str, Any] | None:
-    last = layers[-1]["spec"]
+def _rounds(layers: Sequence[Layer]) -> dict[str, Any] | None:
+    last = layers[-1].spec
     if not isinstance(last.get("precision"), float):
         return None
     conditions: dict[str, dict[str, Any]] = {}
     for layer in layers:
-        settings = settings_of(layer)
-        for one, (_, stop) in layer["seeds"].items():
-            values = {**settings.get(one, {}), "arm": layer["arms"].get(one)}
-            factors = {key: values[key] for key in layer["factors"] if key in values}
+        for one, (_, stop) in layer.seeds.items():
+            values = {**layer.settings_of(one), "arm": layer.arms.get(one)}
+            factors = {key: values[key] for key in layer.factors if key in values}
             rounds = conditions.get(one, {"rounds": 0})["rounds"] + 1
             conditions[one] = {"id": one, "factors": factors, "seeds": stop, "rounds": rounds}
     return {

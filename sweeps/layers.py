@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from analysis.folder import DamagedError, Lock, Place, Remote, read_manifest, write_manifest
+from analysis.folder import DamagedError, Layer, Lock, NoManifestError, Place, Remote, read_manifest, write_manifest
 from sweeps.plan import Condition, Plan, Program, Shard, canonical, make_plan
 from sweeps.spec import Spec, SpecError, load_spec
 
@@ -122,9 +122,9 @@ def opened(
         lock: Lock | None = None
         while True:
             records = _records(folder)
-            chunk = spec.chunk or (records[-1]["chunk"] if records else default_chunk())
+            chunk = spec.chunk or (records[-1].chunk if records else default_chunk())
             asked = make_plan(dataclasses.replace(spec, chunk=chunk), platform, chunk)
-            layers = _rebuilt(folder, records or [], asked)
+            layers = _rebuilt(folder, records, asked)
             asked = _of_rounds(asked, _held(layers), seeds)
             new = _growth(folder, layers, asked) if records else _beginning(folder, asked)
             sweep = Sweep([*layers, *([new] if new else [])], asked, new.lanes if records and new else 0)
@@ -137,7 +137,7 @@ def opened(
                     if _records(folder) == records:
                         lock.take(sweep.places(part))
                         if new is not None:
-                            write_manifest(folder, [*(records or []), new.layer()])
+                            write_manifest(folder, [*records, new.layer()])
                         break
         yield sweep, lock
 
@@ -150,11 +150,14 @@ def _writing(folder: Place) -> Iterator[None]:
         raise SpecError(folder, f"cannot be written ({error.strerror or error}); give another --out.") from None
 
 
-def _records(folder: Place) -> list[dict[str, Any]] | None:
+def _records(folder: Place) -> tuple[Layer, ...]:
+    """The layers that a folder has; none where it has no manifest."""
     try:
         if folder.exists() and not folder.is_dir():
             raise SpecError(folder, "is a file; expected a folder to write to (--out DIR).")
-        return read_manifest(folder)
+        return read_manifest(folder).layers
+    except NoManifestError:
+        return ()
     except DamagedError as error:
         raise SpecError(f"{error}; move it away and run again, or give another --out.") from None
     except OSError as error:  # a name that is too long, for one
@@ -186,32 +189,34 @@ def _of_rounds(asked: Plan, held: Mapping[str, int], wanted: Mapping[str, int]) 
     return dataclasses.replace(asked, seeds={one: range(min(n, asked.spec.most_seeds)) for one, n in reach.items()})
 
 
-def _rebuilt(folder: Place, records: list[dict[str, Any]], asked: Plan) -> list[Plan]:
+def _rebuilt(folder: Place, records: tuple[Layer, ...], asked: Plan) -> list[Plan]:
     """The plans of a folder's layers, made again from their specs: what a manifest says is never taken on trust."""
     layers: list[Plan] = []
     held: dict[str, int] = {}
     for record in records:
-        foreign = _own_code(record["spec"]) - _own_code(asked.spec.given)
+        foreign = _own_code(record.spec) - _own_code(asked.spec.given)
         if foreign:
             # Loading such a spec would import what the folder names.
             raise SpecError(
                 folder, f"holds the run of another spec (of {', '.join(sorted(foreign))}); give another --out."
             )
         try:
-            spec = load_spec(record["spec"])
+            spec = load_spec(record.spec)
             same = json.dumps(spec.flat()) == json.dumps(asked.spec.flat())  # in order, too
-            plan = asked if same else make_plan(spec, asked.platform, record["chunk"])
+            plan = asked if same else make_plan(spec, asked.platform, record.chunk)
         except SpecError as error:
             raise SpecError(folder, f"holds the run of a spec that will not do here ({error}).") from None
         seeds = dict.fromkeys((one.id for one in plan.conditions), range(0))
-        for condition, given in record["seeds"].items():
+        for condition, given in record.seeds.items():
             if condition in seeds and held.get(condition, 0) == given[0] < given[1] <= spec.most_seeds:
                 seeds[condition] = range(*given)
                 held[condition] = given[1]
         plan = dataclasses.replace(plan, seeds=seeds)
-        made = json.loads(json.dumps(plan.layer()))
+        made = plan.layer()
         if made != record:
-            _refuse(folder, _decisive(spec, record), _decisive(spec, made))
+            _refuse(
+                folder, _decisive(spec, record.platform, record.versions), _decisive(spec, made.platform, made.versions)
+            )
         layers.append(plan)
     return layers
 
@@ -232,7 +237,7 @@ def _growth(folder: Place, layers: list[Plan], asked: Plan) -> Plan | None:
     condition of both from every other.
     """
     last = layers[-1]
-    there, here = (_decisive(plan.spec, {"versions": {}, "platform": plan.platform}) for plan in (last, asked))
+    there, here = (_decisive(plan.spec, plan.platform, {}) for plan in (last, asked))
     held = _held(layers)
     if any(there[key] != here[key] for key in _SAME) or held.keys().isdisjoint(asked.seeds):
         _refuse(folder, there, here)
@@ -263,10 +268,9 @@ def _growth(folder: Place, layers: list[Plan], asked: Plan) -> Plan | None:
     return new
 
 
-def _decisive(spec: Spec, record: dict[str, Any]) -> dict[str, Any]:
+def _decisive(spec: Spec, platform: str, versions: Mapping[str, Any]) -> dict[str, Any]:
     """What a layer's rows depend on, as the user knows it: by dotted key."""
-    versions = {f"versions.{key}": value for key, value in record["versions"].items()}
-    return {**spec.flat(), **versions, "platform": record["platform"]}
+    return {**spec.flat(), **{f"versions.{key}": value for key, value in versions.items()}, "platform": platform}
 
 
 def _refuse(folder: Place, before: dict[str, Any], after: dict[str, Any], why: str | None = None) -> NoReturn:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.folder import Layer
 from sweeps.spec import Given, Spec, SpecError
 
 if TYPE_CHECKING:
@@ -182,8 +183,14 @@ class Plan:
             for program, lanes in self._groups()
         ]
 
-    def layer(self) -> dict[str, Any]:
+    def layer(self) -> Layer:
         """The manifest's record of this plan: of conditions and programs, those of which it trains lanes."""
+        trained = [one for one in self.conditions if self.seeds[one.id]]
+        shared = dict(trained[0].settings) if trained else {}
+        for one in trained:
+            for key in [key for key, value in shared.items() if one.settings.get(key) != value]:
+                del shared[key]
+        own = {one.id: {key: value for key, value in one.settings.items() if key not in shared} for one in trained}
         programs = {
             program.id: {
                 "static": program.static,
@@ -193,13 +200,9 @@ class Plan:
                 "lanes": self.lanes_of(conditions),
             }
             for program, conditions in self.programs
+            if self.lanes_of(conditions)
         }
-        trained = [one for one in self.conditions if self.seeds[one.id]]
-        shared = dict(trained[0].settings) if trained else {}
-        for one in trained:
-            for key in [key for key, value in shared.items() if one.settings.get(key) != value]:
-                del shared[key]
-        return {
+        record = {
             "world": self.spec.world,
             "learner": self.spec.learner,
             "goals": self.goals,
@@ -209,15 +212,14 @@ class Plan:
             "versions": self.versions,
             "spec": self.spec.given | {"run.chunk": self.chunk},
             "settings": shared,
-            "conditions": {
-                one.id: {key: value for key, value in one.settings.items() if key not in shared} for one in trained
-            },
+            "conditions": own,
             "seeds": {one.id: [self.seeds[one.id].start, self.seeds[one.id].stop] for one in trained},
             "arms": {one.id: one.factors["arm"] for one in self.conditions if "arm" in one.factors},
-            "programs": {name: record for name, record in programs.items() if record["lanes"]},
+            "programs": programs,
             "width": self.width,
             "shards": self.shard_ids,
         }
+        return Layer.from_record(json.loads(json.dumps(record, allow_nan=False)))
 
 
 _DECISIVE = ("chisel-rl", "flax", "gymnax", "jax", "jaxlib", "numpy", "optax")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.folder import find_policy, load_policy, read_manifest, settings_of, table_path, write_file
+from analysis.folder import Layer, find_policy, load_policy, read_manifest, table_path, write_file
 from sweeps.plan import Condition, Program, Shard
 from sweeps.sheets import write_sheet
 from sweeps.spec import SpecError, nearest
@@ -91,7 +91,7 @@ def watch(
     if typical is not None:
         df = analysis.typical(df, typical, count)
     df = analysis.outliers(df, count) if outlier else df[:count]
-    layers = read_manifest(folder) or []
+    layers = read_manifest(folder).layers
     programs: dict[str, jaxrl.Program] = {}
     found = []
     for row in df.to_dict("records"):
@@ -126,22 +126,22 @@ def _asked_for(folder: Path, df: "pd.DataFrame", condition: str | None, seed: in
     return df
 
 
-def _alone(layers: list[dict[str, Any]], lane: Mapping[str, Any]) -> Shard:
+def _alone(layers: Sequence[Layer], lane: Mapping[str, Any]) -> Shard:
     """A lane as a shard of its own. Its levels are the probes', so that a curriculum has no part in it."""
     name = lane["condition"]
-    layer = next(one for one in layers if name in one["conditions"] and lane["program"] in one["programs"])
-    static = layer["programs"][lane["program"]]["static"]
+    layer = next(one for one in layers if name in one.conditions and lane["program"] in one.programs)
+    static = layer.programs[lane["program"]].static
     program = Program(lane["program"], lane["world"], lane["learner"], static, 1, (1.0,))
-    condition = Condition(name, {}, dict(settings_of(layer)[name]))
-    return Shard("", program, ((condition, lane["seed"]),), lane["master_seed"], layer["spec"].get("keys") == "paired")
+    condition = Condition(name, {}, dict(layer.settings_of(name)))
+    return Shard("", program, ((condition, lane["seed"]),), lane["master_seed"], layer.paired)
 
 
-def _built(folder: Path, layers: list[dict[str, Any]], shard: Shard) -> "jaxrl.Program":
+def _built(folder: Path, layers: Sequence[Layer], shard: Shard) -> "jaxrl.Program":
     """The program, if it means what it meant when the policies were trained, and its world has a picture."""
     from envs import render
 
     program, built = shard.program, shard.program.build()
-    versions = next(one["versions"] for one in layers if program.id in one["programs"])
+    versions = next(one.versions for one in layers if program.id in one.programs)
     for part, name, now in (
         ("world", program.world, built.world.version),
         ("learner", program.learner, built.learner.version),

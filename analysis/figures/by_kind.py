@@ -14,7 +14,7 @@ from analysis.design import LANE, drawn_factors
 from analysis.figures.panels import KINDS, facets, overview, varied
 from analysis.figures.style import drawing, goals_of
 from analysis.figures.training import curves_by_label, through_training
-from analysis.folder import Place, as_place, read_manifest, sizes
+from analysis.folder import Place, as_place, read_manifest
 from analysis.load import load, load_labels
 from analysis.names import check_name
 from analysis.selection import select
@@ -124,8 +124,7 @@ def _completed(kind: str, df: pd.DataFrame, given: dict[str, Any]) -> dict[str, 
 
 
 def _warn_if_unfinished(df: pd.DataFrame, paths: Sequence[str | Place]) -> None:
-    layers = [layer for path in paths for layer in read_manifest(as_place(path)) or ()]
-    planned = sum(sum(sizes(layer)) for layer in layers)
+    planned = sum(read_manifest(path).lanes for path in paths)
     lanes = len(df.drop_duplicates([name for name in LANE if name in df]))
     if lanes < planned:
         warnings.warn(f"{lanes:,} of {planned:,} lanes so far", stacklevel=3)

@@ -26,8 +26,9 @@ from analysis.figures.style import (
     share_column,
 )
 from analysis.folder import Place
-from analysis.load import LANE, load, load_curves, load_labels, load_probes
+from analysis.load import load, load_curves, load_labels, load_probes
 from analysis.names import check_name
+from analysis.results import LANE
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.axes import Axes
@@ -140,12 +141,12 @@ def curves_by_label(directory: str | Place | Sequence[str | Place]) -> pd.DataFr
       ValueError: as `load`.
     """
     paths = [directory] if isinstance(directory, str | Place) else list(directory)
-    lanes, parts = load(directory), []
+    lanes, parts, keys = load(directory), [], [*LANE, "master_seed"]
     for path in paths:
-        own = lanes if len(paths) == 1 else load(path)
+        own = lanes if len(paths) == 1 else lanes.merge(load(path)[keys], on=keys)
         curves = load_curves(path)
         rest = [name for name in lanes.attrs["factors"] if name not in curves]
-        parts.append(curves.merge(own[[*LANE, "master_seed", "label", *(one for one in rest if one in own)]], on=LANE))
+        parts.append(curves.merge(own[[*keys, "label", *rest]], on=LANE))
     df = pd.concat(parts, ignore_index=True)
     df["label"] = df["label"].astype(str).astype(lanes["label"].dtype)
     df.attrs |= {key: lanes.attrs[key] for key in ("factors", "paired", "adaptive")}

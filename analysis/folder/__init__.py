@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from analysis.folder.locks import Lock as Lock
     from analysis.folder.locks import holder as holder
     from analysis.folder.manifest import MAX_LANES as MAX_LANES
+    from analysis.folder.manifest import ROLES as ROLES
+    from analysis.folder.manifest import Layer as Layer
+    from analysis.folder.manifest import Manifest as Manifest
+    from analysis.folder.manifest import NoManifestError as NoManifestError
+    from analysis.folder.manifest import ProgramRecord as ProgramRecord
     from analysis.folder.manifest import read_manifest as read_manifest
-    from analysis.folder.manifest import settings_of as settings_of
-    from analysis.folder.manifest import sizes as sizes
     from analysis.folder.manifest import write_manifest as write_manifest
     from analysis.folder.places import Place as Place
     from analysis.folder.places import as_place as as_place
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from analysis.folder.policies import save_policies as save_policies
     from analysis.folder.remote import Remote as Remote
     from analysis.folder.remote import RemoteError as RemoteError
+    from analysis.folder.rows import read_in_parts as read_in_parts
+    from analysis.folder.rows import read_rows as read_rows
     from analysis.folder.store import remove_stale as remove_stale
     from analysis.folder.store import set_aside as set_aside
     from analysis.folder.store import write_file as write_file
@@ -52,10 +57,14 @@ _NAMES = {
     "failures": ("clear_failure", "read_failure", "write_failure"),
     "layout": ("PROGRAM_TABLES", "SHARD_TABLES", "names_in", "policies_path", "table_path", "times_in"),
     "locks": ("BusyError", "Lock", "holder"),
-    "manifest": ("MAX_LANES", "read_manifest", "settings_of", "sizes", "write_manifest"),
+    "manifest": (
+        "MAX_LANES", "ROLES", "Layer", "Manifest", "NoManifestError", "ProgramRecord", "read_manifest",
+        "write_manifest",
+    ),
     "places": ("Place", "as_place", "at_once", "read_part"),
     "policies": ("find_policy", "load_policy", "save_policies"),
     "remote": ("Remote", "RemoteError"),
+    "rows": ("read_in_parts", "read_rows"),
     "store": ("remove_stale", "set_aside", "write_file"),
     "tables": (
         "damage", "diverged_lanes", "encode_table", "has_policies", "is_done", "read_table", "read_verified",

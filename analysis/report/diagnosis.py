@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.design import is_adaptive, is_paired, without_effect
-from analysis.folder import Place, settings_of
+from analysis.folder import Layer, Place
 from analysis.intervals import half_width
 from analysis.labels import WITHOUT_A_GOAL, Thresholds, goal_label
 from analysis.load import load_baselines, load_relabelled
@@ -38,7 +38,7 @@ class Diagnosis(NamedTuple):
 
 def diagnoses(
     folder: Place, df: pd.DataFrame, roles: Mapping[str, str], groups: Mapping[str, pd.DataFrame], planned: int,
-    status: Mapping[str, Any] | None, layers: Sequence[dict[str, Any]],
+    status: Mapping[str, Any] | None, layers: Sequence[Layer],
 ) -> Iterator[Diagnosis]:  # fmt: skip
     """Every diagnosis of a results folder.
 
@@ -100,7 +100,7 @@ def diagnoses(
     yield _effects(df)
 
 
-def earning_incapable(df: pd.DataFrame, layers: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def earning_incapable(df: pd.DataFrame, layers: Sequence[Layer]) -> pd.DataFrame:
     """The seeds labelled incapable that earn in training at least half of what there is to earn.
 
     That is the planner's return or, where there is none, what the goal that pays best pays once.
@@ -111,7 +111,8 @@ def earning_incapable(df: pd.DataFrame, layers: Sequence[dict[str, Any]]) -> pd.
             default=np.nan,
         )
         for layer in layers
-        for condition, settings in settings_of(layer).items()
+        for condition in layer.conditions
+        for settings in [layer.settings_of(condition)]
     }
     best = df["condition"].map(paid).astype(float)
     if "planner.return" in df:
@@ -124,7 +125,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _earning(df: pd.DataFrame, layers: Sequence[dict[str, Any]]) -> Diagnosis:
+def _earning(df: pd.DataFrame, layers: Sequence[Layer]) -> Diagnosis:
     """Capability beside training return."""
     name, incapable = "Capability against return", int((df["label"] == "incapable").sum())
     earning = earning_incapable(df, layers)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.design import drawn_factors, is_adaptive, without_effect
-from analysis.folder import Place, as_place, read_manifest, sizes
+from analysis.folder import Layer, Place, as_place, read_manifest
 from analysis.intervals import half_width
 from analysis.labels import Thresholds
 from analysis.load import load, load_levels
@@ -72,10 +72,9 @@ def report(directory: str | Place, status: Mapping[str, Any] | None = None) -> s
 
 def _content(folder: Place, df: pd.DataFrame, goals: list[str], status: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the template shows, by name, section by section."""
-    layers = read_manifest(folder) or []
-    roles = {one["name"]: one["role"] for layer in layers for one in layer["goals"]}
-    roles = {goal: roles[goal] for goal in goals}
-    planned = sum(sum(sizes(layer)) for layer in layers)
+    manifest = read_manifest(folder)
+    layers, planned = manifest.layers, manifest.lanes
+    roles = {goal: manifest.goals[goal] for goal in goals}
     drawn = drawn_factors(df)
     by = [one for one in df.attrs["factors"] if one not in drawn and df[one].nunique(dropna=False) > 1]
     rival = max(goals[1:] or goals, key=lambda goal: df[f"share.{goal}"].fillna(0).mean())
@@ -83,7 +82,7 @@ def _content(folder: Place, df: pd.DataFrame, goals: list[str], status: Mapping[
     if by:
         name = condition_names(df, by)
         groups = {name(key): rows for key, rows in df.groupby(by, observed=True, dropna=False)}
-    keeps_policies = bool(layers[-1]["spec"].get("save.policies"))
+    keeps_policies = bool(layers[-1].spec.get("save.policies"))
     return {
         **_head(folder, df, roles, planned, groups, layers),
         "notices": list(_notices(df, planned, groups, drawn, status, layers)),
@@ -96,25 +95,24 @@ def _content(folder: Place, df: pd.DataFrame, goals: list[str], status: Mapping[
         "controls": _controls(df, goals),
         "checks": list(diagnoses(folder, df, roles, groups, planned, status, layers)),
         "sensitivity": sensitivity(folder, groups),
-        "specs": [_toml(layer["spec"]) for layer in layers],
+        "specs": [_toml(layer.spec) for layer in layers],
         "versions": _versions(layers),
-        "platform": ", ".join(sorted({f"{layer['platform']}, chunks of {layer['chunk']} lanes" for layer in layers})),
+        "platform": ", ".join(sorted({f"{layer.platform}, chunks of {layer.chunk} lanes" for layer in layers})),
         "folder": shlex.quote(str(folder)),
     }
 
 
 def _head(
     folder: Place, df: pd.DataFrame, roles: Mapping[str, str], planned: int, groups: Mapping[str, pd.DataFrame],
-    layers: Sequence[dict[str, Any]],
+    layers: Sequence[Layer],
 ) -> dict[str, Any]:  # fmt: skip
     """What was trained, and how much of it there is."""
     seeds = [len(rows) for rows in groups.values()]
-    steps = sorted({int(program["env_steps"]) for layer in layers for program in layer["programs"].values()
-                    if program.get("env_steps")})  # fmt: skip
+    steps = sorted({program.env_steps for layer in layers for program in layer.programs.values() if program.env_steps})
     adaptive = is_adaptive(df)
     return {
-        "title": str(layers[-1]["spec"].get("name") or folder.name),
-        "world": str(layers[-1]["world"]),
+        "title": str(layers[-1].spec.get("name") or folder.name),
+        "world": str(layers[-1].world),
         "learner": ", ".join(map(str, df["learner"].unique())),
         "goals": [
             {"name": goal, "role": {"channel": "reward channel"}.get(role, role)} for goal, role in roles.items()
@@ -131,10 +129,10 @@ def _head(
 
 
 def _design(
-    folder: Place, df: pd.DataFrame, by: Sequence[str], drawn: Sequence[str], layers: Sequence[dict[str, Any]]
+    folder: Place, df: pd.DataFrame, by: Sequence[str], drawn: Sequence[str], layers: Sequence[Layer]
 ) -> dict[str, Any]:
     """What varies, what does not, and how policies are probed."""
-    spec = layers[-1]["spec"]
+    spec = layers[-1].spec
     return {
         "factors": [_factor(df, factor) for factor in by],
         "drawn": [{"name": one, "low": df[one].min(), "high": df[one].max()} for one in drawn],
@@ -164,7 +162,7 @@ def _results(df: pd.DataFrame, goals: Sequence[str], by: Sequence[str]) -> dict[
 
 def _notices(
     df: pd.DataFrame, planned: int, groups: Mapping[str, pd.DataFrame], drawn: Sequence[str],
-    status: Mapping[str, Any] | None, layers: Sequence[dict[str, Any]],
+    status: Mapping[str, Any] | None, layers: Sequence[Layer],
 ) -> Iterable[str]:  # fmt: skip
     """What a reader must know before any number."""
     if len(df) < planned:
@@ -192,8 +190,8 @@ def _notices(
             f"{count(earning, 'seed')} labelled incapable did well in training: the label may say more about the "
             "capability levels than about the policies; see the checks."
         )
-    apart = sorted({key for layer in layers for key in layer["versions"]
-                    if len({str(one["versions"].get(key)) for one in layers}) > 1})  # fmt: skip
+    apart = sorted({key for layer in layers for key in layer.versions
+                    if len({str(one.versions.get(key)) for one in layers}) > 1})  # fmt: skip
     if apart:
         yield f"Layers were trained with different versions of {', '.join(apart)}."
 
@@ -222,24 +220,24 @@ def _factor(df: pd.DataFrame, factor: str) -> dict[str, Any]:
     return {"name": factor, "shown": shown}
 
 
-def _schedules(layers: Sequence[dict[str, Any]]) -> list[str]:
+def _schedules(layers: Sequence[Layer]) -> list[str]:
     """Schedules and laws of sampled settings, as the specs give them."""
     return list(
         dict.fromkeys(
             f"{key} = {_toml_value(value)}"
             for layer in layers
-            for key, value in layer["spec"].items()
+            for key, value in layer.spec.items()
             if key.startswith(("schedules.", "sampled."))
         )
     )
 
 
-def _settings(layers: Sequence[dict[str, Any]], factors: Sequence[str]) -> list[dict[str, Any]]:
+def _settings(layers: Sequence[Layer], factors: Sequence[str]) -> list[dict[str, Any]]:
     """The settings that all conditions share, in parts."""
     common = [
         (key, value)
-        for key, value in layers[0]["settings"].items()
-        if key not in factors and all(layer["settings"].get(key) == value for layer in layers)
+        for key, value in layers[0].settings.items()
+        if key not in factors and all(layer.settings.get(key) == value for layer in layers)
     ]
     parts: dict[str, list[tuple[str, str]]] = {}
     for key, value in common:
@@ -364,11 +362,9 @@ def _pictures(folder: Place, pattern: str) -> dict[str, Any]:
     return {"shown": shown, "left_out": left_out}
 
 
-def _versions(layers: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    names = dict.fromkeys(key for layer in layers for key in layer["versions"])
-    return [
-        (key, ", then ".join(dict.fromkeys(str(one["versions"].get(key, "none")) for one in layers))) for key in names
-    ]
+def _versions(layers: Sequence[Layer]) -> list[tuple[str, str]]:
+    names = dict.fromkeys(key for layer in layers for key in layer.versions)
+    return [(key, ", then ".join(dict.fromkeys(str(one.versions.get(key, "none")) for one in layers))) for key in names]
 
 
 def _toml(spec: Mapping[str, Any]) -> str:

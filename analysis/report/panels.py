@@ -8,9 +8,10 @@ import pandas as pd
 from analysis import figures
 from analysis.figures.style import MOST_VALUES
 from analysis.folder import Place
-from analysis.load import LANE, load_probes
+from analysis.load import load_probes
 from analysis.rates import rates
 from analysis.report.svg import Tip, panel
+from analysis.results import LANE
 from analysis.values import condition_names, naming
 
 COMBINATIONS = 3

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 import sweeps
-from analysis.folder import read_manifest, settings_of
+from analysis.folder import read_manifest
 
 HERE = Path(__file__).parent
 SEEDS = 1024
@@ -83,9 +83,7 @@ def run(folder: Path) -> None:
 
 def shards(folder: Path, kind: str, columns: list[str]) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
     """For each condition of each file of a table: the settings, and its columns as [lanes, rows of a lane]."""
-    manifest = read_manifest(folder)
-    assert manifest is not None
-    conditions = settings_of(manifest[-1])
+    layer = read_manifest(folder).layers[-1]
     for path in sorted((folder / kind).glob("*.parquet")):
         table = pq.read_table(path, columns=["condition", "seed", *columns])
         seed = table["seed"].to_numpy()
@@ -93,11 +91,14 @@ def shards(folder: Path, kind: str, columns: list[str]) -> Iterator[tuple[dict[s
         names = np.array(table["condition"].take(np.arange(0, len(seed), rows)).to_pylist())
         arrays = {name: table[name].to_numpy().reshape(-1, rows) for name in columns}
         for condition in dict.fromkeys(names):
-            yield conditions[condition], {name: array[names == condition] for name, array in arrays.items()}
+            yield (
+                dict(layer.settings_of(condition)),
+                {name: array[names == condition] for name, array in arrays.items()},
+            )
 
 
 def cell_of(folder: Path, settings: dict[str, Any]) -> tuple:
-    learner = read_manifest(folder)[-1]["learner"]  # type: ignore[index]
+    learner = read_manifest(folder).layers[-1].learner
     named = ("env.length", "learner.width", "env.diversity", "learner.scale", "learner.learning_rate")
     return (learner, *(settings[name] for name in named))
 

@@ -60,6 +60,6 @@ def run_checks(
 
 
 def _made_by(folder: Path) -> dict[str, Any]:
-    layer = (read_manifest(folder) or [{}])[-1]
-    packages = {key: value for key, value in layer.get("versions", {}).items() if key not in ("world", "learner")}
-    return {"platform": layer.get("platform", "unknown"), "versions": packages}
+    layer = read_manifest(folder).layers[-1]
+    packages = {key: value for key, value in layer.versions.items() if key not in ("world", "learner")}
+    return {"platform": layer.platform, "versions": packages}

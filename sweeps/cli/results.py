@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.folder import as_place, read_manifest, sizes
+from analysis.folder import as_place, read_manifest
 from sweeps.cli.printing import print_json, unfinished, warn
 from sweeps.cli.starting import before_jax, reading
 from sweeps.spec import SpecError
@@ -43,8 +43,7 @@ def rates(arguments: argparse.Namespace) -> int:
 
 def _planned(folders: list[str]) -> int:
     """The lanes that folders are to hold."""
-    layers = reading(lambda: [layer for folder in folders for layer in read_manifest(as_place(folder)) or ()])
-    return sum(sum(sizes(layer)) for layer in layers)
+    return reading(lambda: sum(read_manifest(folder).lanes for folder in folders))
 
 
 def _where(given: list[str]) -> dict[str, list[str]]:

@@ -138,4 +138,4 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def _has_goals(folder: Place) -> bool:
-    return any(layer["goals"] for layer in read_manifest(folder) or ())
+    return bool(read_manifest(folder).goals)

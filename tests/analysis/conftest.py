@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
+from analysis.folder import Layer, ProgramRecord, write_manifest, write_table
+
+PROGRAM = "a" * 16
 GOALS = {"coin": "intended", "right-end": "proxy"}
 EPISODES, DISTINCT, DISTANCE, HORIZON = 64, 32, 6, 48
 PROBES = {
@@ -64,7 +66,7 @@ def write(
         conditions[condition] = {"env.diversity": 0.0, "learner.discount": 0.97, **factors}
         for _ in range(count):
             seed = seeds[condition] = seeds.get(condition, first_seed - 1) + 1
-            lane = {"condition": condition, "seed": seed, "program": "a" * 16}
+            lane = {"condition": condition, "seed": seed, "program": PROGRAM}
             outcomes.append(
                 lane
                 | {"master_seed": 0, "world": "coin-run", "learner": "ppo"}
@@ -89,39 +91,50 @@ def write(
     for actor, policy in {"oracle:coin": {"coin": 1.0}, "always:right": {"coin": 0.0, "cannot": ("coin",)}}.items():
         for probe, (kind, stake, _) in bank.items():
             steps = steps_of(policy, stake, EPISODES, random)
-            record = {"program": "a" * 16, "checkpoint": 1.0, "update": 0, "probe": probe, "kind": kind}
+            record = {"program": PROGRAM, "checkpoint": 1.0, "update": 0, "probe": probe, "kind": kind}
             record |= {"actor": actor, "sampled": True}
             baselines.append(record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
     levels = [
-        {"program": "a" * 16, "probe": probe, "kind": kind, "episode": episode, "horizon": HORIZON}
+        {"program": PROGRAM, "probe": probe, "kind": kind, "episode": episode, "horizon": HORIZON}
         | {"goals": ",".join(stake), "paid": ",".join(paid), "labels": probe == "fork", "distinct": episode < DISTINCT}
         | {f"distance.{goal}": np.int16(DISTANCE if goal in stake else -1) for goal in GOALS}
         for probe, (kind, stake, paid) in bank.items()
         for episode in range(EPISODES)
     ]
+    width = max(-(-len(outcomes) // shards), 1)
+    places = range(-(-len(outcomes) // width))
     tables = {"outcomes": outcomes, "probes": probes, "curves": curves, "levels": levels, "baselines": baselines}
-    for name, rows in tables.items():
-        (path / name).mkdir(parents=True)
-        for shard in range(shards if name in ("outcomes", "probes", "curves") else 1):
-            size = -(-len(outcomes) // shards)
-            part = rows[shard * size * len(rows) // len(outcomes) : (shard + 1) * size * len(rows) // len(outcomes)]
-            frame = pd.DataFrame(rows if name in ("levels", "baselines") else part)
-            plain = {key: column.to_numpy() if column.dtype.kind == "f" else column for key, column in frame.items()}
-            table = pa.table(plain)  # NaN, not null
-            strict = pa.schema([field.with_nullable(False) for field in table.schema.remove_metadata()])
-            pq.write_table(table.cast(strict), path / name / f"{shard}.parquet")
-        (path / name / "half-written.parquet.tmp").write_text("not parquet")
-    layer = {"world": "coin-run", "learner": "ppo", "goals": [{"name": name, "role": GOALS[name]} for name in GOALS]}
-    layer |= {
-        "factors": list(dict.fromkeys(key for factors, _, _ in cells for key in factors)),
-        "settings": {},
-        "conditions": conditions,
-    }
-    layer |= {"spec": {}, "programs": {"a" * 16: {"lanes": len(outcomes)}}, "shards": ["b" * 16], "versions": {}}
-    layer |= {"platform": "cpu", "chunk": 8, "width": len(outcomes), "arms": {}}
-    layer |= {"seeds": {key: [first_seed, last + 1] for key, last in seeds.items()}}
-    (path / "manifest.json").write_text(json.dumps({"layers": [layer]}))
+    for kind, rows in tables.items():
+        each = len(rows) // len(outcomes) * width
+        if kind in ("levels", "baselines"):
+            write_rows(path, kind, PROGRAM, rows)
+        else:
+            for place in places:
+                write_rows(path, kind, shard(place), rows[place * each : (place + 1) * each])
+        (path / kind / "half-written.parquet.tmp").write_text("not parquet")
+    layer = Layer(
+        world="coin-run", learner="ppo", goals=[{"name": name, "role": GOALS[name]} for name in GOALS],
+        factors=list(dict.fromkeys(key for factors, _, _ in cells for key in factors)), settings={},
+        conditions=conditions, spec={}, programs={PROGRAM: ProgramRecord({}, 8, 100, 51_200, len(outcomes))},
+        shards=[shard(place) for place in places], versions={}, platform="cpu", chunk=8, width=width, arms={},
+        seeds={key: (first_seed, last + 1) for key, last in seeds.items()},
+    )  # fmt: skip
+    write_manifest(path, [layer])
     return path
+
+
+def shard(place: int) -> str:
+    """The id of a shard of such a folder."""
+    return f"{place:016x}"
+
+
+def write_rows(folder: Path, kind: str, name: str, rows: list[dict] | pd.DataFrame) -> None:
+    """Writes, or writes again, a table as a run does: with its digest, NaN and not null."""
+    frame = pd.DataFrame(rows)
+    plain = {key: column.to_numpy() if column.dtype.kind == "f" else column for key, column in frame.items()}
+    table = pa.table(plain)
+    strict = pa.schema([field.with_nullable(False) for field in table.schema.remove_metadata()])
+    write_table(folder, kind, name, table.cast(strict))
 
 
 @pytest.fixture

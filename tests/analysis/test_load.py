@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 import analysis
-from tests.analysis.conftest import DISTANCE
+from analysis.folder import table_path
+from tests.analysis.conftest import DISTANCE, PROGRAM, shard, write_rows
 
 LABELS = ["intended", "proxy:right-end", "mixed", "incapable", "undetermined"]
 
@@ -128,10 +128,8 @@ def test_inputs_that_training_never_showed_are_those_of_the_label_probe(write_re
 
 def test_a_tie_counts_for_the_intended_goal(write_results):
     path = write_results("tie", [({"env.diversity": 0.0}, {}, 2)], shards=1)
-    file = path / "probes" / "0.parquet"
-    table = pq.read_table(file)
-    both = table["reached.coin"]
-    pq.write_table(table.set_column(table.schema.get_field_index("reached.right-end"), "reached.right-end", both), file)
+    probes = pd.read_parquet(path / "probes" / f"{shard(0)}.parquet")
+    write_rows(path, "probes", shard(0), probes.assign(**{"reached.right-end": probes["reached.coin"]}))
     assert (analysis.load(path)["share.coin"] == 1).all()
 
 
@@ -159,13 +157,13 @@ def test_a_layer_that_varies_another_factor_is_read_beside_the_first(write_resul
 
 def test_a_goal_that_a_probe_does_not_record_was_not_reached_there(write_results):
     path = write_results("partial", [({"env.diversity": 0.0}, {}, 2)], shards=1)
-    probes = pd.read_parquet(path / "probes" / "0.parquet")
+    probes = pd.read_parquet(path / "probes" / f"{shard(0)}.parquet")
     probes["reached.right-end"] = [
         steps[:0] if probe == "displaced" else steps
         for steps, probe in zip(probes["reached.right-end"], probes["probe"], strict=True)
     ]
     complete = analysis.load(path)
-    probes.to_parquet(path / "probes" / "0.parquet")
+    write_rows(path, "probes", shard(0), probes)
     pd.testing.assert_frame_equal(analysis.load(path), complete)
 
 
@@ -181,8 +179,8 @@ def test_folders_are_unioned_by_name_and_constants_fill_the_factors_that_one_doe
     (b / "manifest.json").write_text(json.dumps(manifest))
     for table in ("probes", "levels"):
         for file in (b / table).glob("*.parquet"):
-            old = pq.read_table(file)
-            pq.write_table(old.rename_columns([n.replace("right-end", "button") for n in old.column_names]), file)
+            renamed = pd.read_parquet(file).rename(columns=lambda name: name.replace("right-end", "button"))
+            write_rows(b, table, file.stem, renamed)
     df = analysis.load([a, b])
     assert df["label"].cat.categories.tolist() == [*LABELS[:2], "channel:button", *LABELS[2:]]
     assert df["label"].tolist() == ["undetermined"] * 2 + ["intended"] * 2  # no capable:button probe in this folder
@@ -197,9 +195,9 @@ def test_a_world_without_goals_gives_returns(write_results):
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["layers"][0]["goals"] = []
     (path / "manifest.json").write_text(json.dumps(manifest))
-    probes = pd.read_parquet(path / "probes" / "0.parquet").query("probe == 'displaced'")
+    probes = pd.read_parquet(path / "probes" / f"{shard(0)}.parquet").query("probe == 'displaced'")
     probes["return"] = [np.full(len(steps), 2.5, np.float32) for steps in probes["reached.coin"]]
-    probes.drop(columns=["reached.coin", "reached.right-end"]).to_parquet(path / "probes" / "0.parquet")
+    write_rows(path, "probes", shard(0), probes.drop(columns=["reached.coin", "reached.right-end"]))
     df = analysis.load(path)
     assert (df["return.displaced"] == 2.5).all()
     assert (df["label"] == "undetermined").all() and not any("share" in column for column in df)
@@ -223,7 +221,7 @@ def test_probes_and_curves_carry_their_factors_and_checkpoints(sweep_folder):
 
 def test_probes_of_an_unfinished_shard_wait_for_its_outcomes(write_results):
     path = write_results("unfinished", [({"env.diversity": 0.0}, {}, 4)])
-    (path / "outcomes" / "1.parquet").unlink()
+    table_path(path, "outcomes", shard(1)).unlink()
     assert len(analysis.load(path)) == 2
     assert len(analysis.load_curves(path)) == 6
 
@@ -240,20 +238,20 @@ def test_what_cannot_be_loaded_is_named_in_one_line(write_results, tmp_path):
     assert "no folder to load" in refusal([])
 
     path = write_results("broken", [({"env.diversity": 0.0}, {}, 4)])
-    file = path / "probes" / "1.parquet"
+    file = table_path(path, "probes", shard(1))
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    assert f"{file}: damaged parquet file" in refusal(path)
+    assert f"{file}: cannot be read (it holds no digest)" in refusal(path)
     file.unlink()
     assert "2 of 4 lanes have no probes at the final checkpoint" in refusal(path)
     file.write_bytes(whole)
-    (path / "levels" / "0.parquet").write_bytes(b"")
-    assert f"{path}/levels/0.parquet: damaged parquet file" in refusal(path)
+    table_path(path, "levels", PROGRAM).write_bytes(b"")
+    assert f"{path}/levels/{PROGRAM}.parquet: cannot be read" in refusal(path)
     for file in (path / "outcomes").glob("*.parquet"):
         file.unlink()
     assert f"{path}/outcomes: no rows yet" in refusal(path)
     (path / "manifest.json").write_text("{}")
-    assert "manifest.json: not the manifest of a results folder" in refusal(path)
+    assert "manifest.json: is not the manifest of a results folder" in refusal(path)
 
 
 def test_analysis_runs_where_jax_does_not_exist(sweep_folder):
@@ -278,11 +276,11 @@ def test_the_exchange_rate_is_read_off_choices_at_unequal_distances(write_result
     name = "exchange:coin-right-end"
     cells = [({"env.diversity": at}, {f"trained {name}": {"coin": coin}}, 1) for at, coin in ((0.0, 0.0), (0.8, 1.0))]
     path = write_results("exchange", cells, also={name: ("choice", ("coin", "right-end"))})
-    file = path / "levels" / "0.parquet"
+    file = table_path(path, "levels", PROGRAM)
     levels = pd.read_parquet(file)
     further = np.where(levels["episode"] % 4 == 0, -3, 2)
     levels["distance.right-end"] = np.where(levels["probe"] == name, DISTANCE + further, levels["distance.right-end"])
-    levels.to_parquet(file, index=False)
+    write_rows(path, "levels", PROGRAM, levels)
     assert analysis.load(path)["exchange.right-end"].tolist() == [2, -3], "bounds: it always went for the same one"
 
 
@@ -297,4 +295,59 @@ def test_a_setting_that_one_folder_samples_is_known_in_the_others(write_results)
     (sampled / "manifest.json").write_text(json.dumps(manifest))
     fixed = write_results("fixed", [({"env.diversity": 0.0}, {}, 1)], first_seed=10)
     df = analysis.load([sampled, fixed])
-    assert sorted(df["learner.discount"]) == [0.15, 0.15, 0.97] and df.attrs["factors"] == ["env.diversity"]
+    assert sorted(df["learner.discount"]) == [0.15, 0.15, 0.97]
+    assert df.attrs["factors"] == ["env.diversity", "learner.discount"]
+
+
+def change_layer(folder, change):
+    """Lets `change` alter what the manifest of a folder of one layer says."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest["layers"][0])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_what_folders_have_otherwise_than_each_other_becomes_a_factor(write_results):
+    """Of two folders that vary diversity alone, one trained A2C with another discount and keys that are paired."""
+    cells = [({"env.diversity": at}, {"coin": 1.0}, 2) for at in (0.0, 1.0)]
+    ours, theirs = write_results("ours", cells), write_results("theirs", cells, first_seed=2)
+
+    def other(layer):
+        layer["settings"] = {"learner.gae_lambda": 0.5}
+        for own in layer["conditions"].values():
+            own["learner.discount"] = 0.5
+        layer |= {"learner": "a2c", "spec": {"keys": "paired"}, "versions": {"jax": "2"}}
+
+    change_layer(ours, lambda layer: layer.update(versions={"jax": "1"}))
+    change_layer(theirs, other)
+    outcomes = table_path(theirs, "outcomes", shard(0))
+    write_rows(theirs, "outcomes", shard(0), pd.read_parquet(outcomes).assign(learner="a2c"))
+    write_rows(
+        theirs, "outcomes", shard(1), pd.read_parquet(table_path(theirs, "outcomes", shard(1))).assign(learner="a2c")
+    )
+    with pytest.warns(UserWarning, match=r"ours, .*theirs: trained with different versions of jax \(1, 2\)$"):
+        df = analysis.load([ours, theirs])
+    assert df.attrs["factors"] == ["env.diversity", "learner.name", "learner.discount"]
+    table = analysis.rates(df, by=df.attrs["factors"], label="intended")
+    assert table[["learner.name", "learner.discount", "n"]].values.tolist() == [["a2c", 0.5, 2], ["ppo", 0.97, 2]] * 2
+    merged = df.merge(pd.DataFrame({"seed": range(4)}), on="seed")
+    assert merged.groupby("learner")["keys"].unique().map(list).to_dict() == {"a2c": ["paired"], "ppo": ["independent"]}
+    assert not merged["adaptive"].any()
+
+
+def test_what_the_manifest_does_not_name_is_not_of_the_folder(write_results):
+    """macOS leaves a file `._NAME` beside each that it copies."""
+    path = write_results("copied", [({"env.diversity": 0.0}, {}, 4)])
+    expected = analysis.load(path)
+    for kind in ("outcomes", "probes", "levels"):
+        (file,) = list((path / kind).glob("*0.parquet")) or list((path / kind).glob("*.parquet"))
+        (path / kind / f"._{file.name}").write_bytes(b"Mac OS X")
+        (path / kind / "0.parquet").write_bytes(b"a file of the user's")
+    pd.testing.assert_frame_equal(analysis.load(path), expected)
+
+
+def test_a_table_without_a_digest_is_refused(write_results):
+    path = write_results("stripped", [({"env.diversity": 0.0}, {}, 2)], shards=1)
+    file = table_path(path, "probes", shard(0))
+    file.write_bytes(file.read_bytes().replace(b"chisel.digest", b"chisel.xxxxxx"))
+    with pytest.raises(ValueError, match=f"{file}: cannot be read \\(it holds no digest\\)"):
+        analysis.load(path)

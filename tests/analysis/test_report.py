@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import analysis
+from analysis.folder import read_table, table_path, write_table
 from analysis.report.page import _toml
 from sweeps.cli import main
-from tests.analysis.conftest import PROBES, write
+from tests.analysis.conftest import PROBES, shard, write
 
 sys.path.append(str(Path(__file__).parents[2] / "docs"))
 from browser import browser, chromium  # noqa: E402
@@ -57,7 +57,7 @@ def hostile(tmp_path_factory):
     cells = [({"env.diversity": i / 29, f"x.{SCRIPT}": "<b>"}, {"coin": float(i > 14)}, 1) for i in range(30)]
     folder = write(tmp_path_factory.mktemp("hostile") / "<i>", cells)
     for path in folder.glob("*/*.parquet"):
-        table = pq.read_table(path)
+        table = read_table(folder, path.parent.name, path.stem)
         names = [name.replace("right-end", SCRIPT) for name in table.column_names]
         columns = [
             pa.array([text.replace("right-end", SCRIPT) for text in column.to_pylist()])
@@ -65,7 +65,7 @@ def hostile(tmp_path_factory):
             else column
             for column in table.columns
         ]
-        pq.write_table(pa.table(dict(zip(names, columns, strict=True))), path)
+        write_table(folder, path.parent.name, path.stem, pa.table(dict(zip(names, columns, strict=True))))
     manifest = json.loads((folder / "manifest.json").read_text().replace("right-end", "END"))
     layer = manifest["layers"][0]
     layer["goals"][1]["name"] = SCRIPT
@@ -96,13 +96,9 @@ def test_the_table_of_rates_is_that_of_the_tables(page, sweep_folder):
 def test_the_head_says_what_the_data_cannot_support(page, write_results):
     assert "Few seeds: with 16 a condition, a rate near one half is known to ± 0.22." in page
     folder = write_results(
-        "part", [({"env.diversity": 0.0}, {"coin": 1.0}, 3), ({"env.diversity": 1.0}, {"coin": 1.0}, 1)]
+        "part", [({"env.diversity": 0.0}, {"coin": 1.0}, 3), ({"env.diversity": 1.0}, {"coin": 1.0}, 5)]
     )
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["layers"][0]["programs"]["a" * 16]["lanes"] = 8
-    manifest["layers"][0]["shards"] = ["b" * 16, "c" * 16]
-    manifest["layers"][0]["conditions"] = {key: {} for key in manifest["layers"][0]["conditions"]}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    table_path(folder, "outcomes", shard(1)).unlink()
     failed = [{"shard": "b" * 16, "lanes": 4, "reason": "out of memory"}]
     status = {"shards": {"planned": 2, "done": 1}, "failed": failed, "damaged": []}
     text = analysis.report(folder, status)

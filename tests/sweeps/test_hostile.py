@@ -17,11 +17,20 @@ import pyarrow.parquet as pq
 import pytest
 
 import analysis
-from analysis.folder import SHARD_TABLES, read_manifest, write_manifest, write_table
+from analysis.folder import (
+    PROGRAM_TABLES,
+    SHARD_TABLES,
+    read_manifest,
+    read_table,
+    table_path,
+    write_manifest,
+    write_table,
+)
+from analysis.folder.digest import seal
 from sweeps import load_spec, make_plan
 from sweeps.cli import main
 from sweeps.executors import Failed
-from tests.analysis.conftest import write
+from tests.analysis.conftest import PROGRAM, write
 
 TRIES = int(os.environ.get("CHISEL_FUZZ", "25"))
 TOML = """
@@ -46,8 +55,11 @@ def whole(tmp_path_factory):
     files = sorted((folder / "outcomes").glob("*.parquet"))
     for file, shard in zip(files, plan.shard_ids, strict=False):
         for kind in SHARD_TABLES:
-            write_table(folder, kind, shard, pq.read_table(folder / kind / file.name))
-            (folder / kind / file.name).unlink()
+            write_table(folder, kind, shard, read_table(folder, kind, file.stem))
+            table_path(folder, kind, file.stem).unlink()
+    for kind in PROGRAM_TABLES:
+        write_table(folder, kind, plan.programs[0][0].id, read_table(folder, kind, PROGRAM))
+        table_path(folder, kind, PROGRAM).unlink()
     assert len(analysis.load(folder)) == 4
     return folder
 
@@ -71,9 +83,12 @@ def spoil_bytes(content: bytes, draw: random.Random) -> bytes:
             return bytes(copied)
 
 
-def without_digest(content: bytes) -> bytes:
+def sealed(kind: str, name: str, content: bytes) -> bytes:
     """What somebody who knows the format would do; then nothing but the readers stands between."""
-    return content.replace(b"chisel.digest", b"chisel.xxxxxx")
+    try:
+        return seal(kind, name, content)
+    except ValueError:  # no place for a digest is left
+        return content
 
 
 def spoil_table(table: pa.Table, draw: random.Random) -> pa.Table:
@@ -119,10 +134,10 @@ def spoil(folder, draw: random.Random) -> None:
             file.write_text(json.dumps(spoil_json(json.loads(file.read_bytes()), draw)))
             return
         if file.suffix == ".parquet" and draw.random() < 0.5:
-            pq.write_table(spoil_table(pq.read_table(file), draw), file, compression="zstd")
+            write_table(folder, file.parent.name, file.stem, spoil_table(pq.read_table(file), draw))
             return
-    content = file.read_bytes() or b"0"
-    file.write_bytes(spoil_bytes(without_digest(content) if draw.random() < 0.7 else content, draw))
+    content = spoil_bytes(file.read_bytes() or b"0", draw)
+    file.write_bytes(sealed(file.parent.name, file.stem, content) if draw.random() < 0.7 else content)
 
 
 @contextlib.contextmanager
@@ -177,8 +192,8 @@ def test_code_that_a_manifest_names_is_not_imported(whole, tmp_path, monkeypatch
     (tmp_path / "evil.py").write_text("open('done', 'w')")
     (tmp_path / "spec.toml").write_text(TOML)
     shutil.copytree(whole, tmp_path / "out")
-    (layer,) = read_manifest(tmp_path / "out")
-    layer["spec"][key] = ["evil:Name"] if key.startswith("factors") else "evil:Name"
+    (layer,) = read_manifest(tmp_path / "out").layers
+    layer.spec[key] = ["evil:Name"] if key.startswith("factors") else "evil:Name"
     write_manifest(tmp_path / "out", [layer])
     assert main(["run", "spec.toml", "--out", "out"]) == 2
     assert capsys.readouterr().err == "out: holds the run of another spec (of evil:Name); give another --out.\n"

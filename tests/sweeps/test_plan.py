@@ -4,7 +4,6 @@ import hashlib
 import numpy as np
 import pytest
 
-from analysis.folder import settings_of
 from sweeps import SpecError, load_spec, make_plan
 from sweeps.plan import content_id, lane_key
 from sweeps.spec import PRESETS
@@ -178,14 +177,14 @@ def test_a_default_that_depends_on_a_static_value_is_resolved():
 
 def test_the_manifest_records_every_setting_of_every_condition():
     layer = plan().layer()
-    assert layer["conditions"].keys() == set(ids(plan()))
-    conditions = settings_of(layer)
+    assert layer.conditions.keys() == set(ids(plan()))
+    conditions = {one: layer.settings_of(one) for one in layer.conditions}
     assert {one.id: one.settings for one in plan().conditions} == conditions
-    assert {tuple(sorted(own)) for own in layer["conditions"].values()} == {
+    assert {tuple(sorted(own)) for own in layer.conditions.values()} == {
         ("env.diversity", "env.length", "env.max_steps_in_episode", "learner.learning_rate")
     }, "what all conditions share is written once"
-    assert layer["goals"] == [{"name": "coin", "role": "intended"}, {"name": "right-end", "role": "proxy"}]
-    assert layer["versions"].keys() >= {"world", "learner", "jax", "jaxlib"}
+    assert layer.goals == [{"name": "coin", "role": "intended"}, {"name": "right-end", "role": "proxy"}]
+    assert layer.versions.keys() >= {"world", "learner", "jax", "jaxlib"}
 
 
 def test_goals_are_those_of_every_program():

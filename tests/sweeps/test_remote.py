@@ -279,7 +279,7 @@ def test_what_a_store_refuses_is_one_line_and_nothing_is_trained(remote, bucket,
     line = run(uri)
     assert line.startswith(f"{uri}/") and ": there is no such bucket; create it, or give another (AWS Error" in line
     assert refused("status", uri) == f"{uri}: is not a results folder: there is no such folder.\n"
-    assert refused("rates", uri) == f"{uri}: not a results folder: there is no such folder\n"
+    assert refused("rates", uri) == f"{uri}: is not a results folder: there is no such folder.\n"
     with FaultyProxy(server, 1.0, kinds=("403",)) as proxy:
         remote.variables["AWS_ENDPOINT_URL"] = proxy.url
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
