@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.folder import read_manifest
+from analysis.folder import NoManifestError, read_manifest
 from sweeps.checks.registry import CHECKS, Check, Verdict
 from sweeps.running import run
 from sweeps.spec import SpecError, nearest
@@ -60,6 +60,9 @@ def run_checks(
 
 
 def _made_by(folder: Path) -> dict[str, Any]:
-    layer = read_manifest(folder).layers[-1]
+    try:
+        layer = read_manifest(folder).layers[-1]
+    except NoManifestError:  # it failed before anything was written
+        return {"platform": "unknown", "versions": {}}
     packages = {key: value for key, value in layer.versions.items() if key not in ("world", "learner")}
     return {"platform": layer.platform, "versions": packages}
