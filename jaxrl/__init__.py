@@ -8,16 +8,18 @@ from envs.settings import Setting, imported, settings_of
 from jaxrl.a2c import A2C
 from jaxrl.cloning import Cloning
 from jaxrl.course import UnfitStateError
-from jaxrl.curricula import CURRICULA, RANDOM, Curriculum
+from jaxrl.curricula import ACCEL, CURRICULA, PLR, RANDOM, Curriculum, Experience, Finite, RobustPLR
 from jaxrl.es import ES
 from jaxrl.exact_gradient import ExactGradient
 from jaxrl.ga import GA
-from jaxrl.learner import Learner
+from jaxrl.learner import LaneResult, Learner
+from jaxrl.networks import ActorCritic, Context
 from jaxrl.ppo import PPO
 from jaxrl.pqn import PQN
+from jaxrl.probing import Played
 from jaxrl.program import Program, Trained
 from jaxrl.reinforce import Reinforce
-from jaxrl.schedules import check_schedules, schedules_of
+from jaxrl.schedules import Schedule, Settings, check_schedules, schedules_of
 
 LEARNERS: dict[str, type[Learner]] = {
     "ppo": PPO,
@@ -93,21 +95,32 @@ def _made(cls: Any, section: str, values: dict[str, Any]) -> Any:
 
 
 __all__ = [
-    "A2C",
+    "ACCEL",
     "CURRICULA",
     "LEARNERS",
+    "A2C",
     "ES",
     "GA",
+    "PLR",
     "PPO",
     "PQN",
     "RANDOM",
+    "ActorCritic",
     "Cloning",
+    "Context",
     "Curriculum",
     "ExactGradient",
+    "Experience",
+    "Finite",
+    "LaneResult",
     "Learner",
+    "Played",
     "Program",
     "Reinforce",
+    "RobustPLR",
+    "Schedule",
     "Setting",
+    "Settings",
     "Trained",
     "UnfitStateError",
     "check_schedules",

@@ -12,6 +12,7 @@ from flax import struct
 from envs import World
 from envs.settings import NonNegative, Positive
 from jaxrl.evolution import Evolution, State
+from jaxrl.learner import implicit_promotion
 
 
 @struct.dataclass
@@ -37,17 +38,21 @@ class ES(Evolution):
 
     def begin(self, world: World, key: jax.Array, params: Any) -> Any:
         algorithm = _algorithm(self, world)
-        return algorithm.init(key, self.random_policy(world, key), algorithm.default_params)
+        policy = self.random_policy(world, key)
+        with implicit_promotion():
+            return algorithm.init(key, policy, algorithm.default_params)
 
     def members(self, world: World, key: jax.Array, state: State, params: Any) -> tuple[Any, Any]:
         algorithm, before = _algorithm(self, world), state.algorithm
         numbers = before.opt_state.hyperparams | {"learning_rate": jnp.float32(params.learning_rate)}
         before = before.replace(std=jnp.float32(params.sigma), opt_state=before.opt_state._replace(hyperparams=numbers))
-        return algorithm.ask(key, before, algorithm.default_params)
+        with implicit_promotion():
+            return algorithm.ask(key, before, algorithm.default_params)
 
     def select(self, world: World, key: jax.Array, members: Any, fitness: jax.Array, state: Any, params: Any) -> Any:
         algorithm = _algorithm(self, world)
-        return algorithm.tell(key, members, -fitness, state, algorithm.default_params)[0]
+        with implicit_promotion():
+            return algorithm.tell(key, members, -fitness, state, algorithm.default_params)[0]
 
     def chosen(self, world: World, state: Any) -> Any:
         return _algorithm(self, world).get_mean(state)

@@ -172,7 +172,7 @@ class Evolution(Learner):
             return state, jax.tree.map(jnp.add, tally, new_tally), jax.tree.map(jnp.add, metrics, new_metrics)
 
         state, tally, metrics = jax.lax.fori_loop(0, updates, body, (state, empty(world), zero))
-        return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
+        return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1).astype(jnp.float32), metrics)
 
     def finish(self, state: State) -> LaneResult:
         return LaneResult(state.policy, state.diverged)

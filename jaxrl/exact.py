@@ -217,7 +217,7 @@ def _two_layer_forward(inputs, hidden, output):
 def _two_layer_backward(kept, cotangent):
     inputs, before, hidden, output = kept
     pulled = inputs.T @ jnp.where(before > 0, cotangent[:, None], 0.0)
-    return jnp.zeros_like(inputs), output * pulled, jnp.sum(hidden * pulled, axis=0)
+    return jnp.zeros_like(inputs), output[None, :] * pulled, jnp.sum(hidden * pulled, axis=0)
 
 
 two_layer.defvjp(_two_layer_forward, _two_layer_backward)

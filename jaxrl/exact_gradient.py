@@ -37,7 +37,7 @@ class ExactGradient(Exact):
         def loss(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
             probability = jnp.stack([jax.nn.sigmoid(-logits), jax.nn.sigmoid(logits)])
             expected = jnp.sum(probability * reward, axis=0)
-            goes_on = probability * ~problem.terminated
+            goes_on = probability * jnp.where(problem.terminated, 0.0, 1.0)
 
             def back(value, steps_left):
                 longer = expected + sum(

@@ -11,6 +11,7 @@ from flax import struct
 from envs import World
 from envs.settings import Count, NonNegative, Range
 from jaxrl.evolution import Evolution, State
+from jaxrl.learner import implicit_promotion
 
 
 @struct.dataclass
@@ -47,19 +48,22 @@ class GA(Evolution):
         keys = jax.random.split(key, self.population)
         # Not a vmap: batched orthogonal initialisation dead-locks XLA's CPU thread pool.
         founders = jax.lax.map(lambda key: self.random_policy(world, key), keys)
-        return algorithm.init(key, founders, jnp.zeros(self.population), algorithm.default_params)
+        with implicit_promotion():
+            return algorithm.init(key, founders, jnp.zeros(self.population), algorithm.default_params)
 
     def members(self, world: World, key: jax.Array, state: State, params: Any) -> tuple[Any, Any]:
         algorithm = _algorithm(self, world)
         before = state.algorithm.replace(std=jnp.float32(params.sigma))
         founders = algorithm.get_population(before)
-        offspring, after = algorithm.ask(key, before, algorithm.default_params)
+        with implicit_promotion():
+            offspring, after = algorithm.ask(key, before, algorithm.default_params)
         bred = jax.tree.map(lambda leaf, best: leaf.at[0].set(best), offspring, state.policy)
         return jax.tree.map(lambda old, new: jnp.where(state.update == 0, old, new), founders, bred), after
 
     def select(self, world: World, key: jax.Array, members: Any, fitness: jax.Array, state: Any, params: Any) -> Any:
         algorithm = _algorithm(self, world)
-        return algorithm.tell(key, members, -fitness, state, algorithm.default_params)[0]
+        with implicit_promotion():
+            return algorithm.tell(key, members, -fitness, state, algorithm.default_params)[0]
 
     def chosen(self, world: World, state: Any) -> Any:
         return _algorithm(self, world).get_best_solution(state)

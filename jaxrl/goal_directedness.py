@@ -94,11 +94,11 @@ def follow(graph: Graph, policy: jax.Array) -> Followed:
     next_node = jnp.asarray(graph.next_node)
     again = jnp.concatenate([policy, jnp.zeros((1, actions))])[next_node, jnp.arange(actions)]
     repeated = jnp.sum(policy * again, axis=1, keepdims=True)
-    at_once = jnp.concatenate([_mean(policy, jnp.asarray(graph.events)), policy, repeated], axis=1)
+    at_once = jnp.concatenate([_mean(policy, jnp.asarray(graph.events, jnp.float32)), policy, repeated], axis=1)
     kept = jnp.append(jnp.full(goals, DISCOUNT), jnp.ones(actions + 1))
 
     def one_step_more(_, value):
-        value = jnp.concatenate([value * kept, jnp.zeros((1, len(kept)))])
+        value = jnp.concatenate([value * kept[None, :], jnp.zeros((1, len(kept)))])
         return at_once + _mean(policy, value[next_node])
 
     last = at_once.at[:, -1].set(0.0)  # no decision follows that could repeat it

@@ -121,5 +121,5 @@ class Minibatches(OnPolicy):
         """
         halves = jnp.stack([bits & jnp.uint32(0xFFFF0000), bits << 16])
         high = halves.reshape(-1, self.n_envs * self.n_steps)[: self.n_epochs, :size]
-        order = jnp.sort(high | jnp.arange(size, dtype=jnp.uint32), axis=-1) & jnp.uint32(0xFFFF)
+        order = jnp.sort(high | jnp.arange(size, dtype=jnp.uint32)[None, :], axis=-1) & jnp.uint32(0xFFFF)
         return order.astype(jnp.int32).reshape(self.n_epochs * self.n_minibatches, -1)

@@ -31,9 +31,10 @@ class FirstLayer(nn.Module):
         observed = sum(self.cardinalities) + self.vector_size
         inputs = observed + (0 if further is None else further.shape[-1])
         kernel = self.param("kernel", nn.initializers.orthogonal(math.sqrt(2)), (inputs, self.width))
-        out = self.param("bias", nn.initializers.zeros, (self.width,))
+        bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        indices = observation.indices
+        out = jnp.expand_dims(bias, range(indices.ndim - 1))
         if self.cardinalities:
-            indices = observation.indices
             flat = sum_rows(
                 kernel[: sum(self.cardinalities)], indices.reshape(-1, indices.shape[-1]), self.cardinalities
             )
@@ -104,7 +105,7 @@ class Head(nn.Module):
         initial = nn.initializers.orthogonal(self.gain, column_axis=0)
         kernel = self.param("kernel", initial, (self.outputs, hidden.shape[-1]))
         bias = self.param("bias", nn.initializers.zeros, (self.outputs,))
-        return jnp.einsum("...i,oi->...o", hidden, kernel) + bias
+        return jnp.einsum("...i,oi->...o", hidden, kernel) + jnp.expand_dims(bias, range(hidden.ndim - 1))
 
 
 class Context(NamedTuple):

@@ -17,7 +17,7 @@ from envs import Observation, World
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
 from jaxrl import pretraining, rollout
 from jaxrl.curricula import Experience
-from jaxrl.learner import LaneResult, Learner
+from jaxrl.learner import LaneResult, Learner, implicit_promotion
 from jaxrl.networks import NOTHING, ActorCritic, Context
 from jaxrl.schedules import Clock, Settings
 
@@ -299,7 +299,7 @@ class OnPolicy(Learner):
             return state, jax.tree.map(jnp.add, tally, new_tally), jax.tree.map(jnp.add, metrics, new_metrics)
 
         state, tally, metrics = jax.lax.fori_loop(0, updates, body, (state, rollout.empty(world), zero))
-        return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1), metrics)
+        return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1).astype(jnp.float32), metrics)
 
     def finish(self, state: State) -> LaneResult:
         return LaneResult(state.variables, state.diverged, curriculum=state.curriculum)
@@ -332,7 +332,7 @@ class OnPolicy(Learner):
         envs, steps, tally = rollout.rollout(
             world, act, state.envs, bits[1], env_params, self.n_steps, levels, restarts
         )
-        reset = state.update == jnp.round(params.reset_optimiser_at * self.total_updates)
+        reset = state.update.astype(jnp.float32) == jnp.round(params.reset_optimiser_at * self.total_updates)
         blank = self.optimiser(params).init(state.variables)
         before = jax.tree.map(lambda new, old: jnp.where(reset, new, old), blank, state.optimiser_state)
         lesson = Lesson(steps, state.envs.context.memory, bits[2])
@@ -356,7 +356,8 @@ class OnPolicy(Learner):
 
     def descend(self, params: Any, variables: Any, optimiser_state: Any, gradients: Any) -> tuple[Any, Any]:
         """One step of the optimiser."""
-        direction, optimiser_state = self.optimiser(params).update(gradients, optimiser_state)
+        with implicit_promotion():
+            direction, optimiser_state = self.optimiser(params).update(gradients, optimiser_state)
         return jax.tree.map(
             lambda weight, step: weight - params.learning_rate * step, variables, direction
         ), optimiser_state

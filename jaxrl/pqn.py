@@ -119,7 +119,7 @@ class PQN(Minibatches):
 def epsilon_greedy(q_values: jax.Array, epsilon: jax.Array | float) -> jax.Array:
     """Logarithms f32[..., actions] of the probabilities of the actions; of equal ones, the first leads."""
     actions = q_values.shape[-1]
-    best = jnp.arange(actions) == jnp.argmax(q_values, axis=-1, keepdims=True)
+    best = jax.nn.one_hot(jnp.argmax(q_values, axis=-1), actions)
     return jnp.log(epsilon / actions + (1 - epsilon) * best)
 
 

@@ -158,17 +158,11 @@ def probe(
     state = jax.vmap(world.reset_to_level, in_axes=(0, 0, None))(keys_from(reset_bits, (episodes,)), levels, params)
     draws = uniform(draws).reshape(length, -1)
     step_keys = keys_from(step_bits, (length, episodes)) if world.stochastic else jnp.zeros((length, 0))
-    rows = np.cumsum([0, *world.cardinalities[:-1]], dtype=np.int32)
 
     def play(carry, step):
         state, context, alive, reached, total, inputs = carry
         time, draw, keys = step
-        observation = jax.vmap(world.features, in_axes=(0, None))(state, params)
-        for goal, where in run.hidden.items():
-            without = jax.vmap(lambda seen, goal=goal: world.hide(seen, goal))(observation)
-            observation = jax.tree.map(lambda a, b, w=where[:, None]: jnp.where(w, a, b), without, observation)
-        if run.eyes is not None:
-            observation = jax.tree.map(lambda leaf: leaf[run.eyes], observation)
+        observation = _shown(world, run, state, params)
         logits, memory = apply(observation, context)
         action = inverse_cdf(jax.nn.softmax(logits), draw) if run.sampled else jnp.argmax(logits, axis=-1)
         in_axes = (0 if world.stochastic else None, 0, 0, None)
@@ -179,35 +173,46 @@ def probe(
         context = context.after(memory, action, reward, jnp.zeros(episodes, bool))
         alive_now = alive & (time < run.bank.horizon)
         if unseen is not None:
-            active = (observation.indices >= 0) & alive_now[:, None]
-            new = active & unseen[jnp.maximum(observation.indices, 0) + rows]
-            inputs = inputs + jnp.stack([new.sum(axis=1), active.sum(axis=1)], axis=1, dtype=jnp.int32)
+            inputs = inputs + _active_inputs(world, observation.indices, alive_now, unseen)
         fresh = events & alive_now[:, None] & (reached < 0)
-        reached = jnp.where(fresh, time + 1, reached).astype(jnp.int16)
+        reached = jnp.where(fresh, (time + 1).astype(jnp.int16), reached)
         seen = None
         if len(watched):
             seen = jax.tree.map(lambda leaf: leaf[np.asarray(watched)], WatchedSteps(state, action, events, alive_now))
-        return (
-            state,
-            context,
-            alive_now & ~terminated,
-            reached,
-            total + jnp.where(alive_now, reward, 0.0),
-            inputs,
-        ), seen
+        total = total + jnp.where(alive_now, reward, 0.0)
+        return (state, context, alive_now & ~terminated, reached, total, inputs), seen
 
     reached = jnp.full((episodes, len(world.goals)), -1, jnp.int16)
-    carry = (
-        state,
-        context,
-        jnp.ones(episodes, bool),
-        reached,
-        jnp.zeros(episodes),
-        jnp.zeros((episodes, 2), jnp.int32),
-    )
+    none = jnp.zeros((episodes, 2), jnp.int32)
+    carry = state, context, jnp.ones(episodes, bool), reached, jnp.zeros(episodes), none
     xs = (jnp.arange(length, dtype=jnp.int32), draws, step_keys)
     (_, _, _, reached, total, inputs), steps = jax.lax.scan(play, carry, xs)
     if steps is not None:
         begin = jax.tree.map(lambda leaf: leaf[np.asarray(watched)][None], state)
         steps = steps._replace(state=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), begin, steps.state))
     return Played(reached, total, inputs if unseen is not None else None, steps)
+
+
+def _shown(world: World, run: Run, state: Any, params: Any) -> Observation:
+    """What the policy is shown in each episode of a run: with a goal hidden from it, or with the eyes of another."""
+    observation = jax.vmap(world.features, in_axes=(0, None))(state, params)
+    for goal, where in run.hidden.items():
+        without = jax.vmap(lambda seen, goal=goal: world.hide(seen, goal))(observation)
+        observation = jax.tree.map(lambda a, b, w=where[:, None]: jnp.where(w, a, b), without, observation)
+    if run.eyes is not None:
+        observation = jax.tree.map(lambda leaf: leaf[run.eyes], observation)
+    return observation
+
+
+def _active_inputs(world: World, indices: jax.Array, alive: jax.Array, unseen: jax.Array) -> jax.Array:
+    """i32[episodes, 2], the active inputs of one step: those that training never showed, and all.
+
+    Args:
+      indices: i32[episodes, k], as they are observed.
+      alive: bool[episodes], episodes that go on.
+      unseen: as for `probe`.
+    """
+    rows = np.cumsum([0, *world.cardinalities[:-1]], dtype=np.int32)
+    active = (indices >= 0) & alive[:, None]
+    new = active & unseen[jnp.maximum(indices, 0) + rows[None, :]]
+    return jnp.stack([new.sum(axis=1), active.sum(axis=1)], axis=1, dtype=jnp.int32)

@@ -170,7 +170,7 @@ def move(world: World, params: Any, given: Supply, walk: Walk, action: jax.Array
         tally.counts + jnp.sum(of_state(world.counts)(state, params), axis=0, dtype=jnp.float32),
     )
     envs = Envs(begun, jnp.where(done, 0.0, episode_return), jnp.where(done, 0, episode_length), envs.context)
-    return Walk(envs, walk.turn + done, tally), Move(state, reward, earned, terminated, done)
+    return Walk(envs, walk.turn + done.astype(jnp.int32), tally), Move(state, reward, earned, terminated, done)
 
 
 def rollout(
@@ -239,8 +239,8 @@ def _through_time_limits(apply: Callable, final: Any, truncated: jax.Array, next
         left, next_value = carry
         step = jnp.argmax(left, axis=0)
         value = apply(*jax.tree.map(lambda leaf: leaf[step, jnp.arange(n_envs)], final))[1]
-        here = left & (jnp.arange(n_steps)[:, None] == step)
-        return left & ~here, jnp.where(here, value, next_value)
+        here = left & (jnp.arange(n_steps)[:, None] == step[None, :])
+        return left & ~here, jnp.where(here, value[None, :], next_value)
 
     return jax.lax.while_loop(lambda carry: jnp.any(carry[0]), look_up, (truncated, next_value))[1]
 
@@ -287,7 +287,8 @@ def _compact(observation: Observation, world: World) -> Observation:
 
 def pick(values: jax.Array, index: jax.Array) -> jax.Array:
     """values[..., index] without a gather, whose gradient would be a scatter."""
-    return jnp.sum(jnp.where(jnp.arange(values.shape[-1]) == index[..., None], values, 0.0), axis=-1)
+    places = jnp.expand_dims(jnp.arange(values.shape[-1]), range(index.ndim))
+    return jnp.sum(jnp.where(places == index[..., None], values, 0.0), axis=-1)
 
 
 def _column(mask: jax.Array, like: jax.Array) -> jax.Array:

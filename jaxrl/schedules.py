@@ -141,7 +141,7 @@ def moved(
         return jnp.concatenate([start[None], numbers["to"]])[jnp.sum(progress >= numbers["at"])]
     match kind:
         case "step":
-            share = progress >= numbers["begin"]
+            share = (progress >= numbers["begin"]).astype(jnp.float32)
         case "gated":
             share = _between(progress, opened, opened + numbers["over"])
         case _:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs.tabular import Table
+from jaxrl.learner import implicit_promotion
 
 NOISE = 1e-7
 """Sweeps of `walker_value` end where no value moves by more than this share of the greatest."""
@@ -78,6 +79,7 @@ def _search(
 
         root = mctx.RootFnOutput(prior_logits=prior, value=leaf, embedding=jnp.arange(states, dtype=jnp.int32))
         key = jax.random.key(0)  # chance has no part in it
-        return mctx.gumbel_muzero_policy(None, key, root, model, simulations, gumbel_scale=0.0).action
+        with implicit_promotion():
+            return mctx.gumbel_muzero_policy(None, key, root, model, simulations, gumbel_scale=0.0).action
 
     return jax.lax.map(one, (next_state, reward, discount, leaf))

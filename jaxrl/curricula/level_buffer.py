@@ -72,14 +72,14 @@ def codes(levels: Any) -> jax.Array:
             leaf = jax.lax.bitcast_convert_type(leaf.astype(jnp.float32), jnp.uint32)
         parts.append(leaf.reshape(len(leaf), -1).astype(jnp.uint32))
     flat = jnp.concatenate(parts, axis=1)
-    factors = np.random.default_rng(0).integers(0, 2**32, (2, flat.shape[1]), dtype=np.uint32) | np.uint32(1)
+    factors = np.random.default_rng(0).integers(0, 2**32, (2, 1, flat.shape[1]), dtype=np.uint32) | np.uint32(1)
     mixed = (flat ^ factors[0]) * factors[1]
     return jnp.sum(mixed ^ (mixed >> 15), axis=1, dtype=jnp.uint32)
 
 
 def find(buffer: Buffer, levels: Any) -> jax.Array:
     """i32[n], where each of some levels is in the buffer; its size for those that are not there."""
-    same = (codes(levels)[:, None] == buffer.code) & buffer.full
+    same = (codes(levels)[:, None] == buffer.code[None, :]) & buffer.full[None, :]
     place = jnp.argmax(same, axis=1)
     there = jnp.any(same, axis=1) & _equal(jax.tree.map(lambda leaf: leaf[place], buffer.levels), levels)
     return jnp.where(there, place, len(buffer.score))
@@ -99,7 +99,7 @@ def put(buffer: Buffer, place: jax.Array, levels: Any, score: jax.Array, best: j
     """
     size, count = len(buffer.score), len(score)
     code = codes(levels)
-    first = jnp.argmax(code[:, None] == code, axis=1)
+    first = jnp.argmax(code[:, None] == code[None, :], axis=1)
     again = (first < jnp.arange(count)) & _equal(jax.tree.map(lambda leaf: leaf[first], levels), levels)
     old = jnp.where(again, size, place)
     buffer = buffer._replace(

@@ -97,7 +97,7 @@ class PLR(Curriculum):
     ) -> tuple[State, Any, jax.Array]:
         kind_key, new_key, replay_key = jax.random.split(key, 3)
         buffer = state.buffer
-        enough = jnp.sum(buffer.full) >= jnp.maximum(params.min_fill * self.buffer_size, n_envs)
+        enough = jnp.sum(buffer.full).astype(jnp.float32) >= jnp.maximum(params.min_fill * self.buffer_size, n_envs)
         replays = enough & (jax.random.uniform(kind_key) < params.replay_prob)
         new = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(new_key, n_envs), env_params)
         chances = level_buffer.log_probabilities(buffer, state.updates, params.temperature, params.staleness_coef)
@@ -119,7 +119,7 @@ class PLR(Curriculum):
         return state._replace(
             buffer=level_buffer.put(buffer, place, levels, score, best, now),
             updates=now,
-            replayed=state.replayed + state.replays,
+            replayed=state.replayed + state.replays.astype(jnp.int32),
             learnt=state.learnt + jnp.where(state.learns, counts, 0),
         )
 
@@ -134,8 +134,8 @@ class PLR(Curriculum):
         kept = jnp.sum(full, dtype=jnp.float32)
         apart = jnp.sum(full & jax.vmap(world.displaced)(state.buffer.levels), dtype=jnp.float32)
         return {
-            "levels.replayed": state.replayed / state.updates.astype(jnp.float32),
-            "levels.learnt_apart": state.learnt[1] / state.learnt[0].astype(jnp.float32),
+            "levels.replayed": state.replayed / state.updates,
+            "levels.learnt_apart": state.learnt[1] / state.learnt[0],
             "levels.kept": kept,
             "levels.kept_apart": apart / kept,
             "levels.score": jnp.sum(jnp.where(full, state.buffer.score, 0.0)) / kept,

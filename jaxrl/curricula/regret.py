@@ -31,10 +31,10 @@ def returns(experience: Experience) -> Returns:
     to_go = advantages(steps.reward, steps.terminated, steps.done, nothing, nothing, experience.discount, 1.0)
     first = jnp.concatenate([jnp.ones_like(steps.done[:1]), steps.done[:-1]])
     ends = jnp.flip(jnp.cumsum(jnp.flip(steps.done, 0), axis=0), 0) > 0
-    counts = first & (ends | ~ends[0])
+    counts = first & (ends | ~ends[:1])
 
     def mean(values):
-        return jnp.sum(jnp.where(counts, values, 0.0), axis=0) / jnp.sum(counts, axis=0)
+        return jnp.sum(jnp.where(counts, values, 0.0), axis=0) / jnp.sum(counts, axis=0).astype(jnp.float32)
 
     return Returns(mean(to_go), jnp.max(jnp.where(counts, to_go, -jnp.inf), axis=0), mean(steps.value))
 
