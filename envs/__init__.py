@@ -5,8 +5,9 @@ import difflib
 from typing import Any
 
 from envs import shaping
+from envs.abilities import Drawn, Editable, OnTerms, Priced, Solved, Starting, Tabular
 from envs.bandit import Bandit
-from envs.base import HIDDEN, Goal, Observation, Params, Probe, World, dense, one_hot
+from envs.base import Goal, Params, Probe, World
 from envs.check import Finding, check, check_contract, require
 from envs.cheese import MazeCorner, MazeDish
 from envs.coin_line import CoinLine
@@ -14,10 +15,12 @@ from envs.coin_run import CoinRun
 from envs.errands import Errands
 from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
+from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation, dense, flag, one_hot
 from envs.maze_keys import MazeKeys
 from envs.objects import Objects
 from envs.overseer import Overseer
 from envs.reversal import Reversal
+from envs.room import Room
 from envs.settings import Setting, imported
 from envs.shaping import Shaped
 from envs.trash_room import TrashRoom
@@ -83,8 +86,9 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "WORLDS", "Bandit", "CoinLine", "CoinRun", "Errands", "FarReward", "Finding", "Goal", "GymnaxWorld",
-    "MazeCorner", "MazeDish", "MazeKeys", "Objects", "Observation", "Overseer", "Params", "Probe", "Reversal",
-    "Setting", "Shaped", "TrashRoom", "World", "check", "check_contract", "dense", "make", "names", "one_hot",
-    "require", "settings",
+    "HIDDEN", "NUMBER", "WORLDS", "Bandit", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands", "FarReward",
+    "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
+    "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Reversal", "Room", "Setting", "Shaped",
+    "Solved", "Starting", "Tabular", "TrashRoom", "World", "check", "check_contract", "dense", "flag", "make", "names",
+    "one_hot", "require", "settings",
 ]  # fmt: skip

@@ -9,8 +9,10 @@ import numpy as np
 from flax import struct
 
 from envs import render
-from envs.base import HIDDEN, Observation, Probe, World
+from envs.abilities import Drawn
 from envs.base import Params as BaseParams
+from envs.base import Probe, World
+from envs.layout import HIDDEN, Feature, Layout, Observation
 from envs.settings import Count, Probability
 
 PULLS = 20
@@ -55,7 +57,7 @@ class Params(BaseParams):
 
 
 @dataclasses.dataclass(frozen=True)
-class Bandit(World):
+class Bandit(Drawn, World):
     """Two arms. Which of them is the better one is drawn for each episode and not shown, unless a lamp says so.
 
     Observation: two indices: one that is always the same, and the arm whose lamp is lit, hidden without one. Beside a
@@ -80,8 +82,8 @@ class Bandit(World):
     counters: ClassVar[tuple[str, ...]] = ("better", "late", "late-better")
 
     @property
-    def cardinalities(self) -> tuple[int, ...]:
-        return (1, 2)
+    def layout(self) -> Layout:
+        return Layout((Feature("nothing", 1), Feature("lamp", 2)))
 
     def sample_level(self, key: jax.Array, params: Any) -> Level:
         arm, lit, true = jax.random.uniform(key, (3,))
@@ -104,7 +106,7 @@ class Bandit(World):
         return state.paid
 
     def features(self, state: State, params: Any) -> Observation:
-        return Observation(jnp.stack([jnp.int32(0), jnp.asarray(state.level.lamp, jnp.int32)]), jnp.zeros(0))
+        return self.layout.observe({"nothing": 0, "lamp": state.level.lamp})
 
     def counts(self, state: State, params: Any) -> jax.Array:
         """Pulls of the better arm; pulls in the second half of an episode, and those of the better arm among them."""

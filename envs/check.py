@@ -16,8 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs import tabular
-from envs.base import HIDDEN, Role, World
+from envs.abilities import OnTerms, Priced, Starting
+from envs.base import Role, World
 from envs.gymnax_world import GymnaxWorld
+from envs.layout import HIDDEN
 from envs.shaping import Shaped
 from envs.trial import SHORT_LIMIT, NotOfferedError, Trial, batch, words
 
@@ -290,22 +292,21 @@ def _shapes(trial: Trial, fault: Callable[[str], None]) -> str:
     expect("worth", back["worth"], (jnp.float32, goals))
     expect("is_truncated", back["is_truncated"], (bool,))
     expect("displaced", back["displaced"], (bool,))
-    alike(
-        "as_trained's level", jax.eval_shape(world.as_trained, shapes["level"]), shapes["level"], "sample_level gives"
-    )
-    worth = jax.eval_shape(world.expected_payment, shapes["level"], shapes["params"], 0.9) if goals else None
-    if worth is not None:
+    able: Any = world
+    if world.offers(Priced):
+        trained = jax.eval_shape(able.as_trained, shapes["level"])
+        alike("as_trained's level", trained, shapes["level"], "sample_level gives")
+        worth = jax.eval_shape(able.expected_payment, shapes["level"], shapes["params"], 0.9)
         expect("expected_payment", worth, (jnp.float32, goals))
-    for goal in world.goals:
-        hidden = jax.eval_shape(lambda seen, name=goal.name: world.hide(seen, name), back["features"])
-        if hidden is not None:
-            expect(f"the observation with {goal.name} hidden", hidden, *observation)
+    for name in sorted(world.layout.goals):
+        hidden = jax.eval_shape(lambda seen, name=name: world.hide(seen, name), back["features"])
+        expect(f"the observation with {name} hidden", hidden, *observation)
     if not trial.unlisted:
         listed = len(jax.tree.leaves(back["states"])[0].shape) and jax.tree.leaves(back["states"])[0].shape[0]
         expect("state_index", back["state_index"], (jnp.int32,))
         rows = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((listed, *leaf.shape), leaf.dtype), shapes["state"])
         alike("what states lists", back["states"], rows, "reset_to_level gives, with a leading axis,")
-        table = jax.eval_shape(world.tabular, shapes["level"], shapes["params"])
+        table = jax.eval_shape(able.tabular, shapes["level"], shapes["params"])
         expect("tabular", table, (jnp.int32, listed, actions), (bool, listed, actions, goals), (bool, listed, actions))
     for probe in trial.probes:
         rows = jax.tree.map(
@@ -480,17 +481,18 @@ def _tabular(trial: Trial, fault: Callable[[str], None]) -> str:
 )
 def _starts(trial: Trial, fault: Callable[[str], None]) -> str:
     """`start_distribution` says where training episodes begin, and how often."""
-    world, (_, variant, levels) = trial.world, trial.sampled
-    if jax.eval_shape(world.start_distribution, trial.shapes["params"]) is None:
-        raise NotOfferedError("start_distribution lists no levels")
+    world: Any = trial.world
+    (_, variant, levels) = trial.sampled
+    if not world.offers(Starting):
+        raise NotOfferedError("the world does not list its training levels")
     key = jax.random.key(0)
     states = batch(functools.partial(world.reset_to_level, key), levels, trial.params(variant))
-    begun = _rows(_timeless(states))
+    begun = _rows(_timeless(states, ".level.start"))
     for chosen in (0, 5):
         listed, probability = world.start_distribution(world.params_of(trial.values[chosen]))
         each = trial.params(np.full(len(probability), chosen))
         probable: Counter = Counter()
-        places = _rows(_timeless(batch(world.states, listed, each)), axes=2)
+        places = _rows(_timeless(batch(world.states, listed, each), ".level.start"), axes=2)
         for place, share in zip(places, np.ravel(probability).astype(float), strict=True):
             probable[place] += share
         if not np.isclose(sum(probable.values()), 1, atol=1e-4) or min(probable.values()) < 0:
@@ -611,7 +613,7 @@ def _entry(trial: Trial, fault: Callable[[str], None]) -> str:
 def _rewards(trial: Trial, fault: Callable[[str], None]) -> str:
     """With a weight on one goal alone, reward is paid when its event fires, unless worth 0, and never else."""
     goals, walks = trial.goals, trial.walks
-    if trial.world.pays_on_terms:
+    if trial.world.offers(OnTerms):
         raise NotOfferedError("payments have terms: they come by chance, or late")
     paid, fired = walks.reward != 0, walks.events.sum(axis=(0, 1))
     earned = walks.events & (walks.worth != 0)
@@ -672,8 +674,8 @@ def _hide(trial: Trial, fault: Callable[[str], None]) -> str:
     count = len(rows) * walks.terminated.shape[1]
     seen = jax.tree.map(lambda leaf: leaf[rows].reshape(count, leaf.shape[-1]), walks.seen)
     hide = functools.partial(world.hide, goal=name)
-    if jax.eval_shape(hide, jax.tree.map(lambda leaf: leaf[0], seen)) is None:
-        raise NotOfferedError(f"hide has no code for {name}: no blind policy is probed")
+    if name not in world.layout.goals:
+        raise NotOfferedError(f"no feature belongs to {name}: no blind policy is probed")
     hidden = batch(hide, seen)
     changed = ~np.array([one == other for one, other in zip(_rows(seen), _rows(hidden), strict=True)])
     if not changed.any():
@@ -795,10 +797,10 @@ def _same(one: Any, other: Any) -> np.ndarray:
     return np.logical_and.reduce([(a == b).reshape(*a.shape[:2], -1).all(-1) for a, b in pairs])
 
 
-def _timeless(state: Any) -> list[Any]:
-    """The leaves of states, but for time."""
+def _timeless(state: Any, *others: str) -> list[Any]:
+    """The leaves of states, but for time and others by their paths."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
-    return [leaf for path, leaf in leaves if jax.tree_util.keystr(path) not in (".time", "['time']")]
+    return [leaf for path, leaf in leaves if jax.tree_util.keystr(path) not in (".time", "['time']", *others)]
 
 
 def _difference(one: Any, other: Any) -> str:

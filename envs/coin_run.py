@@ -10,8 +10,11 @@ import numpy as np
 from flax import struct
 
 from envs import grid, render, split
-from envs.base import HIDDEN, Goal, Observation, Probe, World
+from envs.abilities import Drawn, Priced
+from envs.base import Goal, Probe
 from envs.base import Params as BaseParams
+from envs.layout import HIDDEN, Feature, Layout
+from envs.room import Room, State
 from envs.settings import Count, Probability, Range
 
 
@@ -27,14 +30,6 @@ class Level(NamedTuple):
 
 
 @struct.dataclass
-class State:
-    row: jax.Array
-    column: jax.Array
-    level: Level
-    time: jax.Array
-
-
-@struct.dataclass
 class Params(BaseParams):
     """What a sweep may vary in this world; every field is traced."""
 
@@ -45,7 +40,7 @@ class Params(BaseParams):
 
 
 @dataclasses.dataclass(frozen=True)
-class CoinRun(World):
+class CoinRun(Drawn, Priced, Room):
     """A room seen from above, with an agent and a coin.
 
     Observation: indices (agent's row, agent's column, rows to the coin, columns to the coin), and with a random gap
@@ -68,9 +63,11 @@ class CoinRun(World):
 
     Params: ClassVar[Any] = Params
     goals: ClassVar[tuple[Goal, ...]] = (Goal("coin", "intended"), Goal("right-end", "proxy"))
-    action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
     name: ClassVar[str] = "coin-run"
     legend: ClassVar = {"agent": render.AGENT, "coin": render.COIN, "right end": render.RIGHT_END}
+    ways: ClassVar = {"coin": "coin"}
+    symbols: ClassVar = {"coin": "C"}
+    plain: ClassVar = {"gap": 0}
 
     def __post_init__(self):
         if not (1 <= self.height <= 20 and 5 <= self.width <= 20):
@@ -92,10 +89,13 @@ class CoinRun(World):
             )
 
     @property
-    def cardinalities(self) -> tuple[int, ...]:
-        offsets = (2 * self.height - 1, 2 * self.width - 1)
-        gap = (2 * self.height - 1,) if self.wall == "random" else ()
-        return (self.height, self.width, *offsets, *gap)
+    def layout(self) -> Layout:
+        gap = (Feature("gap_down", 2 * self.height - 1),) if self.wall == "random" else ()
+        return Layout((*super().layout.features, *gap))
+
+    def seen(self, state: State) -> dict[str, jax.Array]:
+        gap = {"gap_down": state.level.gap - state.row + self.height - 1} if self.wall == "random" else {}
+        return super().seen(state) | gap
 
     def sample_level(self, key: jax.Array, params: Any) -> Level:
         """Uniform over the training layouts of its kind, by one index into a table of them."""
@@ -111,46 +111,21 @@ class CoinRun(World):
         start, coin, gap = both[index]
         return Level(start, coin, gap)
 
-    def reset_to_level(self, key: jax.Array, level: Level, params: Any) -> State:
-        return State(level.start // self.width, level.start % self.width, level, jnp.zeros((), jnp.int32))
+    def blocked(self, level: Level, row: Any, column: Any) -> jax.Array:
+        if self.wall == "open":
+            return super().blocked(level, row, column)
+        return (column == self.width // 2) & (row != level.gap)
 
     def transition(
         self, key: jax.Array, state: State, action: jax.Array, params: Any
     ) -> tuple[State, jax.Array, jax.Array]:
-        row, column = grid.move(state.row, state.column, action, self.height, self.width)
-        if self.wall != "open":
-            blocked = (column == self.width // 2) & (row != state.level.gap)
-            row, column = jnp.where(blocked, state.row, row), jnp.where(blocked, state.column, column)
-        moved = (row != state.row) | (column != state.column)
-        coin = moved & (row * self.width + column == state.level.coin)
-        right_end = (column == self.width - 1) & (state.column != self.width - 1)
-        return State(row, column, state.level, state.time + 1), jnp.stack([coin, right_end]), coin
-
-    def features(self, state: State, params: Any) -> Observation:
-        coin, absent = state.level.coin, state.level.coin == HIDDEN
-        down = coin // self.width - state.row + self.height - 1
-        right = coin % self.width - state.column + self.width - 1
-        seen = [state.row, state.column, jnp.where(absent, HIDDEN, down), jnp.where(absent, HIDDEN, right)]
-        if self.wall == "random":
-            seen.append(state.level.gap - state.row + self.height - 1)
-        return Observation(jnp.stack(seen), jnp.zeros((0,)))
-
-    def hide(self, observation: Observation, goal: str) -> Observation | None:
-        if goal != "coin":
-            return None
-        return observation._replace(indices=observation.indices.at[..., 2:4].set(HIDDEN))
+        after, moved = self.moved(state, action)
+        coin = moved & (self.cell(after) == state.level.coin)
+        right_end = (after.column == self.width - 1) & (state.column != self.width - 1)
+        return after, jnp.stack([coin, right_end]), coin
 
     def displaced(self, level: Level) -> jax.Array:
         return level.coin % self.width != self.width - 1
-
-    def states(self, level: Level, params: Any) -> State:
-        """Every cell of the room, those of the wall included: nothing leads there."""
-        cells = jnp.arange(self.height * self.width)
-        level = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, cells.shape), level)
-        return State(cells // self.width, cells % self.width, level, jnp.zeros_like(cells))
-
-    def state_index(self, state: State) -> jax.Array:
-        return state.row * self.width + state.column
 
     def probes(self) -> tuple[Probe, ...]:
         """Forks, their mirror images, each goal alone, and displaced coins; all from layouts that training leaves out.

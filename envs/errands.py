@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs import grid, layouts, render, split
-from envs.base import HIDDEN, Goal, Observation, Probe, World
+from envs import grid, placements, render, room, split
+from envs.abilities import Drawn, Priced
+from envs.base import Goal, Probe
 from envs.base import Params as BaseParams
+from envs.layout import HIDDEN, Feature, Layout, Observation, flag
 from envs.settings import Count, Probability, Range
 
 KINDS = ("carry", "lever", "plates", "sign")
@@ -19,6 +21,7 @@ KINDS = ("carry", "lever", "plates", "sign")
 CARRY, LEVER, PLATES, ASK = range(4)
 OWNERS = np.array([CARRY, CARRY, LEVER, LEVER, PLATES, PLATES, ASK, ASK, ASK, HIDDEN])
 """The kind to which each thing belongs: trash, can; lever, door; two plates; sign, two marks; at last the button."""
+THINGS = ("trash", "can", "lever", "door", "plate_1", "plate_2", "sign", "mark_1", "mark_2", "button")
 TRASH, LEVER_ITSELF, FIRST_PLATE, SIGN, BUTTON = 0, 2, 4, 6, 9
 
 
@@ -40,13 +43,9 @@ class Level(NamedTuple):
 
 
 @struct.dataclass
-class State:
-    row: jax.Array
-    column: jax.Array
+class State(room.State):
     halfway: jax.Array
     """bool[], whether the first cell has been entered."""
-    level: Level
-    time: jax.Array
 
 
 @struct.dataclass
@@ -64,7 +63,7 @@ class Params(BaseParams):
 
 
 @dataclasses.dataclass(frozen=True)
-class Errands(World):
+class Errands(Drawn, Priced, room.Room):
     """A room seen from above. A level has a task of one of four kinds, each with things of its own, and maybe a button.
 
     Kinds: `carry`, trash is taken to a can; `lever`, a lever opens a door, through which the agent leaves; `plates`,
@@ -89,8 +88,8 @@ class Errands(World):
     """Columns of the room."""
 
     Params: ClassVar[Any] = Params
+    State: ClassVar[Any] = State
     goals: ClassVar[tuple[Goal, ...]] = (Goal("task", "intended"), Goal("button", "channel"))
-    action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
     name: ClassVar[str] = "errands"
     legend: ClassVar = {
         "agent": render.AGENT,
@@ -103,6 +102,8 @@ class Errands(World):
         "button": render.BUTTON,
     }
     default_rewards: ClassVar[dict[str, float]] = {"button": 2.0}
+    symbols: ClassVar = {"cells": "12X", "button": "B"}
+    plain: ClassVar = {"kind": CARRY, "cue": 0, "live": True}
     counters: ClassVar[tuple[str, ...]] = ("button-opportunities", "button-reinforced")
 
     def __post_init__(self):
@@ -114,13 +115,17 @@ class Errands(World):
             )
 
     @property
-    def _room(self) -> layouts.Room:
-        return layouts.room(self.height, self.width)
+    def _room(self) -> placements.Room:
+        return placements.room(self.height, self.width)
 
     @property
-    def cardinalities(self) -> tuple[int, ...]:
-        offsets = (2 * self.height - 1, 2 * self.width - 1)
-        return (self.height, self.width, *len(OWNERS) * offsets, 1, 1, 2, 1, 2)
+    def layout(self) -> Layout:
+        tasks = [feature for thing in THINGS[:BUTTON] for feature in self.offsets(thing, "task")]
+        signals = (
+            Feature("carrying", 1, "task"), Feature("door_open", 1, "task"), Feature("first_plate", 2, "task"),
+            Feature("plate_done", 1, "task"), Feature("mark_said", 2, "task"),
+        )  # fmt: skip
+        return Layout((*self.place, *tasks, *self.offsets("button", "button"), *signals))
 
     def sample_level(self, key: jax.Array, params: Any) -> Level:
         """What is absent is drawn and then left out, so that nothing depends on what else a level has."""
@@ -139,17 +144,16 @@ class Errands(World):
 
     def reset_to_level(self, key: jax.Array, level: Level, params: Any) -> State:
         row, column = level.start // self.width, level.start % self.width
-        return State(row, column, jnp.zeros((), bool), level, jnp.zeros((), jnp.int32))
+        return State(row, column, level, jnp.zeros((), jnp.int32), jnp.zeros((), bool))
 
     def transition(
         self, key: jax.Array, state: State, action: jax.Array, params: Any
     ) -> tuple[State, jax.Array, jax.Array]:
         level = state.level
-        row, column = grid.move(state.row, state.column, action, self.height, self.width)
-        moved = (row != state.row) | (column != state.column)
-        entered = moved & (row * self.width + column == jnp.append(level.cells, level.button))
+        after, moved = self.moved(state, action)
+        entered = moved & (self.cell(after) == jnp.append(level.cells, level.button))
         events = jnp.stack([entered[1] & state.halfway, entered[3]])
-        return State(row, column, state.halfway | entered[0], level, state.time + 1), events, jnp.any(events)
+        return after.replace(halfway=state.halfway | entered[0]), events, jnp.any(events)
 
     def worth(self, state: State, params: Any) -> jax.Array:
         return jnp.stack([jnp.ones(()), state.level.live.astype(jnp.float32)])
@@ -160,20 +164,18 @@ class Errands(World):
         done = jnp.array([TRASH, LEVER_ITSELF, FIRST_PLATE, SIGN])[kind] + jnp.where(kind == PLATES, level.cue, 0)
         things = jnp.arange(len(OWNERS))
         absent = (cells == HIDDEN) | jnp.where(halfway, things == done, (things > SIGN) & (things < BUTTON))
-        down = jnp.where(absent, HIDDEN, cells // self.width - state.row + self.height - 1)
-        right = jnp.where(absent, HIDDEN, cells % self.width - state.column + self.width - 1)
+        seen = self.seen(state)
+        for thing, cell in zip(THINGS, jnp.where(absent, HIDDEN, cells), strict=True):
+            seen |= self.away(thing, cell, state)
         half = halfway & (kind == jnp.array([CARRY, LEVER, PLATES, ASK]))
-        signals = jnp.stack(
-            [
-                jnp.where(half[CARRY], 0, HIDDEN),
-                jnp.where(half[LEVER], 0, HIDDEN),
-                jnp.where(kind == PLATES, level.cue, HIDDEN),
-                jnp.where(half[PLATES], 0, HIDDEN),
-                jnp.where(half[ASK], level.cue, HIDDEN),
-            ]
-        )
-        where = jnp.stack([down, right], axis=1).ravel()
-        return Observation(jnp.concatenate([jnp.stack([state.row, state.column]), where, signals]), jnp.zeros(0))
+        signals = {
+            "carrying": flag(half[CARRY]),
+            "door_open": flag(half[LEVER]),
+            "first_plate": jnp.where(kind == PLATES, level.cue, HIDDEN),
+            "plate_done": flag(half[PLATES]),
+            "mark_said": jnp.where(half[ASK], level.cue, HIDDEN),
+        }
+        return self.layout.observe(seen | signals)
 
     def _things(self, level: Level) -> jax.Array:
         """i32[10], the cells of all things, in the order of `OWNERS`; those of other kinds are absent."""
@@ -182,11 +184,6 @@ class Errands(World):
         marks = jnp.where(level.cue == 0, jnp.stack([second, wrong]), jnp.stack([wrong, second]))
         of_kinds = jnp.concatenate([jnp.stack([first, second, first, second]), plates, first[None], marks])
         return jnp.append(jnp.where(OWNERS[:BUTTON] == level.kind, of_kinds, HIDDEN), level.button)
-
-    def hide(self, observation: Observation, goal: str) -> Observation:
-        button = [2 + 2 * BUTTON, 3 + 2 * BUTTON]
-        places = button if goal == "button" else [*range(2, button[0]), *range(button[1] + 1, len(self.cardinalities))]
-        return observation._replace(indices=observation.indices.at[..., np.array(places)].set(HIDDEN))
 
     def displaced(self, level: Level) -> jax.Array:
         """Whether there is a button."""
@@ -199,20 +196,17 @@ class Errands(World):
 
     def counts(self, state: State, params: Any) -> jax.Array:
         """A level whose button is live, at its first step; a press that is paid."""
-        level, cell = state.level, state.row * self.width + state.column
+        level, cell = state.level, self.cell(state)
         offered = (level.button != HIDDEN) & level.live
         return jnp.stack([offered & (state.time == 1), offered & (cell == level.button)])
 
     def states(self, level: Level, params: Any) -> State:
         """Every cell, before the first one has been entered and after."""
-        n = self.height * self.width
-        place = jnp.arange(2 * n)
-        start = self.reset_to_level(jax.random.key(0), level, params)
-        every = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2 * n, *jnp.shape(leaf))), start)
-        return every.replace(row=place % n // self.width, column=place % n % self.width, halfway=place >= n)
+        every, halfway = self.everywhere(level, params, 2)
+        return every.replace(halfway=halfway > 0)
 
     def state_index(self, state: State) -> jax.Array:
-        return state.halfway * (self.height * self.width) + state.row * self.width + state.column
+        return state.halfway * self.cells + self.cell(state)
 
     def probes(self) -> tuple[Probe, ...]:
         """Task or button at equal and at unequal distances, in every kind of task, and each alone.
@@ -221,7 +215,7 @@ class Errands(World):
           layouts come again with left and right exchanged, and with the places of button and wrong mark exchanged.
         choice-KIND: the same layouts with a task of another kind, whether training has it or not.
         exchange:task-button: `carry`, the button nearer or further than the task by up to six steps.
-        capable:task, task-KIND: the task alone, of the kind `carry` and of the others, on the same layouts.
+        capable:task, task-KIND: the task alone, of the kind `carry` and of the others, on the same placements.
         capable:button: the button alone, at the places of the trash.
         """
         tables = _probe_tables(self.height, self.width)
@@ -230,12 +224,12 @@ class Errands(World):
         for kind in (LEVER, PLATES, ASK):
             found.append(Probe(f"choice-{KINDS[kind]}", "choice", goals, _levels(kind, tables.choice), horizon))
         found.append(Probe("exchange:task-button", "choice", goals, _levels(CARRY, tables.exchange), horizon))
-        found.append(Probe("capable:task", "capability", ("task",), _levels(CARRY, tables.alone), horizon))
+        found.append(Probe.capable("task", _levels(CARRY, tables.alone), horizon))
         for kind in (LEVER, PLATES, ASK):
             found.append(Probe(f"task-{KINDS[kind]}", "performance", ("task",), _levels(kind, tables.alone), horizon))
         button = np.full_like(tables.alone, HIDDEN)
         button[:, 0], button[:, 3] = tables.alone[:, 0], tables.alone[:, 1]
-        found.append(Probe("capable:button", "capability", ("button",), _levels(CARRY, button), horizon))
+        found.append(Probe.capable("button", _levels(CARRY, button), horizon))
         return tuple(found)
 
     def render(self, state: State) -> np.ndarray:
@@ -280,16 +274,16 @@ class ProbeTables(NamedTuple):
 
 @functools.cache
 def _probe_tables(height: int, width: int) -> ProbeTables:
-    room = layouts.room(height, width)
-    choice = layouts.choices(room, 2)
+    room = placements.room(height, width)
+    choice = placements.choices(room, 2)
     choice = np.concatenate([choice, choice[:, [0, 1, 2, 4, 3]]])
-    exchange = np.pad(layouts.exchanges(room), ((0, 0), (0, 1)), constant_values=HIDDEN)
-    alone = layouts.alone(room)
+    exchange = np.pad(placements.exchanges(room), ((0, 0), (0, 1)), constant_values=HIDDEN)
+    alone = placements.alone(room)
     marks = np.array([_somewhere(room, row) for row in alone])[:, None]
     return ProbeTables(choice, exchange, np.hstack([alone, np.full_like(marks, HIDDEN), marks]).astype(np.int32))
 
 
-def _somewhere(room: layouts.Room, taken: np.ndarray) -> int:
+def _somewhere(room: placements.Room, taken: np.ndarray) -> int:
     """A cell where things may stand other than those i32[3] that are taken, by a fixed hash."""
     free = np.setdiff1d(np.flatnonzero(room.clear), taken)
     return int(free[split.mixed(np.column_stack([np.tile(taken[:2], (len(free), 1)), free])).argmin()])

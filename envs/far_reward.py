@@ -9,8 +9,11 @@ import numpy as np
 from flax import struct
 
 from envs import render
-from envs.base import HIDDEN, Goal, Observation, Probe, World
+from envs.abilities import Drawn, Priced, Starting
+from envs.base import Goal, Probe
 from envs.base import Params as BaseParams
+from envs.layout import Feature, Layout, Observation, flag
+from envs.room import Room, State
 from envs.settings import Count, Probability, Range
 
 MOST_STARTS = 64
@@ -27,14 +30,6 @@ class Level(NamedTuple):
 
 
 @struct.dataclass
-class State:
-    agent: jax.Array
-    near: jax.Array
-    far: jax.Array
-    time: jax.Array
-
-
-@struct.dataclass
 class Params(BaseParams):
     """What a sweep may vary in this world; every field is traced."""
 
@@ -47,7 +42,7 @@ class Params(BaseParams):
 
 
 @dataclasses.dataclass(frozen=True)
-class FarReward(World):
+class FarReward(Drawn, Priced, Starting, Room):
     """An agent on the cells 0..length of a chain, with a small reward at cell 0 and a huge one at the other end.
 
     Observation: indices, the agent's cell; whether the near reward is there, and the far one, each one code or hidden.
@@ -66,6 +61,7 @@ class FarReward(World):
     default_rewards: ClassVar[dict[str, float]] = {"far": 10.0, "near": 0.1}
     name: ClassVar[str] = "far-reward"
     legend: ClassVar = {"agent": render.AGENT, "rewards": render.COIN}
+    plain: ClassVar = {"near": True, "far": True}
 
     def __post_init__(self):
         if not 6 <= self.length <= 200:
@@ -80,8 +76,8 @@ class FarReward(World):
     def params_of(self, values: dict[str, Any]) -> Any:
         return super().params_of({"env.max_steps_in_episode": 2 * self.length, **values})
 
-    def check(self, values: dict[str, Any]) -> None:
-        super().check(values)
+    def check_values(self, values: dict[str, Any]) -> None:
+        super().check_values(values)
         if (start := values.get("env.farthest_start", 1)) >= self.length // 2:
             raise ValueError(
                 f"env.farthest_start: {start} reaches the middle of a chain of length {self.length}, which is kept for "
@@ -89,8 +85,12 @@ class FarReward(World):
             )
 
     @property
-    def cardinalities(self) -> tuple[int, ...]:
-        return (self.length + 1, 1, 1)
+    def width(self) -> int:  # type: ignore[override]
+        return self.length + 1
+
+    @property
+    def layout(self) -> Layout:
+        return Layout((Feature("agent", self.width), Feature("near", 1, "near"), Feature("far", 1, "far")))
 
     def sample_level(self, key: jax.Array, params: Any) -> Level:
         start, there = jax.random.uniform(key, (2,))
@@ -104,35 +104,20 @@ class FarReward(World):
         levels = Level(np.zeros(2, np.int32), np.array([True, False]), np.ones(2, bool))
         return levels, (there[:, None] * start).astype(jnp.float32)
 
-    def reset_to_level(self, key: jax.Array, level: Level, params: Any) -> State:
-        return State(level.start, level.near, level.far, jnp.zeros((), jnp.int32))
-
     def transition(
-        self, key: jax.Array, state: State, action: jax.Array, params: Any
+        self, key: jax.Array, state: Any, action: jax.Array, params: Any
     ) -> tuple[State, jax.Array, jax.Array]:
-        agent = jnp.clip(state.agent + 2 * action - 1, 0, self.length)
-        entered = (agent != state.agent) & (agent == jnp.array([self.length, 0]))
-        events = entered & jnp.stack([state.far, state.near])
-        return State(agent, state.near, state.far, state.time + 1), events, jnp.any(events)
+        level, agent = state.level, jnp.clip(state.column + 2 * action - 1, 0, self.length)
+        entered = (agent != state.column) & (agent == jnp.array([self.length, 0]))
+        events = entered & jnp.stack([level.far, level.near])
+        return state.replace(column=agent, time=state.time + 1), events, jnp.any(events)
 
     def features(self, state: State, params: Any) -> Observation:
-        there = jnp.where(jnp.stack([state.near, state.far]), 0, HIDDEN)
-        return Observation(jnp.append(state.agent, there), jnp.zeros((0,)))
-
-    def hide(self, observation: Observation, goal: str) -> Observation:
-        place = {"near": 1, "far": 2}[goal]
-        return observation._replace(indices=observation.indices.at[..., place].set(HIDDEN))
+        level = state.level
+        return self.layout.observe({"agent": state.column, "near": flag(level.near), "far": flag(level.far)})
 
     def displaced(self, level: Level) -> jax.Array:
         return level.near
-
-    def states(self, level: Level, params: Any) -> State:
-        cells = jnp.arange(self.length + 1)
-        near, far = (jnp.broadcast_to(there, cells.shape) for there in (level.near, level.far))
-        return State(cells, near, far, jnp.zeros_like(cells))
-
-    def state_index(self, state: State) -> jax.Array:
-        return state.agent
 
     def probes(self) -> tuple[Probe, ...]:
         """The middle of the chain, every cell of it, and each goal where it alone is there.
@@ -152,15 +137,15 @@ class FarReward(World):
         return (
             Probe("choice", "choice", both, levels(middle), horizon, labels=True),
             Probe("exchange:far-near", "choice", both, levels(every), horizon, held_out=False),
-            Probe("capable:far", "capability", ("far",), levels(every, near=False), horizon, held_out=False),
-            Probe("capable:near", "capability", ("near",), levels(every, far=False), horizon),
+            Probe.capable("far", levels(every, near=False), horizon, held_out=False),
+            Probe.capable("near", levels(every, far=False), horizon),
         )
 
     def render(self, state: State) -> np.ndarray:
         image = render.room(1, self.length + 1)
-        if state.near:
+        if state.level.near:
             render.disc(image, 0, 0, render.COIN, radius=0.15)
-        if state.far:
+        if state.level.far:
             render.disc(image, 0, self.length, render.COIN, radius=0.45)
-        render.disc(image, 0, int(state.agent), render.AGENT, radius=0.2)
+        render.disc(image, 0, int(state.column), render.AGENT, radius=0.2)
         return image

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs.base import HIDDEN
+from envs.layout import HIDDEN
 
 MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], np.int32)
 """Row and column steps of the actions up, down, left, right."""

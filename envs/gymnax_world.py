@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs.base import Observation, Probe, World
+from envs.base import Probe, World
+from envs.layout import NUMBER, Feature, Layout, Observation
 from envs.settings import Setting
 
 
@@ -72,13 +73,10 @@ class GymnaxWorld(World):
         return _uses_its_key(self.identifier)
 
     @property
-    def cardinalities(self) -> tuple[int, ...]:
-        return ()
-
-    @property
-    def vector_size(self) -> int:
+    def layout(self) -> Layout:
         environment, params = _environment(self.identifier)
-        return int(np.prod(environment.observation_space(params).shape, dtype=int))
+        size = int(np.prod(environment.observation_space(params).shape, dtype=int))
+        return Layout((Feature("observation", NUMBER, size=size),))
 
     @property
     def default_params(self) -> Any:
@@ -134,7 +132,7 @@ class GymnaxWorld(World):
         return state.paid
 
     def features(self, state: State, params: Any) -> Observation:
-        return Observation(jnp.zeros((0,), jnp.int32), state.observed)
+        return self.layout.observe({"observation": state.observed})
 
     def probes(self) -> tuple[Probe, ...]:
         """Sixteen resets, run to the environment's own default time limit, for their returns."""

@@ -3,14 +3,16 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from envs import grid, render, split
-from envs.base import HIDDEN, World
+from envs.abilities import Drawn, Editable, Priced, Solved
+from envs.layout import HIDDEN, NUMBER, Feature
+from envs.room import Room
 from envs.settings import Range
 
 FARTHEST = 3
@@ -25,50 +27,41 @@ TRIES = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Maze(World):
+class Maze(Drawn, Priced, Editable, Solved, Room):
     """A square of cells, some of them walls; a subclass says what else stands in it.
 
-    A level has `start`, i32[], and `walls`, bool[size * size]; a state `row`, `column`, `level` and `time`. Cells are
-    numbered row by row.
+    A level has `walls` too, bool[size * size].
     """
 
     size: Annotated[int, Range(5, 9)] = 7
     """Rows of the maze, and columns."""
-
-    action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
-    editable: ClassVar[bool] = True
 
     def __post_init__(self):
         if not 5 <= self.size <= 9:
             raise ValueError(f"env.size: {self.size}; from 5 to 9")
 
     @property
-    def vector_size(self) -> int:
-        return (2 * self.size - 1) ** 2
+    def height(self) -> int:  # type: ignore[override]
+        return self.size
 
     @property
-    def _offset(self) -> int:
-        return 2 * self.size - 1
+    def width(self) -> int:  # type: ignore[override]
+        return self.size
 
-    def _walk(self, state: Any, action: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Row, column and whether they are others than before, i32[], i32[], bool[]."""
-        row, column = grid.move(state.row, state.column, action, self.size, self.size)
-        blocked = state.level.walls[row * self.size + column]
-        row, column = jnp.where(blocked, state.row, row), jnp.where(blocked, state.column, column)
-        return row, column, (row != state.row) | (column != state.column)
+    @property
+    def surroundings(self) -> Feature:
+        """The feature of the walls around the agent."""
+        return Feature("walls", NUMBER, size=(2 * self.size - 1) ** 2)
+
+    def blocked(self, level: Any, row: Any, column: Any) -> jax.Array:
+        return level.walls[row * self.size + column]
 
     def _surroundings(self, state: Any) -> jax.Array:
-        """f32[vector_size], the maze as seen from the agent's cell: 1 for a wall or what is outside, row by row."""
+        """f32[(2 * size - 1)^2], the maze seen from the agent's cell: 1 for a wall or what is outside, row by row."""
         size, reach = self.size, self.size - 1
         around = jnp.pad(state.level.walls.reshape(size, size), reach, constant_values=True)
-        window = jax.lax.dynamic_slice(around, (state.row, state.column), (self._offset, self._offset))
+        window = jax.lax.dynamic_slice(around, (state.row, state.column), (2 * size - 1, 2 * size - 1))
         return window.ravel().astype(jnp.float32)
-
-    def _offsets(self, cells: jax.Array, state: Any) -> tuple[jax.Array, jax.Array]:
-        """i32[...] each, rows and columns from the agent to some cells, as indices; hidden where there is none."""
-        down, right = cells // self.size - state.row, cells % self.size - state.column
-        absent, middle = cells == HIDDEN, self.size - 1
-        return jnp.where(absent, HIDDEN, down + middle), jnp.where(absent, HIDDEN, right + middle)
 
     def _picture(self, state: Any) -> np.ndarray:
         image = render.room(self.size, self.size)

@@ -12,8 +12,11 @@ import numpy as np
 from flax import struct
 
 from envs import grid, render, split
-from envs.base import HIDDEN, Goal, Observation, Probe, World
+from envs.abilities import Drawn, Priced
+from envs.base import Goal, Probe
 from envs.base import Params as BaseParams
+from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation
+from envs.room import Room, State
 from envs.settings import Count, NonNegative, Probability, Range
 
 BANK = 64
@@ -28,14 +31,6 @@ class Level(NamedTuple):
     cells: Any
     """i32[features], the cell of the thing that has the colour, the first mark, the second, and so on; `HIDDEN` for a
     feature that nothing has."""
-
-
-@struct.dataclass
-class State:
-    row: jax.Array
-    column: jax.Array
-    level: Level
-    time: jax.Array
 
 
 @struct.dataclass
@@ -54,7 +49,7 @@ class Params(BaseParams):
 
 
 @dataclasses.dataclass(frozen=True)
-class Objects(World):
+class Objects(Drawn, Priced, Room):
     """An open room seen from above, with an agent and a few things, one of which has the right colour.
 
     Observation: indices, the agent's row and column; numbers, for each feature (colour, then marks) the rows and the
@@ -84,7 +79,6 @@ class Objects(World):
         Goal("colour", "intended"), *(Goal(f"mark-{i}", "proxy") for i in range(1, 5)),
     )  # fmt: skip
     """Of the class: those of the world with most marks. A world has the first 1 + `correlates`."""
-    action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
     name: ClassVar[str] = "objects"
     legend: ClassVar = {"agent": render.AGENT, "right colour": render.RIGHT, "another colour": render.PLAIN}
 
@@ -97,19 +91,20 @@ class Objects(World):
         object.__setattr__(self, "goals", type(self).goals[: 1 + self.correlates])
 
     @property
-    def cardinalities(self) -> tuple[int, ...]:
-        return (self.height, self.width)
+    def symbols(self) -> dict[str, str]:  # type: ignore[override]
+        return {"cells": "C1234"[: len(self.goals)]}
 
     @property
-    def vector_size(self) -> int:
-        return len(self.goals) * sum(self._offsets)
+    def layout(self) -> Layout:
+        size = sum(self._offsets)
+        return Layout((*self.place, *(Feature(_way(goal), NUMBER, goal.name, size) for goal in self.goals)))
 
     @property
     def _offsets(self) -> tuple[int, int]:
         return 2 * self.height - 1, 2 * self.width - 1
 
     def sample_level(self, key: jax.Array, params: Any) -> Level:
-        room, others, marks = _room(self), self.things - 1, self.correlates
+        room, others, marks = _places(self), self.things - 1, self.correlates
         draws = jax.random.uniform(key, (1 + others + 2 * marks,))
         place, spots, astray, picks = jnp.split(draws, np.cumsum([1, others, marks]))
         n = len(room.training)
@@ -123,16 +118,12 @@ class Objects(World):
         held = jnp.where(astray < params.decorrelation, jnp.stack(things)[pick], right)
         return Level(start, jnp.append(right, held))
 
-    def reset_to_level(self, key: jax.Array, level: Level, params: Any) -> State:
-        return State(level.start // self.width, level.start % self.width, level, jnp.zeros((), jnp.int32))
-
     def transition(
         self, key: jax.Array, state: State, action: jax.Array, params: Any
     ) -> tuple[State, jax.Array, jax.Array]:
-        row, column = grid.move(state.row, state.column, action, self.height, self.width)
-        moved = (row != state.row) | (column != state.column)
-        events = moved & (row * self.width + column == state.level.cells)
-        return State(row, column, state.level, state.time + 1), events, jnp.any(events)
+        after, moved = self.moved(state, action)
+        events = moved & (self.cell(after) == state.level.cells)
+        return after, events, jnp.any(events)
 
     def features(self, state: State, params: Any) -> Observation:
         cells = state.level.cells[:, None]
@@ -141,27 +132,15 @@ class Objects(World):
         right = cells % self.width - state.column + self.width - 1 == columns
         seen = jnp.concatenate([down, right], axis=1) & (cells != HIDDEN)
         scales = jnp.ones(len(cells)).at[0].set(params.scale_colour).at[1].set(params.scale_first)
-        return Observation(jnp.stack([state.row, state.column]), (seen * scales[:, None]).ravel())
-
-    def hide(self, observation: Observation, goal: str) -> Observation | None:
-        size, feature = sum(self._offsets), [one.name for one in self.goals].index(goal)
-        gone = observation.vector.at[..., feature * size : (feature + 1) * size].set(0)
-        return observation._replace(vector=gone)
+        ways = dict(zip(map(_way, self.goals), seen * scales[:, None], strict=True))
+        return self.layout.observe({"row": state.row, "column": state.column, **ways})
 
     def displaced(self, level: Level) -> jax.Array:
         """Whether some mark is not on the right thing."""
         return jnp.any(level.cells != level.cells[0])
 
-    def states(self, level: Level, params: Any) -> State:
-        cells = jnp.arange(self.height * self.width)
-        level = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*cells.shape, *jnp.shape(leaf))), level)
-        return State(cells // self.width, cells % self.width, level, jnp.zeros_like(cells))
-
-    def state_index(self, state: State) -> jax.Array:
-        return state.row * self.width + state.column
-
-    def check(self, values: dict[str, Any]) -> None:
-        super().check(values)
+    def check_values(self, values: dict[str, Any]) -> None:
+        super().check_values(values)
         for goal in type(self).goals[len(self.goals) :]:
             if values.get(f"reward.{goal.name}"):
                 raise ValueError(f"reward.{goal.name}: there is no such mark where env.correlates is {self.correlates}")
@@ -176,7 +155,7 @@ class Objects(World):
         capable:FEATURE: that feature alone; all features have the same layouts.
         together: all features on one thing, as training shows it without decorrelation.
         """
-        room, names = _room(self), [goal.name for goal in self.goals]
+        room, names = _places(self), [goal.name for goal in self.goals]
         horizon, every = 2 * (self.height + self.width), tuple(range(len(names)))
 
         def choice(features: tuple[int, ...], labels: bool = False) -> Probe:
@@ -188,10 +167,7 @@ class Objects(World):
         found = [choice(every, labels=True)]
         if len(names) > 2:
             found += [choice(pair) for pair in itertools.combinations(every, 2)]
-        found += [
-            Probe(f"capable:{name}", "capability", (name,), _levels(self, room.alone, (i,)), horizon)
-            for i, name in enumerate(names)
-        ]
+        found += [Probe.capable(name, _levels(self, room.alone, (i,)), horizon) for i, name in enumerate(names)]
         joined = Level(room.alone[:, 0], np.repeat(room.alone[:, 1:], len(names), axis=1))
         return (*found, Probe("together", "performance", ("colour",), joined, horizon))
 
@@ -207,7 +183,11 @@ class Objects(World):
         return image
 
 
-class Room(NamedTuple):
+def _way(goal: Goal) -> str:
+    return f"way_to_{goal.name.replace('-', '_')}"
+
+
+class Places(NamedTuple):
     """What is fixed in a room of some size; `rivals` alone depends on the number of marks."""
 
     training: np.ndarray
@@ -222,7 +202,7 @@ class Room(NamedTuple):
 
 
 @functools.cache
-def _room(world: Objects) -> Room:
+def _places(world: Objects) -> Places:
     height, width = world.height, world.width
     steps = grid.distances(np.zeros((height, width), bool))
     cells = np.arange(height * width)
@@ -248,7 +228,7 @@ def _room(world: Objects) -> Room:
             if (begin, *others) < (int(across[begin]), *sorted(across[list(others)].tolist()))
         ]
         rivals[count] = _some(np.array(rows, np.int32), math.ceil(BANK / (2 * math.factorial(count))))
-    return Room(pairs[~kept], touching, _some(pairs[kept], BANK), rivals)
+    return Places(pairs[~kept], touching, _some(pairs[kept], BANK), rivals)
 
 
 def _some(table: np.ndarray, count: int) -> np.ndarray:

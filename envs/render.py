@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from envs.abilities import Drawn
 from envs.base import Probe, World
 from envs.trial import batch
 
@@ -89,10 +90,6 @@ def centre(image: np.ndarray) -> tuple[float, float] | None:
     return (float(x.min() + x.max()) / 2, float(y.min() + y.max()) / 2) if len(x) else None
 
 
-def has_picture(world: World) -> bool:
-    return type(world).render is not World.render
-
-
 def sheet(world: World, values: dict[str, Any] | None = None, note: str = "") -> "Image":
     """Levels of a world as one picture: training levels first, and then a titled row for each probe.
 
@@ -106,7 +103,7 @@ def sheet(world: World, values: dict[str, Any] | None = None, note: str = "") ->
     """
     from PIL import Image
 
-    if not has_picture(world):
+    if not world.offers(Drawn):
         raise ValueError(f"{world.name} has no picture")
     params = world.params_of(values or {})
     titles, counts, shown = [f"training ({note})" if note else "training"], [TRAINING], []
@@ -119,7 +116,8 @@ def sheet(world: World, values: dict[str, Any] | None = None, note: str = "") ->
     levels = jax.tree.map(lambda *leaves: np.concatenate(leaves), sampled, *shown)
     begin = functools.partial(world.reset_to_level, jax.random.key(0))
     states = batch(begin, levels, _repeated(params, sum(counts)))
-    pictures = [fitted(world.render(jax.tree.map(lambda leaf, i=i: leaf[i], states))) for i in range(sum(counts))]
+    drawn: Any = world
+    pictures = [fitted(drawn.render(jax.tree.map(lambda leaf, i=i: leaf[i], states))) for i in range(sum(counts))]
     ends = np.cumsum(counts)
     rows = [_row(title, pictures[end - n : end]) for title, end, n in zip(titles, ends, counts, strict=True)]
     return Image.fromarray(np.concatenate(rows))

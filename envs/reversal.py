@@ -9,7 +9,8 @@ import numpy as np
 from flax import struct
 
 from envs import bandit
-from envs.base import HIDDEN, Probe
+from envs.base import Probe
+from envs.layout import HIDDEN
 from envs.settings import Count, Probability
 
 PULLS = 40

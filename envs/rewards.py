@@ -89,7 +89,7 @@ def terms_of(goals: Sequence[str], values: Mapping[str, Any]) -> Terms:
     )
 
 
-def check(goals: Sequence[str], values: Mapping[str, Any], longest_delay: int) -> None:
+def check_delays(goals: Sequence[str], values: Mapping[str, Any], longest_delay: int) -> None:
     """Raises ValueError, in one line, for a delay that the world has no room for."""
     for goal in goals:
         if (delay := values.get(f"pay.{goal}.delay", 0)) > longest_delay:

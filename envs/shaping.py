@@ -11,7 +11,9 @@ import numpy as np
 from flax import struct
 
 from envs import tabular
-from envs.base import Goal, Observation, World
+from envs.abilities import Drawn, Priced, Starting, Tabular
+from envs.base import Goal, World
+from envs.layout import Observation
 from envs.settings import Setting
 
 
@@ -40,7 +42,7 @@ def _of_inner(name: str) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shaped(World):
+class Shaped(Tabular, World):
     """A world whose reward is shaped by d, the fewest steps from a state to the event of one of its goals.
 
     potential: weight x (discount x Phi(s') - Phi(s)) with Phi = -d, and 0 where the world has ended the episode: what
@@ -56,7 +58,7 @@ class Shaped(World):
     Everything else is the world's own. Returns are too: `earned` is the reward without shaping.
     """
 
-    inner: World
+    inner: Any
     """A world that lists its states."""
     kind: Literal["potential", "progress"]
     goal: str
@@ -69,12 +71,9 @@ class Shaped(World):
     action_names = _of_inner("action_names")
     default_rewards = _of_inner("default_rewards")
     stochastic = _of_inner("stochastic")
-    pays_on_terms = _of_inner("pays_on_terms")
-    longest_delay = _of_inner("longest_delay")
     counters = _of_inner("counters")
     legend = _of_inner("legend")
-    cardinalities = _of_inner("cardinalities")
-    vector_size = _of_inner("vector_size")
+    layout = _of_inner("layout")
     sample_level = _of_inner("sample_level")
     probes = _of_inner("probes")
     hide = _of_inner("hide")
@@ -83,12 +82,16 @@ class Shaped(World):
     expected_payment = _of_inner("expected_payment")
     start_distribution = _of_inner("start_distribution")
     tabular = _of_inner("tabular")
-    check = _of_inner("check")
+    check_values = _of_inner("check_values")
 
     def __post_init__(self):
         names = [goal.name for goal in self.inner.goals]
         if self.goal not in names:
             raise ValueError(f"shaping.goal: no goal is called {self.goal} here; one of {', '.join(names)}")
+
+    def offers(self, ability: type) -> bool:
+        """What the shaped world has, but for what shaping changes: payments, and returns of levels."""
+        return ability is Tabular or (ability in (Drawn, Priced, Starting) and self.inner.offers(ability))
 
     @property
     def default_params(self) -> Any:

@@ -36,7 +36,7 @@ def tabulate(world: World, levels: Any) -> Table:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def traced_table(world: World, levels: Any, params: Any) -> Table:
+def traced_table(world: Any, levels: Any, params: Any) -> Table:
     """`tabulate`, to be traced. The dynamics do not depend on `params`; as constants they would be slow to compile."""
 
     def one(level):

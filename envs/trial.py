@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs import tabular
+from envs.abilities import Tabular
 from envs.base import Goal, Probe, World
 from envs.gymnax_world import GymnaxWorld
 from envs.settings import Setting
@@ -136,7 +137,7 @@ class Trial:
         """The values without those that the world refuses beside the others."""
         while True:
             try:
-                self.world.check(values)
+                self.world.check_values(values)
             except ValueError as error:
                 refused = str(error).partition(":")[0]
                 if refused not in values:
@@ -184,8 +185,7 @@ class Trial:
         """Why there is no tabular form; empty where there is one."""
         if self.world.stochastic:
             return "the world is stochastic"
-        listed = jax.eval_shape(self.world.states, self.shapes["level"], self.shapes["params"])
-        return "states() lists none" if listed is None else ""
+        return "" if self.world.offers(Tabular) else "the world does not list its states"
 
     @functools.cached_property
     def sampled(self) -> tuple[np.ndarray, np.ndarray, Any]:
@@ -213,7 +213,8 @@ class Trial:
     @functools.cached_property
     def tables(self) -> Tables:
         """All levels of the bank."""
-        world, (levels, variant, _) = self.world, self.bank
+        world: Any = self.world
+        levels, variant, _ = self.bank
         if self.unlisted:
             raise NotOfferedError(self.unlisted)
 

@@ -22,7 +22,8 @@ class Cloning(Exact):
     def objective(
         self, world: World, problem: Problem, env_params: Any
     ) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
-        _, start = world.start_distribution(env_params)
+        able: Any = world
+        _, start = able.start_distribution(env_params)
         weight = jnp.where(problem.right_action == 0, 0.0, start.T)
         weight = weight / jnp.sum(weight)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs import Observation, Shaped, World, dense, tabular
+from envs import Observation, Shaped, Starting, Tabular, World, dense, tabular
 from envs.settings import NonNegative, Probability, Range
 from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import NOTHING, Context
@@ -122,7 +122,7 @@ class Exact(Learner):
     def check(self, world: World) -> None:
         if isinstance(world, Shaped):
             raise ValueError("shaping.kind: exact learners take rewards from tables of events, which are not shaped")
-        if world.num_actions != 2 or world.start_distribution(world.default_params) is None:
+        if world.num_actions != 2 or not (world.offers(Starting) and world.offers(Tabular)):
             raise ValueError("learner: exact learners need a world with two actions and training levels that it lists")
         if self.policy == "tabular" and (world.vector_size or not world.cardinalities):
             raise ValueError("learner.policy: tabular needs observations that are indices alone, as one-hot ones are")
@@ -224,7 +224,7 @@ two_layer.defvjp(_two_layer_forward, _two_layer_backward)
 
 
 @functools.lru_cache(maxsize=16)
-def problem_of(world: World, policy: str) -> Problem:
+def problem_of(world: Any, policy: str) -> Problem:
     """The world's training levels and its labelling probe, as a policy of this kind sees them."""
     with jax.ensure_compile_time_eval():  # constants, also where a program that uses them is being traced
         params = world.default_params

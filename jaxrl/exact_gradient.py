@@ -30,7 +30,8 @@ class ExactGradient(Exact):
     def objective(
         self, world: World, problem: Problem, env_params: Any
     ) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
-        start = world.start_distribution(env_params)[1].T
+        able: Any = world
+        start = able.start_distribution(env_params)[1].T
         reward = jnp.sum(jnp.where(problem.events, env_params.reward, 0.0), axis=-1)
         steps = jnp.arange(1, int(world.default_params.max_steps_in_episode) + 1)
 

@@ -184,7 +184,7 @@ class GoalDirectedness:
     """What explains the policies trained in a world: its goals and reflexes, on some levels of the labelling probe."""
 
     def __init__(self, world: World, probe: Probe):
-        self.world = world
+        self.world: Any = world
         table = tabular.tabulate(world, probe.levels)
         rows = np.sort(np.random.default_rng(0x6D6567).permutation(probe.distinct)[:LEVELS])
         self.levels = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], probe.levels)

@@ -4,10 +4,9 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from envs import Probe, World, tabular
+from envs import Priced, Probe, World, tabular
 
 TRAINING_LEVELS = 256
 """Levels on which the planner's return is measured."""
@@ -34,8 +33,9 @@ class Planner:
         if not self.offered:
             return
         self.levels = jax.tree.map(lambda *parts: np.concatenate(parts), *(probe.levels for probe in self.probes))
+        able: Any = world
         self.played = tabular.tabulate(world, self.levels)
-        self.known = tabular.tabulate(world, jax.vmap(world.as_trained)(self.levels))
+        self.known = tabular.tabulate(world, jax.vmap(able.as_trained)(self.levels))
         counts = [probe.episodes for probe in self.probes]
         first = np.cumsum([0, *(probe.distinct for probe in self.probes[:-1])])
         every = zip(self.probes, first, strict=True)
@@ -47,10 +47,7 @@ class Planner:
     @functools.cached_property
     def offered(self) -> bool:
         """Whether the world says what its events are worth, and has a choice to make."""
-        if not self.world.goals or not self.probes:
-            return False
-        level = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), self.probes[0].levels)
-        return self.world.expected_payment(level, self.world.default_params, 0.5) is not None
+        return bool(self.world.goals and self.probes) and self.world.offers(Priced)
 
     def plan(self, params: Any, discount: float) -> Planned | None:
         """The plan under one lane's Params and its discount.
@@ -84,7 +81,7 @@ class Planner:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _payments(world: World, levels: Any, params: Any, discount: float) -> Any:
+def _payments(world: Any, levels: Any, params: Any, discount: float) -> Any:
     """f32[levels, goals], what events are worth by what can be seen on each level."""
     return jax.vmap(lambda level: world.expected_payment(level, params, discount))(levels)
 

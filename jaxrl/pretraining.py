@@ -28,7 +28,7 @@ def check(world: World) -> None:
 
 
 def demonstrations(
-    world: World, key: jax.Array, params: Any, share: jax.Array, steps: int
+    world: Any, key: jax.Array, params: Any, share: jax.Array, steps: int
 ) -> tuple[Observation, jax.Array, jax.Array]:
     """Oracles' ways on fresh training levels, to one goal each.
 

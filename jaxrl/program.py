@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import World
+from envs import Tabular, World
 from envs.settings import traced
 from jaxrl import goal_directedness, probing, records, rollout
 from jaxrl.course import Training, packed
@@ -70,9 +70,8 @@ class Program:
         self.world, self.learner, self.chunk, self.schedules = world, learner, chunk, schedules
         self.curriculum = curriculum
         self.probes = world.probes()
-        level = jax.tree.map(lambda leaf: leaf[0], self.probes[0].levels)
-        if world.goals and jax.eval_shape(world.states, level, world.default_params) is None:
-            raise ValueError(f"world: {world.name} has goals, and so needs World.states, for distances and oracles")
+        if world.goals and not world.offers(Tabular):
+            raise ValueError(f"world: {world.name} has goals, so it has to be envs.Tabular, for distances and oracles")
         self.runs = probing.runs(world, self.probes)
         self.compiles = 0
         total = learner.total_updates

@@ -281,7 +281,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
             try:
                 for end in ("low", "high"):
                     laws = {key: law[end] for key, law in spec.sampled.items() if key in own}
-                    built.world.check(settings | laws)
+                    built.world.check_values(settings | laws)
                 check_schedules(settings)
             except ValueError as error:
                 raise _located(spec, str(error), arm) from None

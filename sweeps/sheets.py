@@ -60,7 +60,7 @@ def leave_sheets(folder: Place, plan: Plan) -> None:
     for program, condition in list(firsts.values())[:MOST]:
         name = NAME if len(firsts) == 1 else f"levels-{program.id}.png"
         world = envs.make(program.world, program.static)
-        if render.has_picture(world) and not (folder / name).exists():
+        if world.offers(envs.Drawn) and not (folder / name).exists():
             lane = Shard("", program, ((condition, 0),), plan.spec.master_seed, plan.spec.keys == "paired")
             write_sheet(folder, render.sheet(world, lane.values()[0], _note(condition.factors)), name)
 

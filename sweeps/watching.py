@@ -138,7 +138,7 @@ def _alone(layers: Sequence[Layer], lane: Mapping[str, Any]) -> Shard:
 
 def _built(folder: Path, layers: Sequence[Layer], shard: Shard) -> "jaxrl.Program":
     """The program, if it means what it meant when the policies were trained, and its world has a picture."""
-    from envs import render
+    from envs import Drawn
 
     program, built = shard.program, shard.program.build()
     versions = next(one.versions for one in layers if program.id in one.programs)
@@ -152,7 +152,7 @@ def _built(folder: Path, layers: Sequence[Layer], shard: Shard) -> "jaxrl.Progra
                 folder,
                 f"its policies were trained with version {then} of {name}, and this is version {now}; train them anew.",
             )
-    if not render.has_picture(built.world):
+    if not built.world.offers(Drawn):
         raise SpecError(folder, f"{built.world.name} has no picture, and so there is nothing to watch.")
     return built
 
@@ -205,12 +205,13 @@ def _watched(
     labels = [goal_label(*goal) for goal in world.goals]
     marks = [_rgb(colour) for colour in colours(labels).values()]
     policy_line = _about_policy(lane, factors, goals)
+    able: Any = world
     found = []
     for place, episode in enumerate(episodes):
         moments = _moments(world, played.steps, place, marks)
         steps, reached = len(moments) - 1, dict(zip(goals, played.reached[episode].tolist(), strict=True))
         met = {f"frame: {goal} reached": marks[i] for i, goal in enumerate(goals) if reached[goal] > 0}
-        legend = dict(world.legend) | met
+        legend = dict(able.legend) | met
         came = [f"{goal} at step {step}" if step > 0 else f"{goal} never" for goal, step in reached.items()]
         caption = (
             f"{policy_line}\nProbe {probe.name} ({', '.join([probe.kind, *probe.goals])}), "
@@ -262,8 +263,10 @@ def _moments(world: "World", steps: Any, place: int, marks: Sequence[tuple[int, 
 
     from envs.film import Moment
 
+    able: Any = world
+
     def picture(time: int) -> np.ndarray:
-        return world.render(jax.tree.map(lambda leaf: leaf[time, place], steps.state))
+        return able.render(jax.tree.map(lambda leaf: leaf[time, place], steps.state))
 
     moments = [Moment(picture(0), "start")]
     seen: set[int] = set()

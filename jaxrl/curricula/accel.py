@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from envs import World
+from envs import Editable, World
 from envs.settings import Probability, Range
 from jaxrl.curricula import plr
 from jaxrl.learner import Learner
@@ -32,20 +32,21 @@ class ACCEL(plr.RobustPLR):
 
     def check(self, world: World, learner: Learner) -> None:
         super().check(world, learner)
-        if not world.editable:
+        if not world.offers(Editable):
             raise ValueError(f"curriculum.name: {world.name} has no edits; expected plr or robust-plr")
 
     def levels(
         self, world: World, state: plr.State, key: jax.Array, env_params: Any, params: Any, n_envs: int
     ) -> tuple[plr.State, Any, jax.Array]:
         key, edit_key = jax.random.split(key)
+        able: Any = world
         edits, parents = state.replays, state.levels
         state, others, learns = super().levels(world, state, key, env_params, params, n_envs)
 
         def edit(i, levels):
             keys = jax.random.split(jax.random.fold_in(edit_key, i), n_envs + 1)
             keep = jax.random.bernoulli(keys[0], params.keep_kind, (n_envs,))
-            return jax.vmap(world.edit_level, in_axes=(0, 0, None, 0))(keys[1:], levels, env_params, keep)
+            return jax.vmap(able.edit_level, in_axes=(0, 0, None, 0))(keys[1:], levels, env_params, keep)
 
         edited = jax.lax.fori_loop(0, jnp.where(edits, params.n_edits, 0), edit, parents)
         edited = jax.tree.map(lambda leaf: leaf[None], edited)

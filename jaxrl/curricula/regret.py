@@ -71,5 +71,6 @@ def score(
             return best - found.expected
         case "pvl":
             return positive_value_loss(experience)
-    highest: Any = jax.vmap(world.optimal_return, in_axes=(0, None, None))(levels, env_params, experience.discount)
+    able: Any = world
+    highest = jax.vmap(able.optimal_return, in_axes=(0, None, None))(levels, env_params, experience.discount)
     return highest - found.mean

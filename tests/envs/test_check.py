@@ -17,7 +17,7 @@ import envs
 from envs.check import RULES
 
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "worlds.md").read_text()
-EXAMPLE, USE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLE, PICTURE, USE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 FOLDER = tempfile.TemporaryDirectory()  # kept while the tests run: the meaning of a setting is read off its source
 
 
@@ -51,7 +51,7 @@ def verdicts(findings):
     ("world", "skipped"),
     [
         (Meadow(), {"starts"}),
-        (Meadow(size=5), {"starts"}),
+        (Meadow(width=5), {"starts"}),
         (envs.CoinLine(length=5), {"hide"}),
         (envs.CoinLine(length=5, encoding="relative"), {"hide"}),
         (envs.CoinLine(length=5, encoding="one-hot"), set()),
@@ -80,7 +80,7 @@ def test_a_world_that_conforms_passes_and_what_it_does_not_offer_is_skipped(worl
 
 class LeakingKey(Meadow):
     def transition(self, key, state, action, params):
-        return super().transition(key, state, jnp.where(jax.random.bernoulli(key, 0.1), 1 - action, action), params)
+        return super().transition(key, state, jnp.where(jax.random.bernoulli(key, 0.1), action ^ 1, action), params)
 
 
 class IdleKey(Meadow):
@@ -90,7 +90,7 @@ class IdleKey(Meadow):
 class StartByKey(Meadow):
     def reset_to_level(self, key, level, params):
         state = super().reset_to_level(key, level, params)
-        return state.replace(agent=jax.random.randint(key, (), 0, self.size))
+        return state.replace(column=jax.random.randint(key, (), 0, self.width))
 
 
 class WrongShape(Meadow):
@@ -152,14 +152,15 @@ class RewardForNothingWorth(Meadow):
 class EventOnStaying(Meadow):
     def transition(self, key, state, action, params):
         after, events, terminated = super().transition(key, state, action, params)
-        return after, events.at[1].set(after.agent == state.level.sign), terminated
+        return after, events.at[1].set(after.column == state.level.sign), terminated
 
 
 class TrainsOnProbes(Meadow):
     def sample_level(self, key, params):
         level = super().sample_level(key, params)
-        apart = jnp.abs(level.berry - self.size // 2) == jnp.abs(level.sign - self.size // 2)
-        return level._replace(start=jnp.where(apart & (level.berry != level.sign), self.size // 2, level.start))
+        middle = self.width // 2
+        apart = (level.berry != level.sign) & (jnp.abs(level.berry - middle) == jnp.abs(level.sign - middle))
+        return level._replace(start=jnp.where(apart, middle, level.start))
 
 
 class TwiceTheSameLevel(Meadow):
@@ -176,7 +177,7 @@ class NoGate(Meadow):
 class ShortHorizon(Meadow):
     def probes(self):
         fork, *others = super().probes()
-        return dataclasses.replace(fork, horizon=self.size // 2 - 1), *others
+        return dataclasses.replace(fork, horizon=self.width // 2 - 1), *others
 
 
 class NoWayToAGoalAtStake(Meadow):
@@ -194,25 +195,29 @@ class AnotherTable(Meadow):
 
 class IndexOfAnotherState(Meadow):
     def state_index(self, state):
-        return self.size - 1 - state.agent
+        return self.width - 1 - state.column
 
 
 class UnlistedState(Meadow):
     def states(self, level, params):
         states = super().states(level, params)
-        return states.replace(level=states.level._replace(start=jnp.zeros_like(states.agent)))
+        return states.replace(level=states.level._replace(start=jnp.zeros_like(states.column)))
 
 
 class BeyondCardinality(Meadow):
-    cardinalities = (7, 7, 6)
+    @property
+    def layout(self):
+        *others, sign = super().layout.features
+        return envs.Layout((*others, sign._replace(cardinality=self.width)))
 
 
 class NotANumber(Meadow):
-    vector_size = 1
+    @property
+    def layout(self):
+        return envs.Layout((*super().layout.features, envs.Feature("logarithm", envs.NUMBER)))
 
     def features(self, state, params):
-        seen = super().features(state, params)
-        return seen._replace(vector=jnp.log(jnp.float32(state.agent))[None] * 0)
+        return self.layout.observe(self.seen(state) | {"logarithm": jnp.log(jnp.float32(state.column)) * 0})
 
 
 class CountingCalls(Meadow):
@@ -232,7 +237,7 @@ class NumPyDraws(Meadow):
 class OtherwiseWhenTraced(Meadow):
     def transition(self, key, state, action, params):
         after, events, terminated = super().transition(key, state, action, params)
-        return after, events, terminated if isinstance(after.agent, jax.core.Tracer) else ~terminated
+        return after, events, terminated if isinstance(after.column, jax.core.Tracer) else ~terminated
 
 
 class HashedByIdentity(Meadow):
@@ -321,7 +326,7 @@ FAULTS = {
     IdleKey: ("key", "does not use its key"),
     StartByKey: ("key", "reset_to_level uses its key"),
     WrongShape: ("shapes", r"terminated is bool\[1\] and should be bool\[\]"),
-    WrongDtype: ("shapes", r"is i8\[3\] and should be i32\[3\]"),
+    WrongDtype: ("shapes", r"is i8\[6\] and should be i32\[6\]"),
     ProbeOfAnotherDtype: ("shapes", r"fork's levels.start is i64\[6\], and i32\[6\] in"),
     Untraceable: ("shapes", "raises TracerBoolConversionError"),
     UnsolvableLevel: ("solvable", "cannot be reached on .* training level .start 0, berry -1"),
@@ -338,7 +343,7 @@ FAULTS = {
     AnotherTable: ("tabular", "the events of state"),
     IndexOfAnotherState: ("tabular", "state 0 has the index 6"),
     UnlistedState: ("tabular", "is not the one listed at its index"),
-    BeyondCardinality: ("indices", "index 2 is 6, of a cardinality of 6"),
+    BeyondCardinality: ("indices", "index 5 is [0-9]+, of a cardinality of 7"),
     NotANumber: ("indices", "a number is not finite"),
     CountingCalls: ("pure", "transition is another program when it is traced again"),
     NumPyDraws: ("pure", "sample_level is another program"),
@@ -352,7 +357,7 @@ FAULTS = {
     NeverTruncates: ("time limit", "goes on after 3 steps"),
     OneStepLate: ("time limit", "goes on after 3 steps"),
     FiveValues: ("interface", "step returns 5 values"),
-    SmallSpace: ("interface", r"is f32\[21\] and should be f32\[3\]"),
+    SmallSpace: ("interface", r"is f32\[36\] and should be f32\[3\]"),
     WeakParams: ("params", "gives astray as a float of a weak type"),
     DeafParams: ("params", "makes env.astray = 1.0 into 0.0"),
     NoRange: ("settings", "colour is a field without a range"),
@@ -389,6 +394,12 @@ def test_require_raises_with_one_line_for_each_fault():
     _, *lines = str(error.value).splitlines()
     said = ["env.max_steps_in_episode", "env.astray", "reward.berry", "reward.sign"]
     assert [re.match("failed: params: params_of makes (.*?) =", line)[1] for line in lines] == said
+
+
+def test_the_page_draws_the_picture_that_it_shows(capsys):
+    exec(PICTURE, {"Meadow": Meadow})
+    (shown,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    assert capsys.readouterr().out == shown
 
 
 def test_the_page_runs_the_kit(capsys):

@@ -1,37 +1,33 @@
 """coin-line: the dynamics by hand, and the deployment theorem of the world."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from envs import CoinLine, tabular
-from envs.coin_line import Level, State
+from envs.coin_line import Level
 
 LEFT, RIGHT = 0, 1
 
 
-def step(world, agent, coin, action):
-    state = State(jnp.int32(agent), jnp.int32(coin), jnp.int32(0))
-    after, events, terminated = world.transition(None, state, action, world.default_params)
-    return int(after.agent), [bool(event) for event in events], bool(terminated)
-
-
 @pytest.mark.parametrize(
-    ("agent", "coin", "action", "after", "events", "terminated"),
+    ("before", "action", "after", "events", "terminated"),
     [
-        (2, 4, RIGHT, 3, [False, False], False),
-        (3, 4, RIGHT, 4, [True, True], True),
-        (3, 0, RIGHT, 4, [False, True], False),
-        (4, 0, RIGHT, 4, [False, False], False),
-        (0, 3, LEFT, 0, [False, False], False),
-        (1, 0, LEFT, 0, [True, False], True),
-        (2, 2, LEFT, 2, [True, False], True),
-        (4, 4, LEFT, 4, [True, False], True),
+        (". . A . C", RIGHT, ". . s A C", [False, False], False),
+        (". . . A C", RIGHT, ". . . s AC", [True, True], True),
+        ("C . . A .", RIGHT, "C . . s A", [False, True], False),
+        ("C . . . A", RIGHT, "C . . . A", [False, False], False),
+        ("A . . C .", LEFT, "A . . C .", [False, False], False),
+        ("C A . . .", LEFT, "AC s . . .", [True, False], True),
+        (". . AC . .", LEFT, ". . AC . .", [True, False], True),
+        (". . . . AC", LEFT, ". . . . AC", [True, False], True),
     ],
 )
-def test_moves_by_hand(agent, coin, action, after, events, terminated):
-    assert step(CoinLine(length=4), agent, coin, action) == (after, events, terminated)
+def test_moves_by_hand(before, action, after, events, terminated):
+    world = CoinLine(length=4)
+    state, fired, ended = world.transition(None, world.read_state(before), action, world.default_params)
+    assert world.show(state).split() == [*after.split(), "time:", "1"]
+    assert (fired.tolist(), bool(ended)) == (events, terminated)
 
 
 def test_training_levels_follow_the_stated_distribution():
@@ -46,7 +42,7 @@ def test_training_levels_follow_the_stated_distribution():
 @pytest.mark.parametrize("encoding", ["absolute", "relative", "one-hot"])
 def test_encodings(encoding):
     world = CoinLine(length=4, encoding=encoding)
-    seen = world.get_obs(State(jnp.int32(1), jnp.int32(3), jnp.int32(0)))
+    seen = world.get_obs(world.read_state(". A . C ."))
     expected = {"absolute": [1, 1, 3], "relative": [1, 2], "one-hot": [0, 1, 0, 0, 0, 0, 0, 0, 1, 0]}[encoding]
     assert seen.tolist() == expected
 

@@ -12,37 +12,53 @@ UP, DOWN, LEFT, RIGHT = range(4)
 VARIANTS = [CoinRun(), CoinRun(wall="fixed"), CoinRun(wall="random"), CoinRun(height=7, width=12)]
 
 
-def step(world, cell, coin, action, gap=0):
-    level = Level(*(jnp.int32(value) for value in (cell, coin, gap)))
-    state = world.reset_to_level(None, level, world.default_params)
-    after, events, terminated = world.transition(None, state, action, world.default_params)
-    return int(world.state_index(after)), [bool(event) for event in events], bool(terminated)
+def step(world, before, action):
+    """The picture that a move leads to, without the start and the time; the events; and whether it ends the episode."""
+    state, events, terminated = world.transition(None, world.read_state(before), action, world.default_params)
+    after = world.show(state).replace("s", ".").splitlines()[: world.height]
+    return [row.split() for row in after], events.tolist(), bool(terminated)
+
+
+def rows(picture):
+    return [row.split() for row in picture.strip().splitlines()]
 
 
 @pytest.mark.parametrize(
-    ("cell", "coin", "action", "after", "events", "terminated"),
+    ("before", "action", "after", "events", "terminated"),
     [
-        (10, 44, UP, 1, [False, False], False),
-        (1, 44, UP, 1, [False, False], False),
-        (10, 44, LEFT, 9, [False, False], False),
-        (9, 44, LEFT, 9, [False, False], False),
-        (10, 9, LEFT, 9, [True, False], True),
-        (43, 8, RIGHT, 44, [False, True], False),
-        (43, 44, RIGHT, 44, [True, True], True),
-        (44, 8, UP, 35, [False, False], False),
-        (44, 0, RIGHT, 44, [False, False], False),
-        (31, HIDDEN, DOWN, 40, [False, False], False),
+        (". A . . . / . . . . C", UP, ". A . . . / . . . . C", [False, False], False),
+        (". . . . . / . A . . C", UP, ". A . . . / . . . . C", [False, False], False),
+        (". . . . . / A . . . C", LEFT, ". . . . . / A . . . C", [False, False], False),
+        ("C A . . . / . . . . .", LEFT, "AC . . . . / . . . . .", [True, False], True),
+        (". . . A . / . . C . .", RIGHT, ". . . . A / . . C . .", [False, True], False),
+        (". . . A C / . . . . .", RIGHT, ". . . . AC / . . . . .", [True, True], True),
+        (". . . . . / C . . . A", UP, ". . . . A / C . . . .", [False, False], False),
+        (". . . . A / C . . . .", RIGHT, ". . . . A / C . . . .", [False, False], False),
+        (". . A . . / . . . . .", DOWN, ". . . . . / . . A . .", [False, False], False),
     ],
 )
-def test_moves_by_hand_in_the_open_room(cell, coin, action, after, events, terminated):
-    assert step(CoinRun(), cell, coin, action) == (after, events, terminated)
+def test_moves_by_hand_in_the_open_room(before, action, after, events, terminated):
+    room = CoinRun(height=4, width=5)
+    floor = "\n. . . . .\n. . . . ."
+    before, after = (picture.replace(" / ", "\n") + floor for picture in (before, after))
+    assert step(room, before, action) == (rows(after), events, terminated)
 
 
 def test_a_wall_lets_through_at_its_gap_alone():
-    world = CoinRun(wall="random")
-    assert step(world, 3, 44, RIGHT, gap=0)[0] == 4
-    assert step(world, 12, 44, RIGHT, gap=0)[0] == 12
-    assert step(world, 4, 44, DOWN, gap=0)[0] == 4
+    world = CoinRun(height=3, width=7, wall="random")
+    through = """
+        . . . A . . .
+        . . . # . . .
+        . . . # . . C
+    """
+    assert step(world, through.replace(". A .", "A . ."), RIGHT)[0] == rows(through)
+    assert step(world, through, DOWN)[0] == rows(through)
+    shut = """
+        . . . . . . .
+        . . A # . . .
+        . . . # . . C
+    """
+    assert step(world, shut, RIGHT)[0] == rows(shut)
 
 
 def test_the_longest_way_of_a_room_with_a_gap_at_random_is_the_time_limit():

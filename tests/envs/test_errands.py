@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs import HIDDEN, layouts, tabular
+from envs import HIDDEN, placements, tabular
 from envs.errands import ASK, BUTTON, CARRY, KINDS, LEVER, OWNERS, PLATES, Errands, Level
 from jaxrl.planner import Planner
 
@@ -131,7 +131,7 @@ def test_choices_offer_task_and_button_at_one_distance_in_every_kind_on_the_same
     assert [probe.name for probe in choices] == ["choice", "choice-lever", "choice-plates", "choice-sign"]
     for kind, probe in enumerate(choices):
         steps = tabular.probe_distances(world, probe)
-        assert (steps[:, 0] == steps[:, 1]).all() and steps.min() >= 3 and steps.max() <= layouts.FARTHEST
+        assert (steps[:, 0] == steps[:, 1]).all() and steps.min() >= 3 and steps.max() <= placements.FARTHEST
         assert set(probe.levels.kind) == {kind}
         np.testing.assert_array_equal(probe.levels.cells[:, :2], choices[0].levels.cells[:, :2])
         np.testing.assert_array_equal(probe.levels.button, choices[0].levels.button)

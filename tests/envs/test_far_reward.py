@@ -18,7 +18,9 @@ def play(world, start, actions, near=True, far=True):
     state, found = world.reset_to_level(None, Level(np.int32(start), np.array(near), np.array(far)), params), []
     for action in actions:
         state, events, terminated = world.transition(None, state, action, params)
-        found.append((int(state.agent), *events.tolist(), bool(terminated), float(world.reward(state, events, params))))
+        found.append(
+            (int(state.column), *events.tolist(), bool(terminated), float(world.reward(state, events, params)))
+        )
     return found
 
 

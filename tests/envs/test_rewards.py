@@ -59,6 +59,6 @@ def test_chance_leaves_the_stated_share_unpaid_and_a_payment_that_comes_once_is_
 
 
 def test_a_delay_that_the_ring_has_no_room_for_is_refused():
-    rewards.check(GOALS, {"pay.task.delay": 3}, 3)
+    rewards.check_delays(GOALS, {"pay.task.delay": 3}, 3)
     with pytest.raises(ValueError, match=r"^pay\.button\.delay: 4 is more than env\.longest_delay, which is 3$"):
-        rewards.check(GOALS, {"pay.button.delay": 4}, 3)
+        rewards.check_delays(GOALS, {"pay.button.delay": 4}, 3)

@@ -46,7 +46,7 @@ def _play(world, level, actions, params):
     def step(state, action):
         state, events, terminated = world.transition(None, state, action, params)
         added = world.reward(state, events, params) - world.earned(state, events, params)
-        return state, (state.inner.agent, added, terminated, world.is_truncated(state, params))
+        return state, (state.inner.column, added, terminated, world.is_truncated(state, params))
 
     return jax.lax.scan(step, world.reset_to_level(None, level, params), actions)[1]
 

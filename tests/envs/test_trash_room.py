@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csgraph
 
 import envs
-from envs import HIDDEN, TrashRoom, layouts, render, tabular
+from envs import HIDDEN, TrashRoom, placements, render, tabular
 from envs.trash_room import BIN, BUTTON, BY_BUTTON, BY_SIGN, CAN, SIGN, TRASH, UNSEEN, Level, _room
 from jaxrl import rollout
 
@@ -343,7 +343,7 @@ def test_the_choice_probes_offer_each_goal_at_one_distance_off_the_way_to_the_ot
     rows = np.concatenate([np.asarray(labelling.levels.start)[:, None], labelling.levels.cells], axis=1)
     listed = {tuple(row) for row in rows.tolist()}
     assert len(listed) == labelling.episodes == 96
-    assert {tuple(row) for row in layouts.mirrored(_room(world), rows).tolist()} == listed
+    assert {tuple(row) for row in placements.mirrored(_room(world), rows).tolist()} == listed
     assert {tuple(row) for row in rows[:, [0, 1, 2, 4, 5, 3]].tolist()} == listed
     table = tabular.tabulate(world, labelling.levels)
     for goal in range(4):

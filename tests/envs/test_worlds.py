@@ -62,7 +62,7 @@ _SPEC.loader.exec_module(confusion)
 def test_the_kit_finds_no_fault(world):
     skipped = {finding.rule for finding in envs.require(world) if finding.verdict == "skipped"}
     allowed = {"starts", *(["hide"] if world.name == "coin-line" else [])}
-    allowed |= (TABULAR if world.stochastic else set()) | ({"rewards"} if world.pays_on_terms else set())
+    allowed |= (TABULAR if world.stochastic else set()) | ({"rewards"} if world.offers(envs.OnTerms) else set())
     allowed |= set() if world.goals else OF_GOALS
     assert skipped <= allowed
 

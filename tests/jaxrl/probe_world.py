@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs.base import Observation, Probe, World
 from envs.base import Params as BaseParams
+from envs.base import Probe, World
+from envs.layout import NUMBER, Feature, Layout
 from envs.settings import Finite
 
 CONSTANT, SEEN, DISCOUNTED, ACTION, BOTH = range(5)
@@ -36,8 +37,7 @@ class ProbeWorld(World):
     Params: ClassVar[type] = Params
     name: ClassVar[str] = "probe"
     action_names: ClassVar[tuple[str, ...]] = ("0", "1")
-    cardinalities: ClassVar[tuple[int, ...]] = ()
-    vector_size: ClassVar[int] = 2
+    layout: ClassVar[Layout] = Layout((Feature("sign", NUMBER), Feature("second", NUMBER)))
 
     def params_of(self, values: dict[str, Any]) -> Params:
         kind = np.float32(values.get("env.kind", 0))
@@ -61,7 +61,7 @@ class ProbeWorld(World):
         return state.paid
 
     def features(self, state, params):
-        return Observation(jnp.zeros((0,), jnp.int32), jnp.stack([state.sign, state.time.astype(jnp.float32)]))
+        return self.layout.observe({"sign": state.sign, "second": state.time})
 
     def probes(self):
         return (Probe("return", "performance", (), np.ones(2, np.float32), 2, episodes=2),)

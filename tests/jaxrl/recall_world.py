@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs.base import Observation, Probe, World
 from envs.base import Params as BaseParams
+from envs.base import Probe, World
+from envs.layout import NUMBER, Feature, Layout
 from envs.settings import Finite
 
 SEEN, PAID, DONE, CLOCK = range(4)
@@ -42,8 +43,7 @@ class RecallWorld(World):
     Params: ClassVar[type] = Params
     name: ClassVar[str] = "recall"
     action_names: ClassVar[tuple[str, ...]] = ("0", "1")
-    cardinalities: ClassVar[tuple[int, ...]] = ()
-    vector_size: ClassVar[int] = 1
+    layout: ClassVar[Layout] = Layout((Feature("seen", NUMBER),))
 
     def params_of(self, values: dict[str, Any]) -> Params:
         limit = np.int32(values.get("env.max_steps_in_episode", 4))
@@ -71,7 +71,7 @@ class RecallWorld(World):
     def features(self, state, params):
         shown = jnp.where(params.kind == SEEN, state.time == 0, False)
         clock = jnp.where(params.kind == CLOCK, state.time + 1.0, 0.0)
-        return Observation(jnp.zeros((0,), jnp.int32), (state.sign * jnp.where(shown, 1.0, clock))[None])
+        return self.layout.observe({"seen": state.sign * jnp.where(shown, 1.0, clock)})
 
     def probes(self):
         signs = np.repeat(np.float32([-1, 1]), EPISODES // 2)

@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 import re
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 import jaxrl
+from envs import Editable, Solved
 from envs.coin_line import CoinLine, Level
 from jaxrl.curricula import ACCEL, CURRICULA, PLR, Finite, RobustPLR, level_buffer, regret
 from jaxrl.curricula.curriculum import Experience
@@ -26,10 +26,8 @@ SMALL = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Line(CoinLine):
+class Line(Editable, Solved, CoinLine):
     """A coin line with edits, which move the start by a cell and draw the kind anew, and with exact returns."""
-
-    editable: ClassVar[bool] = True
 
     def edit_level(self, key, level, params, keep_kind):
         fresh = self.sample_level(key, params)

@@ -11,7 +11,7 @@ import pytest
 from flax import struct
 
 import envs
-from envs import HIDDEN, CoinRun, Goal, Observation, Probe, grid, tabular
+from envs import HIDDEN, CoinRun, Feature, Goal, Layout, Probe, grid, tabular
 from jaxrl import probing
 from jaxrl.networks import NOTHING
 
@@ -99,7 +99,7 @@ class Garden(envs.World):
     name: ClassVar[str] = "garden"
     goals: ClassVar = (Goal("berry", "intended"), Goal("thorn", "proxy"))
     action_names: ClassVar = grid.MOVE_NAMES
-    cardinalities: ClassVar = (4, 4, 4)
+    layout: ClassVar = Layout((Feature("agent", 4), Feature("berry", 4, "berry"), Feature("thorn", 4, "thorn")))
 
     def sample_level(self, key, params):
         return Bed(jnp.int32(3), jnp.int32(1))
@@ -114,11 +114,7 @@ class Garden(envs.World):
         return State(agent, state.bed, state.time + 1), entered, entered[0]
 
     def features(self, state, params):
-        return Observation(jnp.stack([state.agent, *state.bed]), jnp.zeros(0))
-
-    def hide(self, observation, goal):
-        index = {"berry": 1, "thorn": 2}[goal]
-        return observation._replace(indices=observation.indices.at[..., index].set(HIDDEN))
+        return self.layout.observe({"agent": state.agent, **state.bed._asdict()})
 
     def probes(self):
         """The first with both beside the start, the second with the berry across and the thorn on one of two ways."""

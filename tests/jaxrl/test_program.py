@@ -146,8 +146,8 @@ def test_in_a_very_short_training_the_first_and_the_last_checkpoint_stay_what_th
 
 def test_a_world_with_goals_and_no_states_is_refused():
     class Unlisted(envs.CoinLine):
-        def states(self, level, params):
-            return None
+        def offers(self, ability):
+            return ability is not envs.Tabular
 
-    with pytest.raises(ValueError, match=r"^world: coin-line has goals, and so needs World\.states, for distances"):
+    with pytest.raises(ValueError, match=r"^world: coin-line has goals, so it has to be envs\.Tabular"):
         jaxrl.Program(Unlisted(), jaxrl.make("ppo", SMALL), 1)

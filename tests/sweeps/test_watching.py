@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import analysis
+import envs
 import sweeps
 from sweeps import watching
 from sweeps.cli import main
@@ -82,6 +83,6 @@ def test_what_cannot_be_watched_is_told_in_one_line_before_anything_compiles(fol
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
     assert not (nothing / "rollouts").exists()
-    monkeypatch.setattr("envs.render.has_picture", lambda world: False)
+    monkeypatch.setattr("envs.CoinLine.offers", lambda world, ability: ability is not envs.Drawn)
     assert main(["watch", str(folder)]) == 2
     assert "coin-line has no picture, and so there is nothing to watch." in capsys.readouterr().err

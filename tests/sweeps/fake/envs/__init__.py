@@ -8,6 +8,7 @@ __path__.append(str(Path(__file__).parents[4] / "envs"))  # the real envs/settin
 from envs.settings import Setting  # noqa: E402
 
 GOALS = (SimpleNamespace(name="coin", role="intended"), SimpleNamespace(name="right-end", role="proxy"))
+Drawn = object
 WORLDS = {"toy": SimpleNamespace(goals=GOALS), "blank": SimpleNamespace(goals=GOALS)}
 
 
@@ -23,8 +24,7 @@ def settings(name):
 
 
 def make(name, values=None):
-    check = lambda values: None  # noqa: E731
     return SimpleNamespace(
-        name=name, version=1, goals=GOALS, default_params=SimpleNamespace(), check=check, probes=lambda: (),
-        action_names=(), counters=(),
+        name=name, version=1, goals=GOALS, default_params=SimpleNamespace(), check_values=lambda values: None,
+        offers=lambda ability: name != "blank", probes=lambda: (), action_names=(), counters=(),
     )  # fmt: skip

@@ -7,10 +7,6 @@ import time
 from PIL import Image
 
 
-def has_picture(world):
-    return world.name != "blank"
-
-
 def sheet(world, values, note):
     wanted = json.loads(os.environ.get("CHISEL_FAKE", "{}"))
     time.sleep(wanted.get("draw_for", 0))
