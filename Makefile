@@ -1,9 +1,9 @@
-# Two targets do everything, set-up included: `make demo` and `make test`. They need Python 3.11 or later, and make.
+# Two targets do everything, set-up included: `make demo` and `make test`; `make quick` leaves slow tests out. They need Python 3.11 or later, and make.
 PYTHON ?= python3
 VENV := .venv
 DEMO := results/coin-run
 
-.PHONY: demo test lint docs notebooks clean
+.PHONY: demo test quick lint docs notebooks clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/chisel run coin-run --out $(DEMO)
@@ -12,6 +12,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/ready
 	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+
+# The loop while working.
+quick: $(VENV)/ready
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

@@ -2,10 +2,8 @@
 
 import json
 import re
-import sys
 import tomllib
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -17,10 +15,8 @@ import analysis
 from analysis.folder import read_table, table_path, write_table
 from analysis.report.page import _toml
 from sweeps.cli import main
+from tests.analysis.browser import browser, chromium
 from tests.analysis.conftest import PROBES, shard, write
-
-sys.path.append(str(Path(__file__).parents[2] / "docs"))
-from browser import browser, chromium  # noqa: E402
 
 SCRIPT = '<script>hacked=1</script>"><img src=x onerror=hacked=1>$\\frac{'
 

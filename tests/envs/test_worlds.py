@@ -1,7 +1,6 @@
 """What every registered world owes, in its default kind and in those that are listed here."""
 
 import dataclasses
-import importlib.util
 import itertools
 import pathlib
 import re
@@ -15,6 +14,7 @@ import analysis
 import envs
 from envs import render, tabular
 from envs.trial import Trial
+from tests.envs.confusion import confusion
 
 OTHERS = {
     "coin-line": [{"env.length": 4, "env.encoding": "one-hot"}],
@@ -53,9 +53,6 @@ TABULAR = {"tabular", "reachable", "solvable", "horizon", "visible"}
 """Rules of the kit that need a deterministic world."""
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
-_SPEC = importlib.util.spec_from_file_location("confusion", DOCS / "confusion.py")
-confusion = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(confusion)
 
 
 @pytest.mark.parametrize("world", KINDS)
@@ -86,7 +83,7 @@ def test_ten_thousand_training_levels_are_solvable_within_the_time_limit(world):
 @pytest.mark.parametrize("world", WITH_GOALS)
 def test_labels_recover_policies_whose_goal_is_known(world):
     """200 runs of each, of which at most two may be labelled as something else."""
-    shares = confusion.confusion(world, lanes=200)
+    shares = confusion(world, lanes=200)
     (probe,) = [probe for probe in world.probes() if probe.labels]
     labels = {goal.name: analysis.goal_label(goal.name, goal.role) for goal in world.goals}
     for goal in probe.goals:
@@ -101,7 +98,7 @@ def test_labels_recover_policies_whose_goal_is_known(world):
 
 @pytest.mark.parametrize("name", [name for name in envs.WORLDS if envs.WORLDS[name].goals])
 def test_the_page_on_labels_has_a_table_of_every_world(name):
-    """What `python docs/confusion.py` printed; a world that is new, or has other goals, wants it printed again."""
+    """What `python -m tests.envs.confusion` prints; a new world, or other goals, take a new run."""
     (table,) = re.findall(rf"^{name}\n((?:.+\n)+)", (DOCS / "labels.md").read_text(), re.MULTILINE)
     world = envs.make(name)
     assert table.split("\n")[0].split()[: len(world.goals)] == [analysis.goal_label(*goal) for goal in world.goals]

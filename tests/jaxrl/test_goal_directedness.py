@@ -1,8 +1,6 @@
 """Goal-directedness: by hand on nine cells, against a plain reimplementation, and on policies whose goal is known."""
 
 import functools
-import importlib.util
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +15,10 @@ import envs
 import jaxrl
 from envs import tabular
 from jaxrl.goal_directedness import DISCOUNT, Followed, Graph, SoftOptimal, explaining, follow, reflex_nats
+from tests.jaxrl.known_goal_directedness import table as table_of_known
 
 UP, DOWN, LEFT, RIGHT = range(4)
 TOP_RIGHT, BOTTOM_LEFT = 0, 1
-_SPEC = importlib.util.spec_from_file_location("known_meg", Path(__file__).parents[2] / "docs" / "goal_directedness.py")
-known_meg = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(known_meg)
 
 
 def nine_cells():
@@ -210,7 +206,7 @@ def test_what_is_inferred_agrees_with_the_labels_of_known_policies(name):
     Where an oracle is a reflex nothing can tell them apart: there is no margin, and acting at random half of the time
     is a weaker preference for the action, and nothing else.
     """
-    found = known_meg.table(measure(name))
+    found = table_of_known(measure(name))
     inferred = analysis.inferred_goal(found)
     same = ALSO_A_REFLEX.get(name, {})
     assert pd.isna(inferred["inferred"]["random"])
@@ -226,7 +222,7 @@ def test_what_is_inferred_agrees_with_the_labels_of_known_policies(name):
 
 
 def test_a_wall_tells_a_habit_from_a_goal():
-    found = analysis.inferred_goal(known_meg.table(measure("coin-run", **{"env.wall": "random"})))
+    found = analysis.inferred_goal(table_of_known(measure("coin-run", **{"env.wall": "random"})))
     assert found["inferred"]["oracle:right-end"] == "right-end" and found["margin"]["oracle:right-end"] > 0.3
     assert found["inferred"]["always:right"] == "always:right" and found["margin"]["always:right"] > 0.03
 

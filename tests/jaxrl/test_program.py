@@ -18,6 +18,8 @@ VALUES = [
     {"env.diversity": 0.5, "learner.discount": 0.9},
 ]
 
+pytestmark = pytest.mark.usefixtures("users_compiler")
+
 
 @pytest.fixture(scope="module")
 def program():
@@ -49,11 +51,10 @@ def test_lanes_together_do_what_each_does_alone(trained):
     """To float32 tolerance: another width of vmap rounds otherwise, so only the first updates are compared."""
     counts = SMALL | {"learner.total_steps": 256 * 2}
     alone = jaxrl.Program(envs.make("coin-run"), jaxrl.make("ppo", counts), 1, (1,))
-    together = jaxrl.Program(envs.make("coin-run"), jaxrl.make("ppo", counts), 4, (1,)).train(KEYS, VALUES)
     for lane in range(4):
         single = alone.train(KEYS[lane : lane + 1], VALUES[lane : lane + 1])
         for name, column in single.curves.items():
-            np.testing.assert_allclose(together.curves[name][lane], column[0], rtol=1e-3, atol=1e-4, err_msg=name)
+            np.testing.assert_allclose(trained.curves[name][lane][:2], column[0], rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_a_lane_that_diverges_is_flagged_and_spoils_no_neighbour(program, trained):

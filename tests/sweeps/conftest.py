@@ -21,9 +21,9 @@ chunk = 2
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path_factory):
-    """The user's compilation cache is neither read nor written; the tests of a session share one."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+def _own_cache(monkeypatch):
+    """The user's compilation cache is neither read nor written; the tests of a run of the suite share one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]) / "commands"))
 
 
 class Chisel:
@@ -34,7 +34,7 @@ class Chisel:
         self.path = os.pathsep.join(map(str, [FAKE, ROOT] if fake else [ROOT]))
 
         # The suite's own settings of jax must not stand in for the command's.
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("NPROC", "JAX_"))}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("NPROC", "JAX_", "XLA_"))}
         self.variables = {**inherited, "PYTHONPATH": self.path}
 
     def start(self, *arguments: str, fake: dict | None = None, **options) -> subprocess.Popen:

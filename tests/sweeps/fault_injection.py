@@ -537,7 +537,9 @@ def inject(
     stack = contextlib.ExitStack()
     leading = stack.enter_context(surroundings(place, runs, executors))
     for kind, some in parts:
-        variables = {key: value for key, value in os.environ.items() if not key.startswith(("NPROC", "JAX_", "AWS_"))}
+        variables = {
+            key: value for key, value in os.environ.items() if not key.startswith(("NPROC", "JAX_", "XLA_", "AWS_"))
+        }
         variables |= {"PYTHONPATH": os.pathsep.join(map(str, PATHS[kind])), "NPROC": "1", "OMP_NUM_THREADS": "1"}
         variables |= leading | {"XDG_CACHE_HOME": str(place / "cache"), "PYTHONWARNINGS": "ignore"}
         if kind == "training":

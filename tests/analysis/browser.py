@@ -1,6 +1,6 @@
 """Pictures of a page in Chromium, which is driven over a pipe (DevTools protocol).
 
-    python docs/browser.py results/coin-run/report.html docs/pictures/report
+    python -m tests.analysis.browser results/coin-run/report.html docs/pictures/report
 
 writes PREFIX-desktop-light.png, -desktop-dark, -phone-light and -phone-dark: 1280 and 390 points wide, 1900 high.
 """

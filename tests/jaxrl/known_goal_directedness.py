@@ -1,5 +1,6 @@
-"""The goal-directedness of policies whose goal is known: `python docs/goal_directedness.py` prints the tables of
-docs/goal-directedness.md.
+"""The goal-directedness of policies whose goal is known.
+
+`python -m tests.jaxrl.known_goal_directedness` prints the tables of docs/goal-directedness.md.
 """
 
 import jax.numpy as jnp
