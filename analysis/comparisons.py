@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.design import is_paired, pooled_factors, warn_of_no_effect, warn_of_pooling, warn_of_stopping
 from analysis.intervals import check_level, checked_counts, interval
-from analysis.names import check_name
+from analysis.names import check_name, labels_of
 
 Key = tuple[Hashable, ...]
 
@@ -111,10 +111,7 @@ def compare(
     by, within = ([one] if isinstance(one, str) else list(one) for one in (by, within))
     for column in (*by, *within):
         check_name("column", column, df.columns)
-    categories = df["label"].cat.categories
-    labels = list(categories) if label is None else [label] if isinstance(label, str) else list(label)
-    for one in labels:
-        check_name("label", one, categories)
+    labels = labels_of(df, label)
     check_level(level)
     if not by:
         raise ValueError("by: expected at least one column that defines the groups")
@@ -142,7 +139,7 @@ def compare(
     low, high = of(first, second, third, fourth, each)
     table = pd.concat([table.drop(columns="p"), pd.DataFrame({"low": low, "high": high}), table["p"]], axis=1)
     table["p_holm"] = holm(table["p"].to_numpy())
-    table["label"] = pd.Categorical(table["label"], categories=categories, ordered=True)
+    table["label"] = pd.Categorical(table["label"], categories=df["label"].cat.categories, ordered=True)
     return table
 
 

@@ -14,7 +14,7 @@ from analysis.names import check_name
 from analysis.regions import likelihood_region
 
 POINTS, ZOOMS = 25, 6
-"""Of the grid on which the maximum is sought, along each parameter, and how often it is laid anew around it."""
+"""Of the grid on which the maximum is sought, along each parameter, and how often it is refined around it."""
 SQUARE = np.array([[0, np.pi / 2], [0, np.pi / 2]])
 """Arcsines of roots of all means and spreads."""
 SMALLEST = np.finfo(float).tiny

@@ -1,7 +1,9 @@
 """Names that a caller gives: where one does not exist, the nearest that does."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+
+import pandas as pd
 
 
 def check_name(kind: str, name: object, names: Iterable[object]) -> None:
@@ -12,3 +14,12 @@ def check_name(kind: str, name: object, names: Iterable[object]) -> None:
     nearest = get_close_matches(str(name), valid, n=1, cutoff=0.5)
     hint = f"nearest: {nearest[0]}" if nearest else f"expected one of: {', '.join(valid)}"
     raise ValueError(f"no {kind} named {name!r}; {hint}")
+
+
+def labels_of(df: pd.DataFrame, label: str | Sequence[str] | None) -> list[str]:
+    """The labels that are meant, all of the world's for None. Raises ValueError where there is none of this name."""
+    every = list(df["label"].cat.categories)
+    labels = every if label is None else [label] if isinstance(label, str) else list(label)
+    for one in labels:
+        check_name("label", one, every)
+    return labels

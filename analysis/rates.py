@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.design import is_adaptive, warn_of_no_effect, warn_of_pooling, warn_of_stopping
 from analysis.intervals import METHODS, check_level, interval
-from analysis.names import check_name
+from analysis.names import check_name, labels_of
 from analysis.sequences import confidence_sequence
 
 
@@ -39,12 +39,9 @@ def rates(
       ValueError: a column, label or method that does not exist, with the nearest that does.
     """
     by = [by] if isinstance(by, str) else list(by)
-    categories = df["label"].cat.categories
-    labels = list(categories) if label is None else [label] if isinstance(label, str) else list(label)
+    labels = labels_of(df, label)
     for column in by:
         check_name("column", column, df.columns)
-    for one in labels:
-        check_name("label", one, categories)
     method = ("sequence" if is_adaptive(df) else "wilson") if method is None else method
     check_name("method", method, [*METHODS, "sequence"])
     warn_of_pooling(df, by)
@@ -57,7 +54,7 @@ def rates(
     grouped = has.groupby(groups, observed=True, dropna=False)
     wide = grouped.sum().assign(n=grouped.size()).reset_index(drop=not by)
     long = wide.melt(id_vars=[*by, "n"], value_vars=labels, var_name="label", value_name="count", ignore_index=False)
-    long["label"] = pd.Categorical(long["label"], categories=categories, ordered=True)
+    long["label"] = pd.Categorical(long["label"], categories=df["label"].cat.categories, ordered=True)
     # The index numbers the groups, in sorted order; a stable sort keeps the labels' order within each.
     long = long.sort_index(kind="stable").reset_index(drop=True)
     long["rate"] = long["count"] / long["n"]

@@ -7,7 +7,7 @@ import numpy as np
 POINTS = 25
 """Of the grid along each parameter."""
 ROUNDS = 40
-"""How often the grid is laid anew, at most."""
+"""How often the grid is refined, at most."""
 SETTLED = 0.75
 """Of its width that the grid keeps when it fits the region."""
 

@@ -24,7 +24,7 @@ HIGH = 0.5
 STEP = 0.1
 """By which the thresholds of labels are moved."""
 SHOWN = 5
-"""Reasons of failure that are told."""
+"""Reasons of failure that are listed."""
 
 
 class Diagnosis(NamedTuple):

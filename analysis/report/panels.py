@@ -1,4 +1,4 @@
-"""The panels of a report: which figures a sweep's factors ask for, and what pointers are told in them."""
+"""The panels of a report: which figures a sweep's factors ask for, with their tooltips."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

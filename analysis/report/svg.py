@@ -1,4 +1,4 @@
-"""Figures of matplotlib as SVG inside a page, and what a pointer is told in them."""
+"""Figures of matplotlib as SVG inside a page, with tooltips."""
 
 import io
 import re
@@ -20,12 +20,12 @@ POINTS = 72
 MOST_DOTS = 1200
 """Of a panel, as vectors; more become one picture."""
 REACH = 7.0
-"""Points around a spot at which a pointer is told."""
+"""Points around a spot within which its tooltip shows."""
 STYLE: dict[Any, Any] = {"svg.fonttype": "none", "font.size": 8, "font.sans-serif": ["DejaVu Sans"]}
 
 
 class Tip(NamedTuple):
-    """What a pointer is told at a spot of a panel, or within a rectangle; places are in data."""
+    """The tooltip of a spot of a panel, or of a rectangle; places are in data."""
 
     x: float
     y: float
@@ -39,7 +39,7 @@ def panel(name: str, draw: "Callable[[Axes], Iterable[Tip]]", legend: bool = Fal
 
     Args:
       name: makes the ids of this figure differ from those of the page's others; the same name gives the same ids.
-      draw: returns what pointers are told.
+      draw: returns the tooltips.
       legend: whether to draw the names of the curves above the panel.
     Raises:
       ValueError: as `draw`.
@@ -67,7 +67,7 @@ def panel(name: str, draw: "Callable[[Axes], Iterable[Tip]]", legend: bool = Fal
 
 
 def _spot(ax: "Axes", tip: Tip) -> str:
-    """An unseen rectangle that tells something."""
+    """A transparent rectangle with a tooltip."""
     size = ax.figure.bbox.size
     left, low = ax.transData.transform((tip.x, tip.y)) / size
     right, high = ax.transData.transform((tip.x + tip.width, tip.y + tip.height)) / size
