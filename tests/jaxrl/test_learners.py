@@ -218,3 +218,10 @@ def test_pqn_explores_less_and_less_and_hands_out_what_it_ends_with():
 def test_a_q_network_with_two_towers_is_refused():
     with pytest.raises(ValueError, match="^learner.towers: a Q-network has one tower; expected shared$"):
         jaxrl.make("pqn", {"learner.towers": "separate"})
+
+
+def test_every_learner_and_curriculum_is_public_and_documented():
+    for cls in (*jaxrl.LEARNERS.values(), *jaxrl.CURRICULA.values()):
+        assert cls.__name__ in jaxrl.__all__ and getattr(jaxrl, cls.__name__) is cls
+    assert [name for name in jaxrl.__all__ if not hasattr(jaxrl, name)] == []
+    assert [one for one in map(jaxrl.__dict__.get, jaxrl.__all__) if callable(one) and not one.__doc__] == []
