@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.folder import Place, Remote, RemoteError, as_place, write_file
+from analysis.folder import Place, as_place, store_of
 from sweeps.executors.processes import cores
 from sweeps.worker import environment
 
@@ -82,27 +82,7 @@ def _cache() -> Check:
 
 
 def _store(folder: Place) -> Check:
-    """A write aside, a rename and a read of the same bytes, where results would go; in a store without the rename."""
-    if isinstance(folder, Remote):
-        one, content = folder / f"chisel-doctor-{os.urandom(8).hex()}", os.urandom(1 << 16)
-        try:
-            one.write_bytes(content)
-            good = one.read_bytes() == content and one in dict(folder.scan())
-            one.unlink()
-        except RemoteError as error:
-            return Check("store", False, str(error), "choose another --out.")
-        return Check("store", good, f"{folder}: write, read, list and remove", "choose another --out.")
-    there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
-    content = os.urandom(1 << 16)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".chisel-doctor-", dir=there) as inside:
-            path = Path(inside) / "file"
-            write_file(path, b"before")
-            write_file(path, content)
-            good = path.read_bytes() == content and [one.name for one in Path(inside).iterdir()] == ["file"]
-    except OSError as error:
-        return Check("store", False, f"{there} cannot be written ({error.strerror})", "choose another --out.")
-    return Check("store", good, f"{there}: write, rename and read", "renames are not atomic here: use a local disk.")
+    return Check("store", *store_of(folder).try_out(folder))
 
 
 def _agreement() -> list[Check]:

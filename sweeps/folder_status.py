@@ -14,10 +14,10 @@ from analysis.folder import (
     at_once,
     damage,
     diverged_lanes,
-    holder,
     names_in,
     read_failure,
     read_manifest,
+    store_of,
     times_in,
 )
 
@@ -37,8 +37,8 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
       (planned, done, failed, damaged); layers (the lanes that each planned); rounds, None unless the sweep has a
       precision: precision, max_seeds, and of each of its conditions id, factors, seeds (planned) and rounds (in how
       many they came); failed (shard, lanes and reason of each); damaged (a line a file); running (who trains here now,
-      or None where nobody is known to); lanes_per_second (over the last shards, by the times of their files) and
-      seconds_left at that rate, None where nothing can be said.
+      or None where nobody is known to); has_locks (whether that can be told here); lanes_per_second (over the last
+      shards, by the times of their files) and seconds_left at that rate, None where nothing can be said.
     Raises:
       ValueError: not a results folder.
       RemoteError: an object store does not do what is asked, in one line.
@@ -81,7 +81,8 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
             {"shard": shard, "lanes": inside[shard], "reason": read_failure(folder, shard)} for shard in sorted(failed)
         ],
         "damaged": sorted(damaged),
-        "running": holder(folder),
+        "running": store_of(folder).holder(folder),
+        "has_locks": store_of(folder).has_locks,
         "lanes_per_second": rate,
         "seconds_left": (planned - done) / rate if rate else None,
     }

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from analysis.folder import DamagedError, Layer, Lock, NoManifestError, Place, Remote, read_manifest, write_manifest
+from analysis.folder import DamagedError, Layer, Lock, NoManifestError, Place, read_manifest, store_of, write_manifest
 from sweeps.plan import Condition, Plan, Program, Shard, canonical, make_plan
 from sweeps.spec import Spec, SpecError, load_spec
 
@@ -130,9 +130,8 @@ def opened(
             sweep = Sweep([*layers, *([new] if new else [])], asked, new.lanes if records and new else 0)
             with _writing(folder):
                 if lock is None:
-                    if not isinstance(folder, Remote):
-                        folder.mkdir(parents=True, exist_ok=True)
-                    lock = stack.enter_context(Lock(folder))
+                    store_of(folder).create(folder)
+                    lock = stack.enter_context(store_of(folder).lock(folder))
                 with lock.of_manifest(writing=new is not None):
                     if _records(folder) == records:
                         lock.take(sweep.places(part))

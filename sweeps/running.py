@@ -21,8 +21,8 @@ from analysis.folder import (
     damage,
     has_policies,
     names_in,
-    remove_stale,
     set_aside,
+    store_of,
     write_failure,
 )
 from sweeps.devices import default_chunk, platform
@@ -168,7 +168,7 @@ def _terminable() -> Iterator[threading.Event]:
 def _run(
     sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, meter: Meter, noticed: threading.Event
 ) -> Finished:
-    remove_stale(folder)
+    store_of(folder).remove_stale(folder)
     finished = Finished(folder, 0, 0)
     wanted: dict[str, int] = {}
     missing = set()
@@ -234,7 +234,7 @@ def _checked(sweep: Sweep, folder: Place, part: Part, meter: Meter) -> Iterator[
         if task.shard.id not in there:
             return task, [], False
         found = damage(folder, SHARD_TABLES, task.shard.id)
-        return task, found, has_policies(folder, task.shard.id, sweep.asked.spec.policies)
+        return task, found, not sweep.asked.spec.policies or has_policies(folder, task.shard.id)
 
     programs: dict[str, bool] = {}
     for task, found, kept in at_once(folder, look, sweep.tasks(part)):

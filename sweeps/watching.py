@@ -1,16 +1,17 @@
 """Saved policies at work: episodes of their last probing, played again and drawn."""
 
+import functools
 import io
+import operator
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.folder import Layer, find_policy, load_policy, read_manifest, table_path, write_file
+from analysis.folder import Layer, Place, as_place, find_policy, load_policy, read_manifest, read_table, write_file
 from sweeps.plan import Condition, Program, Shard
 from sweeps.sheets import write_sheet
 from sweeps.spec import SpecError, nearest
@@ -45,12 +46,12 @@ class Rollout:
     reached: dict[str, int]
     """By goal: the step at which it was first reached, or -1."""
     caption: str
-    png: Path
-    gif: Path
+    png: Place
+    gif: Place
 
 
 def watch(
-    folder: str | Path,
+    folder: str | Place,
     condition: str | None = None,
     seed: int | None = None,
     probe: str | None = None,
@@ -82,7 +83,7 @@ def watch(
     """
     import analysis
 
-    folder = Path(folder)
+    folder = as_place(folder)
     if typical is not None and outlier:
         raise SpecError("--outlier", "a seed is looked for as a typical one or as an outlier; give one of the two.")
     df = analysis.load(folder)
@@ -109,7 +110,7 @@ def watch(
     ]
 
 
-def _asked_for(folder: Path, df: "pd.DataFrame", condition: str | None, seed: int | None) -> "pd.DataFrame":
+def _asked_for(folder: Place, df: "pd.DataFrame", condition: str | None, seed: int | None) -> "pd.DataFrame":
     """The lanes of a condition and of a seed, where these are given."""
     if condition is not None:
         known = df["condition"].unique().tolist()
@@ -136,7 +137,7 @@ def _alone(layers: Sequence[Layer], lane: Mapping[str, Any]) -> Shard:
     return Shard("", program, ((condition, lane["seed"]),), lane["master_seed"], layer.paired)
 
 
-def _built(folder: Path, layers: Sequence[Layer], shard: Shard) -> "jaxrl.Program":
+def _built(folder: Place, layers: Sequence[Layer], shard: Shard) -> "jaxrl.Program":
     """The program, if it means what it meant when the policies were trained, and its world has a picture."""
     from envs import Drawn
 
@@ -157,7 +158,7 @@ def _built(folder: Path, layers: Sequence[Layer], shard: Shard) -> "jaxrl.Progra
     return built
 
 
-def _probe(folder: Path, world: "World", name: str | None) -> "Probe":
+def _probe(folder: Place, world: "World", name: str | None) -> "Probe":
     probes = {one.name: one for one in world.probes()}
     if name is None:
         return next((one for one in probes.values() if one.labels), next(iter(probes.values())))
@@ -166,7 +167,7 @@ def _probe(folder: Path, world: "World", name: str | None) -> "Probe":
     return probes[name]
 
 
-def _episodes(folder: Path, probe: "Probe", asked: Sequence[int] | None, greedy: bool) -> list[int]:
+def _episodes(folder: Place, probe: "Probe", asked: Sequence[int] | None, greedy: bool) -> list[int]:
     most = min(probe.distinct, probe.episodes) if greedy else probe.episodes
     if asked is None:
         return list(range(min(EPISODES, most)))
@@ -179,7 +180,7 @@ def _episodes(folder: Path, probe: "Probe", asked: Sequence[int] | None, greedy:
 
 
 def _watched(
-    folder: Path,
+    folder: Place,
     program: "jaxrl.Program",
     shard: Shard,
     lane: Mapping[str, Any],
@@ -220,11 +221,11 @@ def _watched(
         )
         name = "-".join([lane["condition"], str(lane["seed"]), re.sub(r"[^\w-]", "_", probe.name), str(episode)])
         name += "" if sampled else "-greedy"
-        png = folder / "rollouts" / f"{name}.png"
+        png, gif = (folder / "rollouts" / f"{name}.{kind}" for kind in ("png", "gif"))
         write_sheet(png.parent, film.strip(moments, caption, legend), png.name, caption)
-        write_file(png.with_suffix(".gif"), _gif(list(film.film(moments, caption, legend))))
+        write_file(gif, _gif(list(film.film(moments, caption, legend))))
         which = lane["condition"], lane["seed"], str(lane["label"]), probe.name, episode, sampled
-        found.append(Rollout(*which, steps, reached, caption, png, png.with_suffix(".gif")))
+        found.append(Rollout(*which, steps, reached, caption, png, gif))
     return found
 
 
@@ -240,20 +241,19 @@ def _about_policy(lane: Mapping[str, Any], factors: Sequence[str], goals: Sequen
 
 
 def _as_recorded(
-    folder: Path, lane: Mapping[str, Any], probe: str, sampled: bool, reached: Mapping[str, np.ndarray]
+    folder: Place, lane: Mapping[str, Any], probe: str, sampled: bool, reached: Mapping[str, np.ndarray]
 ) -> bool:
     """Whether the steps at which goals were reached are those of the probes table."""
-    import pyarrow.parquet as pq
+    import pyarrow.compute as pc
 
     shard, _ = find_policy(folder, lane["condition"], lane["seed"])
-    (row,) = pq.read_table(
-        table_path(folder, "probes", shard),
-        columns=[f"reached.{goal}" for goal in reached],
-        filters=[
-            ("condition", "==", lane["condition"]), ("seed", "==", lane["seed"]), ("probe", "==", probe),
-            ("actor", "==", "trained"), ("sampled", "==", sampled), ("checkpoint", "==", 1.0),
-        ],
-    ).to_pylist() or [{}]  # fmt: skip
+    is_it = {
+        "condition": lane["condition"], "seed": lane["seed"], "probe": probe, "actor": "trained", "sampled": sampled,
+        "checkpoint": 1.0,
+    }  # fmt: skip
+    where = functools.reduce(operator.and_, (pc.field(name) == value for name, value in is_it.items()))
+    rows = read_table(folder, "probes", shard).filter(where)
+    (row,) = rows.select([f"reached.{goal}" for goal in reached]).to_pylist() or [{}]
     return all(np.array_equal(row.get(f"reached.{goal}", ()), steps) for goal, steps in reached.items())
 
 

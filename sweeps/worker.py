@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from analysis.folder import SHARD_TABLES, Place, damage, is_done, save_policies, write_table
+from analysis.folder import SHARD_TABLES, Place, damage, has_policies, save_policies, write_table
 from sweeps import checkpoints, tables
 from sweeps.devices import smaller
 from sweeps.plan import Program, Shard
@@ -64,7 +64,7 @@ def run_shard(
     import jaxrl
 
     program = _program(shard.program)
-    if is_done(folder, shard.id, policies):
+    if (not policies or has_policies(folder, shard.id)) and damage(folder, SHARD_TABLES, shard.id) is None:
         _write_program_tables(folder, shard.program, program)
         return Receipt(shard.id, 0, 0)
     before = program.compiles

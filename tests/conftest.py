@@ -10,6 +10,8 @@ import tempfile
 
 import pytest
 
+from tests.object_store import bucket, server  # noqa: F401 (fixtures)
+
 QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 CACHE = tempfile.TemporaryDirectory(prefix="chisel-tests-", ignore_cleanup_errors=True)
 

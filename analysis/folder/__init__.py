@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from analysis.folder.layout import table_path as table_path
     from analysis.folder.layout import times_in as times_in
     from analysis.folder.locks import BusyError as BusyError
-    from analysis.folder.locks import Lock as Lock
-    from analysis.folder.locks import holder as holder
     from analysis.folder.manifest import MAX_LANES as MAX_LANES
     from analysis.folder.manifest import ROLES as ROLES
     from analysis.folder.manifest import Layer as Layer
@@ -31,23 +29,23 @@ if TYPE_CHECKING:
     from analysis.folder.manifest import write_manifest as write_manifest
     from analysis.folder.places import Place as Place
     from analysis.folder.places import as_place as as_place
-    from analysis.folder.places import at_once as at_once
-    from analysis.folder.places import read_part as read_part
     from analysis.folder.policies import find_policy as find_policy
+    from analysis.folder.policies import has_policies as has_policies
     from analysis.folder.policies import load_policy as load_policy
     from analysis.folder.policies import save_policies as save_policies
     from analysis.folder.remote import Remote as Remote
     from analysis.folder.remote import RemoteError as RemoteError
     from analysis.folder.rows import read_in_parts as read_in_parts
     from analysis.folder.rows import read_rows as read_rows
-    from analysis.folder.store import remove_stale as remove_stale
+    from analysis.folder.store import Lock as Lock
+    from analysis.folder.store import Store as Store
+    from analysis.folder.store import at_once as at_once
     from analysis.folder.store import set_aside as set_aside
+    from analysis.folder.store import store_of as store_of
     from analysis.folder.store import write_file as write_file
     from analysis.folder.tables import damage as damage
     from analysis.folder.tables import diverged_lanes as diverged_lanes
     from analysis.folder.tables import encode_table as encode_table
-    from analysis.folder.tables import has_policies as has_policies
-    from analysis.folder.tables import is_done as is_done
     from analysis.folder.tables import read_table as read_table
     from analysis.folder.tables import read_verified as read_verified
     from analysis.folder.tables import write_table as write_table
@@ -56,19 +54,18 @@ _NAMES = {
     "digest": ("DamagedError",),
     "failures": ("clear_failure", "read_failure", "write_failure"),
     "layout": ("PROGRAM_TABLES", "SHARD_TABLES", "names_in", "policies_path", "table_path", "times_in"),
-    "locks": ("BusyError", "Lock", "holder"),
+    "locks": ("BusyError",),
     "manifest": (
         "MAX_LANES", "ROLES", "Layer", "Manifest", "NoManifestError", "ProgramRecord", "read_manifest",
         "write_manifest",
     ),
-    "places": ("Place", "as_place", "at_once", "read_part"),
-    "policies": ("find_policy", "load_policy", "save_policies"),
+    "places": ("Place", "as_place"),
+    "policies": ("find_policy", "has_policies", "load_policy", "save_policies"),
     "remote": ("Remote", "RemoteError"),
     "rows": ("read_in_parts", "read_rows"),
-    "store": ("remove_stale", "set_aside", "write_file"),
+    "store": ("Lock", "Store", "at_once", "set_aside", "store_of", "write_file"),
     "tables": (
-        "damage", "diverged_lanes", "encode_table", "has_policies", "is_done", "read_table", "read_verified",
-        "write_table",
+        "damage", "diverged_lanes", "encode_table", "read_table", "read_verified", "write_table",
     ),
 }  # fmt: skip
 """By module."""

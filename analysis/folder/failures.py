@@ -3,9 +3,9 @@
 import contextlib
 import json
 
-from analysis.folder.places import Place, read_part
+from analysis.folder.places import Place
 from analysis.folder.remote import RemoteError
-from analysis.folder.store import write_file
+from analysis.folder.store import store_of, write_file
 
 FAILURE_BYTES = 10_000
 """Read of a record of failure: a reason is a line."""
@@ -20,7 +20,7 @@ def write_failure(folder: Place, shard: str, reason: str) -> None:
 def read_failure(folder: Place, shard: str) -> str:
     """Why a shard failed."""
     try:
-        record = read_part(folder / "failed" / f"{shard}.json", FAILURE_BYTES)
+        record = store_of(folder).read_part(folder / "failed" / f"{shard}.json", FAILURE_BYTES, end=False)
         return " ".join(str(json.loads(record)["reason"]).split())
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "unknown"

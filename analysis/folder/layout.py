@@ -14,56 +14,39 @@ DIR/rollouts/                  pictures of policies at work (see `sweeps.watchin
 DIR/levels.png                 training and probe levels (see `sweeps.sheets`); a report shows it
 """
 
-import functools
-import os
 from collections.abc import Callable, Iterator
 
-from analysis.folder.places import Place
-from analysis.folder.remote import Remote
+from analysis.folder.places import Place, as_place
+from analysis.folder.store import store_of
 
 SHARD_TABLES = ("probes", "curves", "outcomes")
 """In the order of writing."""
 PROGRAM_TABLES = ("levels", "baselines")
 
 
-def table_path(folder: Place, kind: str, name: str) -> Place:
-    return folder / kind / f"{name}.parquet"
+def table_path(folder: str | Place, kind: str, name: str) -> Place:
+    return as_place(folder) / kind / f"{name}.parquet"
 
 
-def policies_path(folder: Place, shard: str) -> Place:
-    return folder / "policies" / (f"{shard}.tar" if isinstance(folder, Remote) else shard)
+def policies_path(folder: str | Place, shard: str) -> Place:
+    place = as_place(folder)
+    return store_of(place).bundle_path(place / "policies" / shard)
 
 
-def names_in(folder: Place, kind: str) -> set[str]:
+def names_in(folder: str | Place, kind: str) -> set[str]:
     """What has a table of this kind, or a record of it; nothing is opened."""
     return {name for name, _ in _entries(folder, kind)}
 
 
-def times_in(folder: Place, kind: str) -> dict[str, float]:
+def times_in(folder: str | Place, kind: str) -> dict[str, float]:
     """When each table of this kind was written, in seconds since the epoch."""
     return {name: written() for name, written in _entries(folder, kind)}
 
 
-def _entries(folder: Place, kind: str) -> Iterator[tuple[str, Callable[[], float]]]:
+def _entries(folder: str | Place, kind: str) -> Iterator[tuple[str, Callable[[], float]]]:
     """The name of each, and what says when it was written."""
-    for name, written in _files(folder / kind):
+    place = as_place(folder)
+    for name, written in store_of(place).entries(place / kind):
         name, _, ending = name.partition(".")
         if ending in ("parquet", "json"):
             yield name, written
-
-
-def _files(folder: Place) -> Iterator[tuple[str, Callable[[], float]]]:
-    if isinstance(folder, Remote):
-        for one, at in folder.scan():
-            yield one.name, functools.partial(float, at)
-        return
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                yield entry.name, functools.partial(_written, entry)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-
-
-def _written(entry: os.DirEntry) -> float:
-    return entry.stat().st_mtime

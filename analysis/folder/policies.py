@@ -1,82 +1,60 @@
 """Trained parameters on disk: one orbax checkpoint a shard, one policy back by condition and seed.
 
-Orbax writes many files and puts them in place by a rename, which an object store has not. There a checkpoint is one
-object, a tar of what orbax writes.
+Every array has a leading axis of lanes and is stored in a chunk a lane, so that one lane is read without the others.
+Orbax writes many files; in an object store a checkpoint is one object, a tar of what orbax writes.
 """
 
-import contextlib
-import io
-import tarfile
-import tempfile
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from analysis.folder.layout import names_in, policies_path, table_path
-from analysis.folder.places import Place, as_place, at_once
-from analysis.folder.remote import Remote
+from analysis.folder.layout import policies_path
+from analysis.folder.manifest import read_manifest
+from analysis.folder.places import Place, as_place
+from analysis.folder.store import store_of
+
+_METADATA = "_METADATA"
+_IN_A_LIST = 1
+"""Orbax's type of a key that is a place in a list; other keys are names."""
+_EMPTY: dict[str, Any] = {"Dict": {}, "List": [], "None": None}
+"""What stands in a tree without being an array, by orbax's name."""
 
 
-def save_policies(folder: Place, shard: str, parts: list[Any]) -> None:
+def save_policies(folder: str | Place, shard: str, parts: list[Any]) -> None:
     """Saves the chunks' parameters, trees with a leading axis of lanes, as one tree. Appears whole or not at all."""
     import jax
     import orbax.checkpoint as ocp
 
     whole = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    path = policies_path(folder, shard)
-    with contextlib.ExitStack() as stack:
-        if isinstance(path, Remote):
-            inside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chisel-"))) / shard
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            inside = path.resolve()
+    lanewise = jax.tree.map(lambda leaf: ocp.SaveArgs(chunk_byte_size=max(leaf[0].nbytes, 1), shard_axes=(0,)), whole)
+
+    def fill(inside: Path) -> None:
         with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-            checkpointer.save(inside, args=ocp.args.PyTreeSave(whole), force=True)
-        if isinstance(path, Remote):
-            packed = io.BytesIO()
-            with tarfile.open(fileobj=packed, mode="w") as tar:
-                tar.add(inside, arcname=".")
-            path.write_bytes(packed.getvalue())
+            checkpointer.save(inside, args=ocp.args.PyTreeSave(whole, save_args=lanewise), force=True)
+
+    path = policies_path(folder, shard)
+    store_of(path).write_bundle(path, fill)
 
 
-@contextlib.contextmanager
-def _unpacked(folder: Place, shard: str) -> Iterator[Path]:
-    """A shard's checkpoint as a folder of this machine."""
-    saved = policies_path(folder, shard)
-    if not isinstance(saved, Remote):
-        yield saved.resolve()
-        return
-    with tempfile.TemporaryDirectory(prefix="chisel-") as inside:
-        try:
-            with tarfile.open(fileobj=io.BytesIO(saved.read_bytes())) as tar:
-                tar.extractall(inside, filter="data")
-        except tarfile.TarError as error:
-            raise ValueError(f"{saved}: cannot be unpacked ({' '.join(str(error).split())})") from None
-        yield Path(inside)
+def has_policies(folder: str | Place, shard: str) -> bool:
+    return policies_path(folder, shard).exists()
 
 
-def find_policy(folder: Place, condition: str, seed: int) -> tuple[str, int]:
+def find_policy(folder: str | Place, condition: str, seed: int) -> tuple[str, int]:
     """The shard whose checkpoint holds a lane's parameters, and the lane's place in it.
 
     Raises ValueError as `load_policy` does.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def lanes_of(shard: str) -> list[tuple[str, int]]:
-        content = table_path(folder, "outcomes", shard).read_bytes()
-        table = pq.read_table(pa.BufferReader(content), columns=["condition", "seed"])
-        return list(zip(table["condition"].to_pylist(), table["seed"].to_pylist(), strict=True))
-
-    shards = sorted(names_in(folder, "outcomes"))
-    for shard, lanes in zip(shards, at_once(folder, lanes_of, shards), strict=True):
-        if (condition, seed) in lanes:
-            if not policies_path(folder, shard).exists():
-                raise ValueError(f"{folder}: kept no policies; run the sweep with save.policies = true")
-            return shard, lanes.index((condition, seed))
-    raise ValueError(f"{folder}: has no lane of condition {condition!r} and seed {seed}")
+    folder = as_place(folder)
+    layer = read_manifest(folder).layer_of(condition, seed)
+    if layer is None:
+        raise ValueError(f"{folder}: has no lane of condition {condition!r} and seed {seed}")
+    shard, place = layer.place_of(condition, seed)
+    if not has_policies(folder, shard):
+        raise ValueError(f"{folder}: kept no policies; run the sweep with save.policies = true")
+    return shard, place
 
 
 def load_policy(folder: str | Place, condition: str, seed: int) -> Any:
@@ -86,16 +64,47 @@ def load_policy(folder: str | Place, condition: str, seed: int) -> Any:
       folder: a results folder, of this machine or in a store, whose spec has `save.policies = true`.
       condition, seed: as in the outcomes table.
     Raises:
-      ValueError: one line, where the folder has no such lane or kept no policies.
+      ValueError: one line, where this is no results folder, has no such lane or kept no policies.
       RemoteError: an object store does not do what is asked, in one line.
     """
-    import jax
-    import orbax.checkpoint as ocp
-
-    folder = as_place(folder)
     shard, lane = find_policy(folder, condition, seed)
-    with _unpacked(folder, shard) as inside, ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-        tree = checkpointer.metadata(inside).item_metadata.tree
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
-        whole = checkpointer.restore(inside, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
-    return jax.tree.map(lambda leaf: leaf[lane], whole)
+    path = policies_path(folder, shard)
+    with store_of(path).open_bundle(path) as inside:
+        try:
+            return _read_lane(inside, lane)
+        except Exception as error:  # of whatever kind a damaged checkpoint provokes
+            why = " ".join(str(error).split())[:200]
+            raise ValueError(f"{path}: cannot be read ({type(error).__name__}: {why})") from error
+
+
+def _read_lane(checkpoint: Path, lane: int) -> Any:
+    """One lane of every array of an orbax checkpoint."""
+    import tensorstore
+
+    leaves = json.loads((checkpoint / _METADATA).read_text())["tree_metadata"].values()
+    files = {"driver": "file", "path": f"{checkpoint}/"}
+    tree: dict[Any, Any] = {}
+    reads = []
+    for leaf in leaves:
+        keys = [(int(one["key"]) if one["key_type"] == _IN_A_LIST else one["key"]) for one in leaf["key_metadata"]]
+        here = tree
+        for key in keys[:-1]:
+            here = here.setdefault(key, {})
+        kind = leaf["value_metadata"]["value_type"]
+        if kind in _EMPTY:
+            here[keys[-1]] = _EMPTY[kind]
+            continue
+        where = {"driver": "ocdbt", "base": files, "path": ".".join(map(str, keys)) + "/"}
+        array = tensorstore.open({"driver": "zarr", "kvstore": where}, open=True, read=True).result()
+        reads.append((here, keys[-1], array[lane].read()))
+    for here, key, read in reads:
+        here[key] = np.asarray(read.result())
+    return _with_lists(tree)
+
+
+def _with_lists(tree: Any) -> Any:
+    """Dicts whose keys are places become lists."""
+    if not isinstance(tree, dict):
+        return tree
+    inside = {key: _with_lists(one) for key, one in tree.items()}
+    return [inside[key] for key in sorted(inside)] if inside and all(type(key) is int for key in inside) else inside

@@ -8,7 +8,8 @@ import pyarrow.dataset as ds
 from analysis.folder.digest import DamagedError, one_line
 from analysis.folder.layout import PROGRAM_TABLES, names_in, table_path
 from analysis.folder.manifest import Manifest
-from analysis.folder.places import Place, at_once
+from analysis.folder.places import Place
+from analysis.folder.store import at_once
 from analysis.folder.tables import read_verified
 
 FILES_AT_ONCE, BYTES_AT_ONCE = 1000, 2**26

@@ -7,9 +7,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.folder.digest import UNSEALED, DamagedError, check, one_line, seal
-from analysis.folder.layout import SHARD_TABLES, policies_path, table_path
-from analysis.folder.places import Place, read_part
-from analysis.folder.store import write_file
+from analysis.folder.layout import table_path
+from analysis.folder.places import Place
+from analysis.folder.store import store_of, write_file
 
 _DIVERGED, _DIVERGED_DIGITS = b"chisel.diverged", 8
 _TAIL = 8192
@@ -36,12 +36,12 @@ def encode_table(kind: str, name: str, table: pa.Table) -> bytes:
     return seal(kind, name, file.getvalue().to_pybytes())
 
 
-def write_table(folder: Place, kind: str, name: str, table: pa.Table) -> None:
+def write_table(folder: str | Place, kind: str, name: str, table: pa.Table) -> None:
     """Writes a table whole or not at all."""
     write_file(table_path(folder, kind, name), encode_table(kind, name, table))
 
 
-def read_verified(folder: Place, kind: str, name: str) -> bytes:
+def read_verified(folder: str | Place, kind: str, name: str) -> bytes:
     """The bytes of a table's file, after its digest has been checked.
 
     Raises:
@@ -61,14 +61,14 @@ def read_verified(folder: Place, kind: str, name: str) -> bytes:
     return content
 
 
-def diverged_lanes(folder: Place, shard: str) -> int:
+def diverged_lanes(folder: str | Place, shard: str) -> int:
     """How many lanes of a shard diverged, from the end of its outcomes; the digest is not checked.
 
     Raises DamagedError where the end is missing.
     """
     path = table_path(folder, "outcomes", shard)
     try:
-        tail = read_part(path, _TAIL, end=True)
+        tail = store_of(path).read_part(path, _TAIL, end=True)
         start = tail.rindex(_DIVERGED) + len(_DIVERGED) + 2
         if not tail.endswith(b"PAR1"):
             raise ValueError
@@ -77,14 +77,14 @@ def diverged_lanes(folder: Place, shard: str) -> int:
         raise DamagedError(path, "its end is missing") from None
 
 
-def read_table(folder: Place, kind: str, name: str) -> pa.Table:
+def read_table(folder: str | Place, kind: str, name: str) -> pa.Table:
     """Reads a table whose digest is right; raises as `read_verified` does."""
     # In one thread and from memory: Arrow's readers that outlive the read can abort the process at its exit.
     file = pq.ParquetFile(pa.BufferReader(read_verified(folder, kind, name)), pre_buffer=False)
     return file.read(use_threads=False)
 
 
-def damage(folder: Place, kinds: tuple[str, ...], name: str) -> list[DamagedError] | None:
+def damage(folder: str | Place, kinds: tuple[str, ...], name: str) -> list[DamagedError] | None:
     """None where these tables are all there and sound; else the damaged ones (an empty list: some are missing)."""
     found, missing = [], False
     for kind in kinds:
@@ -95,13 +95,3 @@ def damage(folder: Place, kinds: tuple[str, ...], name: str) -> list[DamagedErro
         except DamagedError as error:
             found.append(error)
     return found if found or missing else None
-
-
-def is_done(folder: Place, shard: str, policies: bool) -> bool:
-    """Whether every file of a shard is there and sound. There is no other resume state."""
-    return has_policies(folder, shard, policies) and damage(folder, SHARD_TABLES, shard) is None
-
-
-def has_policies(folder: Place, shard: str, wanted: bool) -> bool:
-    """Whether a shard's policies are there, or are not wanted. Orbax puts the folder in place when it is whole."""
-    return not wanted or policies_path(folder, shard).exists()

@@ -5,7 +5,7 @@ import shlex
 import sys
 from typing import Any
 
-from analysis.folder import Place, Remote, as_place, read_manifest
+from analysis.folder import Place, read_manifest
 from sweeps.cli.printing import SHOWN, as_bytes, as_duration, count, more, print_json
 from sweeps.cli.starting import before_jax, reading
 
@@ -125,7 +125,7 @@ def status(arguments: argparse.Namespace) -> int:
     if lanes["missing"]:
         speed = f"; {rate:.3g} lanes a second lately, {as_duration(left)} left at that" if rate else ""
         who = f"{found['running'] or 'nobody here'} is training them"
-        if found["running"] is None and isinstance(as_place(arguments.folder), Remote):
+        if found["running"] is None and not found["has_locks"]:
             who = "who trains them cannot be told (no locks there)"
         print(f"  {who}{speed}")
     for one in found["failed"][:SHOWN]:

@@ -179,10 +179,9 @@ class State:
 
 def spoil(folder: Any, what: str, how: str, draws: random.Random) -> str | None:
     """Damages a file at rest, and says which; None where there is none of the kind."""
-    from analysis.folder import Remote
 
     def inside(pattern: str) -> list[Any]:
-        found = folder.rglob(pattern) if isinstance(folder, Remote) or folder.exists() else ()
+        found = folder.rglob(pattern) if folder.exists() else ()
         return sorted((one for one in found if not one.name.startswith(".")), key=str)
 
     files = {

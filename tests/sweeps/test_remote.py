@@ -1,17 +1,10 @@
 """Results in an object store: a real server process on loopback, and a proxy that spoils a share of the requests."""
 
-import http.client
 import os
 import re
-import socket
-import subprocess
-import sys
 import time
-import uuid
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 import analysis
@@ -19,60 +12,22 @@ from analysis.folder import (
     Remote,
     RemoteError,
     as_place,
+    claims,
     damage,
     diverged_lanes,
     encode_table,
-    load_policy,
-    locks,
     names_in,
     read_manifest,
-    save_policies,
-    set_aside,
     write_file,
     write_table,
 )
 from sweeps import cli, status
 from sweeps.doctor import _store
+from tests.analysis.folder.test_contract import TABLE
 from tests.sweeps.conftest import TOY, Chisel
 from tests.sweeps.faults import KINDS, FaultyProxy
-from tests.sweeps.test_store import TABLE
 
 pytest.importorskip("moto")
-
-
-@pytest.fixture(scope="module")
-def server():
-    """The port of an S3 server."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-    yield port
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture
-def bucket(server, monkeypatch):
-    """A URI of a bucket of the test's own, with the environment that leads there."""
-    name = f"test-{uuid.uuid4().hex}"
-    connection = http.client.HTTPConnection("127.0.0.1", server)
-    connection.request("PUT", f"/{name}")
-    assert connection.getresponse().status == 200
-    for key, value in {
-        "AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server}", "AWS_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "8",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(key, value)
-    return f"s3://{name}"
 
 
 @pytest.fixture
@@ -105,28 +60,6 @@ def test_a_place_in_a_store_is_told_by_its_uri():
         assert "secret" not in str(error.value)
 
 
-def test_objects_are_written_whole_read_in_part_listed_moved_and_removed(bucket):
-    folder = as_place(f"{bucket}/folder")
-    large = os.urandom(12 << 20)  # more than one part of an upload
-    for name, content in {"one": b"0123456789", "large": large, "none": b""}.items():
-        write_file(folder / name, content)
-        assert (folder / name).read_bytes() == content
-    assert [(folder / "one").read_part(*how) for how in [(4,), (4, True), (99, True)]] == [
-        b"0123", b"6789", b"0123456789",
-    ]  # fmt: skip
-    write_file(folder / "below" / "two", b"2")
-    times = dict(folder.scan())
-    assert sorted(one.name for one in times) == ["large", "none", "one"]
-    assert all(abs(at - time.time()) < 60 for at in times.values())
-    assert folder.is_dir() and not folder.is_file() and not (folder / "on").exists()
-    assert set_aside(folder / "one") == folder / "one.bad"
-    assert sorted(objects(folder)) == ["below/two", "large", "none", "one.bad"]
-    (folder / "one.bad").unlink()
-    (folder / "one.bad").unlink(missing_ok=True)
-    with pytest.raises(FileNotFoundError):
-        (folder / "one.bad").read_bytes()
-
-
 def test_a_table_is_verified_and_a_store_that_fails_is_neither_damage_nor_absence(bucket, server, monkeypatch):
     folder = as_place(f"{bucket}/folder")
     write_table(folder, "outcomes", "x", TABLE)
@@ -151,20 +84,6 @@ def test_a_table_is_verified_and_a_store_that_fails_is_neither_damage_nor_absenc
             for call in asking:
                 with pytest.raises(RemoteError, match=r"^s3://[^\n]*$"):
                     call(there)
-
-
-def test_policies_are_one_object_a_shard_and_come_back(bucket):
-    folder = as_place(f"{bucket}/folder")
-    rows = {"condition": ["a", "a", "b"], "seed": [0, 1, 0], "diverged": [False] * 3}
-    write_table(folder, "outcomes", "x", pa.table(rows))
-    with pytest.raises(ValueError, match="kept no policies"):
-        load_policy(folder, "b", 0)
-    save_policies(folder, "x", [{"w": np.arange(4.0).reshape(2, 2)}, {"w": np.array([[8.0, 9.0]])}])
-    assert sorted(objects(folder)) == ["outcomes/x.parquet", "policies/x.tar"]
-    assert load_policy(f"{bucket}/folder", "a", 1)["w"].tolist() == [2, 3]
-    assert load_policy(f"{bucket}/folder", "b", 0)["w"].tolist() == [8, 9]
-    with pytest.raises(ValueError, match="has no lane of condition 'c' and seed 0"):
-        load_policy(folder, "c", 0)
 
 
 @pytest.fixture(scope="module")
@@ -304,16 +223,16 @@ def test_two_runs_that_start_at_once_lose_no_layer(remote, bucket):
 
 def test_one_run_at_a_time_writes_a_manifest_and_a_dead_one_does_not_keep_it(bucket, monkeypatch):
     folder = as_place(f"{bucket}/out")
-    monkeypatch.setattr(locks, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(claims, "WAIT_SECONDS", 0.0)
     with (
-        locks._claim(folder),
+        claims.claim(folder),
         pytest.raises(RemoteError, match="other runs are writing its manifest, by [0-9a-f]{32}"),
-        locks._claim(folder),
+        claims.claim(folder),
     ):
         pass
     assert not list((folder / "claims").scan())
     (folder / "claims" / "dead").write_bytes(b"")
-    monkeypatch.setattr(locks, "CLAIM_SECONDS", -3600.0)
-    with locks._claim(folder):
+    monkeypatch.setattr(claims, "CLAIM_SECONDS", -3600.0)
+    with claims.claim(folder):
         assert [one.name for one, _ in (folder / "claims").scan()] != ["dead"]
     assert not list((folder / "claims").scan())

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from analysis.folder import locks
+from analysis.folder.locks import BusyError, FileLock, holder
 from sweeps import SpecError, load_spec, make_plan
 from sweeps.layers import Part
 
@@ -18,7 +18,7 @@ from sweeps.layers import Part
 def at_work(toy, *arguments):
     """A run that has taken its shards, and will not finish one."""
     process = toy.start("run", "toy.toml", "--out", "out", *arguments, fake={"sleep": 60})
-    while locks.holder(toy.folder / "out") is None:
+    while holder(toy.folder / "out") is None:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     return process
@@ -93,29 +93,29 @@ def test_a_lock_is_given_back_by_the_death_of_its_holder_alone(tmp_path):
     code = """
 import sys, time
 from pathlib import Path
-from analysis.folder import Lock
-with Lock(Path(sys.argv[1])) as lock:
+from analysis.folder.locks import FileLock
+with FileLock(Path(sys.argv[1])) as lock:
     lock.take([range(3), range(10, 12)])
     print(flush=True)
     time.sleep(60)
 """
     other = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE)
     other.stdout.readline()
-    with locks.Lock(tmp_path) as lock:
+    with FileLock(tmp_path) as lock:
         lock.take([range(3, 10), range(12, 10**6)])
         for held in (range(3), range(2, 4), range(11, 12), range(10**6)):
-            with pytest.raises(locks.BusyError):
+            with pytest.raises(BusyError):
                 lock.take([held])
-        assert locks.holder(tmp_path) == "this process"
-        with pytest.raises(locks.BusyError, match="this process"):
-            locks.Lock(tmp_path)
+        assert holder(tmp_path) == "this process"
+        with pytest.raises(BusyError, match="this process"):
+            FileLock(tmp_path)
         os.kill(other.pid, signal.SIGSTOP)  # a process that sleeps is no dead one
-        with pytest.raises(locks.BusyError):
+        with pytest.raises(BusyError):
             lock.take([range(3)])
         other.kill()
         other.wait()
         lock.take([range(10**6)])
-    assert locks.holder(tmp_path) is None
+    assert holder(tmp_path) is None
 
 
 def test_where_a_file_system_has_no_locks_a_run_says_so_and_goes_on(tmp_path, monkeypatch):
@@ -123,6 +123,6 @@ def test_where_a_file_system_has_no_locks_a_run_says_so_and_goes_on(tmp_path, mo
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr("fcntl.lockf", none)
-    with locks.Lock(tmp_path) as lock, lock.of_manifest():
+    with FileLock(tmp_path) as lock, lock.of_manifest():
         lock.take([range(3)])
         assert not lock.works

@@ -11,6 +11,7 @@ from PIL import Image
 import analysis
 import envs
 import sweeps
+from analysis.folder import as_place
 from sweeps import watching
 from sweeps.cli import main
 
@@ -86,3 +87,16 @@ def test_what_cannot_be_watched_is_told_in_one_line_before_anything_compiles(fol
     monkeypatch.setattr("envs.CoinLine.offers", lambda world, ability: ability is not envs.Drawn)
     assert main(["watch", str(folder)]) == 2
     assert "coin-line has no picture, and so there is nothing to watch." in capsys.readouterr().err
+
+
+def test_a_folder_in_an_object_store_is_watched_as_a_local_one(folder, bucket, capsys):
+    uri = f"{bucket}/results"
+    sweeps.run(SPEC, uri, executor_name="inline", quiet=True)
+    assert main(["watch", uri, "--episode", "1"]) == 0
+    *said, png, gif = capsys.readouterr().out.splitlines()
+    assert main(["watch", str(folder), "--episode", "1"]) == 0
+    *expected, local_png, local_gif = capsys.readouterr().out.splitlines()
+    assert said == expected
+    for there, here in ((png, local_png), (gif, local_gif)):
+        assert there.strip().startswith(f"{uri}/rollouts/")
+        assert as_place(there.strip()).read_bytes() == as_place(here.strip()).read_bytes()

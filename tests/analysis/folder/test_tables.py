@@ -4,7 +4,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.folder import (
-    SHARD_TABLES,
     DamagedError,
     damage,
     encode_table,
@@ -15,15 +14,7 @@ from analysis.folder import (
     write_file,
     write_table,
 )
-
-TABLE = pa.table(
-    {
-        "condition": ["a", "b"],
-        "value": np.array([0.0, -0.0], np.float32),
-        "reached": pa.array([[1, -1], []], pa.list_(pa.int16())),
-        "diverged": [True, False],
-    }
-)
+from tests.analysis.folder.test_contract import TABLE
 
 
 def test_a_table_comes_back_as_it_was_and_any_reader_can_read_it(tmp_path):
@@ -58,13 +49,6 @@ def test_a_sound_file_under_another_name_is_damage(tmp_path):
     write_table(tmp_path, "outcomes", "x", TABLE)
     table_path(tmp_path, "outcomes", "x").rename(table_path(tmp_path, "outcomes", "y"))
     assert [str(error.path) for error in damage(tmp_path, ("outcomes",), "y")] == [f"{tmp_path}/outcomes/y.parquet"]
-
-
-def test_missing_is_not_damage(tmp_path):
-    assert damage(tmp_path, SHARD_TABLES, "x") == []
-    for kind in SHARD_TABLES:
-        write_table(tmp_path, kind, "x", TABLE)
-    assert damage(tmp_path, SHARD_TABLES, "x") is None
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
