@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.design import DESIGN
+from analysis.design import DESIGN, warn_of_pooling
 from analysis.figures.style import (
     LINE,
     NOTE,
@@ -60,6 +60,7 @@ def training_curve(
     if not is_numeric(df, column):
         raise ValueError(f"{column}: not numbers, of which a curve could be drawn")
     time = "env_step" if "env_step" in df else "update"
+    warn_of_pooling(df, [time])
     standalone, ax = ax is None, axes_or_new(ax)
     counts: list[tuple[str, str]] = []
     for name, seeds, colour in by_label(df, column):
@@ -105,6 +106,7 @@ def seed_lines(
     """
     column = share_column(df, value)
     check_name("column", x, df.columns)
+    warn_of_pooling(df, [x, "checkpoint"])
     lane = [one for one in ("master_seed", *LANE) if one in df]
     last = df.sort_values("checkpoint").groupby(lane)["label"].last()
     ends = pd.MultiIndex.from_frame(df[lane]).map(last.to_dict())
