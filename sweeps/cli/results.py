@@ -1,6 +1,7 @@
 """The verbs that read a results folder: rates, figure, report, watch."""
 
 import argparse
+import importlib
 import os
 import warnings
 from pathlib import Path
@@ -59,10 +60,9 @@ def _where(given: list[str]) -> dict[str, list[str]]:
 
 def figure(arguments: argparse.Namespace) -> int:
     _draw_off_screen()
-    from matplotlib import pyplot
-
     import analysis
 
+    pyplot = reading(lambda: importlib.import_module("matplotlib.pyplot"))
     folders, kind, where = arguments.folders, arguments.kind, _where(arguments.where)
     out = as_place(arguments.out) if arguments.out else as_place(folders[0]) / f"{kind}.png"
     asked = {name: getattr(arguments, name) for name in ("x", "by", "rows", "columns", "value")}
