@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jax.interpreters import partial_eval
 
 from envs.base import Probe, World
 from envs.layout import NUMBER, Feature, Layout, Observation
@@ -22,6 +24,15 @@ class State:
     time: jax.Array
 
 
+DERIVED: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "CartPole-v1": {
+        "total_mass": lambda params: params.masscart + params.masspole,
+        "polemass_length": lambda params: params.masspole * params.length,
+    },
+}
+"""Parameters that follow from others: gymnax computes them once, for its defaults."""
+
+
 @functools.cache
 def _environment(identifier: str) -> tuple[Any, Any]:
     import gymnax
@@ -31,7 +42,23 @@ def _environment(identifier: str) -> tuple[Any, Any]:
     space = environment.action_space(params)
     if not isinstance(space, spaces.Discrete):
         raise ValueError(f"world: gymnax:{identifier} has continuous actions; Chisel's learners need discrete ones")
+    try:
+        jax.eval_shape(_played(environment), jax.random.key(0), jnp.int32(0), params)
+    except Exception as error:  # whatever an environment raises
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ValueError(f"world: gymnax:{identifier} fails at its first step ({why})") from error
     return environment, params
+
+
+def _played(environment: Any) -> Callable[[Any, Any, Any], Any]:
+    """A reset and a step, all that they return, and whether the time limit has been reached."""
+
+    def played(key, action, params):
+        first, state = environment.reset_env(key, params)
+        after = environment.step_env(key, state, action, params)
+        return first, after, environment.is_truncated(after[1], params)
+
+    return played
 
 
 @functools.cache
@@ -40,8 +67,36 @@ def _uses_its_key(identifier: str) -> bool:
     environment, params = _environment(identifier)
     key = jax.random.key(0)
     _, state = jax.eval_shape(environment.reset_env, key, params)
-    step = jax.make_jaxpr(lambda key, state: environment.step_env(key, state, 0, params))(key, state).jaxpr
-    return any(step.invars[0] in equation.invars for equation in step.eqns)
+
+    def step(key, state, action):
+        return environment.step_env(key, state, action, params)
+
+    traced = jax.make_jaxpr(step)(key, state, jnp.int32(0)).jaxpr
+    return any(traced.invars[0] in equation.invars for equation in traced.eqns)
+
+
+@functools.cache
+def _without_effect(identifier: str) -> frozenset[str]:
+    """Parameters that neither a reset nor a step nor the time limit reads, in this version of gymnax."""
+    environment, params = _environment(identifier)
+    names = [field.name for field in dataclasses.fields(params)]
+    numbers = {name: getattr(params, name) for name in names if _is_number(getattr(params, name))}
+
+    def played(numbers, key, action):
+        return _played(environment)(key, action, derived(identifier, params.replace(**numbers)))
+
+    traced = jax.make_jaxpr(played)(numbers, jax.random.key(0), jnp.int32(0)).jaxpr
+    _, used = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
+    return frozenset(name for name, read in zip(sorted(numbers), used, strict=False) if not read)
+
+
+def _is_number(value: Any) -> bool:
+    return not np.ndim(value) and not isinstance(value, bool) and np.asarray(value).dtype.kind in "if"
+
+
+def derived(identifier: str, params: Any) -> Any:
+    """An environment's parameters, with those that follow from others computed from them."""
+    return params.replace(**{name: value(params) for name, value in DERIVED.get(identifier, {}).items()})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,22 +139,21 @@ class GymnaxWorld(World):
 
     @staticmethod
     def settings_of(identifier: str) -> dict[str, Setting]:
-        """The numbers among the environment's own parameters."""
-        found = {}
-        for field in dataclasses.fields(_environment(identifier)[1]):
-            value = getattr(_environment(identifier)[1], field.name)
-            if np.ndim(value) or isinstance(value, bool) or np.asarray(value).dtype.kind not in "if":
+        """The numbers among the environment's own parameters; one that has no effect of its own has one value."""
+        params, found = _environment(identifier)[1], {}
+        for field in dataclasses.fields(params):
+            value = getattr(params, field.name)
+            if not _is_number(value):
                 continue
             kind = int if np.asarray(value).dtype.kind == "i" else float
-            low = 1 if field.name == "max_steps_in_episode" else None
-            found[f"env.{field.name}"] = Setting(
-                f"env.{field.name}",
-                kind,
-                kind(value),
-                False,
-                low=low,
-                doc=f"{identifier}'s own parameter {field.name}.",
-            )
+            low, high = 1 if field.name == "max_steps_in_episode" else None, None
+            doc = f"{identifier}'s own parameter {field.name}."
+            if field.name in DERIVED.get(identifier, {}):
+                low, high, doc = kind(value), kind(value), f"{identifier} computes it from its other parameters."
+            elif field.name in _without_effect(identifier):
+                low, high, doc = kind(value), kind(value), f"{identifier} never reads it."
+            key = f"env.{field.name}"
+            found[key] = Setting(key, kind, kind(value), False, low, high, doc=doc)
         return found
 
     def params_of(self, values: dict[str, Any]) -> Any:
@@ -113,13 +167,15 @@ class GymnaxWorld(World):
         return jax.random.key_data(key)
 
     def reset_to_level(self, key: jax.Array, level: jax.Array, params: Any) -> State:
-        observed, inner = _environment(self.identifier)[0].reset_env(jax.random.wrap_key_data(level), params)
+        observed, inner = _environment(self.identifier)[0].reset_env(
+            jax.random.wrap_key_data(level), derived(self.identifier, params)
+        )
         return State(inner, _flat(observed), jnp.zeros(()), jnp.zeros((), jnp.int32))
 
     def transition(
         self, key: jax.Array, state: State, action: jax.Array, params: Any
     ) -> tuple[State, jax.Array, jax.Array]:
-        environment = _environment(self.identifier)[0]
+        environment, params = _environment(self.identifier)[0], derived(self.identifier, params)
         observed, inner, paid, terminated, _ = environment.step_env(key, state.inner, action, params)
         inner = jax.tree.map(lambda new, old: jnp.asarray(new, jnp.result_type(old)), inner, state.inner)
         after = State(inner, _flat(observed), jnp.asarray(paid, jnp.float32), state.time + 1)

@@ -79,6 +79,8 @@ class Setting:
         noun = "an integer" if self.kind is int else "a finite number"
         if self.low is None and self.high is None:
             return noun
+        if self.low == self.high:
+            return f"{self.low:g}, its only value ({self.doc.rstrip('.')})"
         if self.high is None:
             return f"{noun} {'above' if self.low_open else 'of at least'} {self.low:,}"
         low = "(-inf" if self.low is None else f"{'(' if self.low_open else '['}{self.low:,}"
