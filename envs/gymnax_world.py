@@ -146,7 +146,8 @@ class GymnaxWorld(World):
             if not _is_number(value):
                 continue
             kind = int if np.asarray(value).dtype.kind == "i" else float
-            low, high = 1 if field.name == "max_steps_in_episode" else None, None
+            low: float | None = 1 if field.name == "max_steps_in_episode" else None
+            high: float | None = None
             doc = f"{identifier}'s own parameter {field.name}."
             if field.name in DERIVED.get(identifier, {}):
                 low, high, doc = kind(value), kind(value), f"{identifier} computes it from its other parameters."

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import inspect
 import itertools
 import pathlib
 import re
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import envs
-from envs.check import RULES
+from envs.kit import RULES
 
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "worlds.md").read_text()
 EXAMPLE, PICTURE, USE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -325,9 +326,9 @@ FAULTS = {
     LeakingKey: ("key", "stochastic is False"),
     IdleKey: ("key", "does not use its key"),
     StartByKey: ("key", "reset_to_level uses its key"),
-    WrongShape: ("shapes", r"terminated is bool\[1\] and should be bool\[\]"),
+    WrongShape: ("shapes", r"what happens, part 2, is bool\[1\] and should be bool\[\]"),
     WrongDtype: ("shapes", r"is i8\[6\] and should be i32\[6\]"),
-    ProbeOfAnotherDtype: ("shapes", r"fork's levels.start is i64\[6\], and i32\[6\] in"),
+    ProbeOfAnotherDtype: ("shapes", r"the level of fork.start is i64\[6\], and i32\[6\] in"),
     Untraceable: ("shapes", "raises TracerBoolConversionError"),
     UnsolvableLevel: ("solvable", "cannot be reached on .* training level .start 0, berry -1"),
     TooFar: ("solvable", "is further than the time limit"),
@@ -366,6 +367,54 @@ FAULTS = {
 }
 
 
+class ShowsTheBerryAlone(Meadow):
+    def probes(self):
+        fork, *others = super().probes()
+        alone = fork.levels._replace(sign=np.full_like(fork.levels.sign, envs.HIDDEN))
+        return fork, *others, envs.Probe("alone", "performance", ("berry",), alone, 9)
+
+
+WARNINGS = {
+    Meadow: ("capability", "capable:berry and capable:sign have the same levels"),
+    ShowsTheBerryAlone: ("shown", "alone: 6 of 6 levels begin as no training level does: without sign_down, without"),
+}
+
+
+@pytest.mark.parametrize("world", WARNINGS, ids=lambda world: world.__name__)
+def test_what_makes_a_world_hard_to_read_is_a_warning_with_which_it_conforms(world):
+    rule, said = WARNINGS[world]
+    (found,) = [one for one in envs.require(world()) if one.verdict == "warned" and one.rule == rule]
+    assert found.found.startswith(said) and found.advice
+
+
+def test_findings_name_the_file_and_the_line_of_the_method():
+    found, *_ = [one for one in envs.check(WrongShape()) if one.verdict == "failed"]
+    line = inspect.getsourcelines(WrongShape.transition)[1]
+    assert found.where == f"{__file__}:{line}" and f"({found.where})" in str(found)
+    (found,) = [one for one in envs.check(Untraceable()) if one.verdict == "failed"]
+    assert found.where == f"{__file__}:{inspect.getsourcelines(Untraceable.sample_level)[1] + 1}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "method", "said"),
+    [
+        (WrongShape, "transition", r"transition: what happens, part 2, is bool\[1\] and should be bool\[\]"),
+        (WrongDtype, "features", r"features: the observation, part 1, is i8\[6\] and should be i32\[6\]"),
+        (BeyondCardinality, None, "index 5 is [0-9]+, of a cardinality of 7"),
+    ],
+)
+def test_a_sweep_of_a_world_that_breaks_the_contract_is_refused_in_one_line(fault, method, said):
+    line = inspect.getsourcelines(getattr(fault, method) if method else fault)[1]
+    with pytest.raises(ValueError, match=rf"^world: .*test_check\.py:{line}: {said}.*; envs\.check\({fault.__name__}"):
+        envs.check_contract(fault())
+
+
+def test_what_passes_the_short_check_passes_at_once_where_the_kit_holds_it_already(monkeypatch):
+    envs.check_contract(Meadow())
+    monkeypatch.setitem(envs.check_contract.__globals__, "Trial", None)
+    envs.check_contract(envs.make("coin-run", {"shaping.kind": "potential"}))
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_planted_fault_fails_its_rule_and_no_other(fault):
     rule, said = FAULTS[fault]
@@ -384,7 +433,7 @@ def test_what_rests_on_a_failed_rule_is_skipped_and_says_so():
 
 def test_every_rule_catches_a_fault_and_is_on_the_page():
     names = {rule.name for rule in RULES}
-    assert {rule for rule, _ in FAULTS.values()} == names
+    assert {rule for rule, _ in (*FAULTS.values(), *WARNINGS.values())} == names
     assert set(re.findall(r"^\| `(.*?)` \|", PAGE, re.MULTILINE)) == names
 
 
