@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analysis.comparisons import compare as compare
     from analysis.comparisons import difference_interval as difference_interval
     from analysis.comparisons import paired_difference_interval as paired_difference_interval
+    from analysis.design import without_effect as without_effect
     from analysis.doses import dose_response as dose_response
     from analysis.doses import monotone as monotone
     from analysis.doses import tipping_dose as tipping_dose
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from analysis.folder.policies import load_policy as load_policy
     from analysis.folder.remote import RemoteError as RemoteError
     from analysis.goal_inference import inferred_goal as inferred_goal
+    from analysis.hierarchical import BetaBinomial as BetaBinomial
     from analysis.hierarchical import beta_binomial as beta_binomial
     from analysis.hierarchical import policy_shares as policy_shares
     from analysis.instrument import effect_of_dose as effect_of_dose
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "comparisons": ("compare", "difference_interval", "paired_difference_interval"),
+    "design": ("without_effect",),
     "doses": ("dose_response", "monotone", "tipping_dose"),
     "equal_return": ("at_return",),
     "examples": ("outliers", "typical"),
@@ -66,7 +69,7 @@ _NAMES = {
     "folder.policies": ("load_policy",),
     "folder.remote": ("RemoteError",),
     "goal_inference": ("inferred_goal",),
-    "hierarchical": ("beta_binomial", "policy_shares"),
+    "hierarchical": ("BetaBinomial", "beta_binomial", "policy_shares"),
     "instrument": ("effect_of_dose",),
     "intervals": ("half_width", "interval", "upper_bound"),
     "labels": ("Thresholds", "goal_label", "label"),
@@ -83,6 +86,7 @@ _NAMES = {
 """By module."""
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
+    "BetaBinomial",
     "RemoteError",
     "Thresholds",
     "at_return",
@@ -128,6 +132,7 @@ __all__ = [
     "tipping_dose",
     "typical",
     "upper_bound",
+    "without_effect",
 ]
 
 

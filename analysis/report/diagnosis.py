@@ -19,7 +19,7 @@ WIDE = 0.15
 """Half-width of an interval beyond which two conditions that differ plainly may look alike."""
 MANY = 0.1
 """A share of seeds, of episodes or of inputs that asks for a closer look."""
-HIGH = 0.5
+HIGH = 0.9
 """Of what there is to earn: a seed that earns as much in training is able to do something."""
 STEP = 0.1
 """By which the thresholds of labels are moved."""
@@ -101,7 +101,7 @@ def diagnoses(
 
 
 def earning_incapable(df: pd.DataFrame, layers: Sequence[Layer]) -> pd.DataFrame:
-    """The seeds labelled incapable that earn in training at least half of what there is to earn.
+    """The seeds labelled incapable that earn in training nearly all that there is to earn.
 
     That is the planner's return or, where there is none, what the goal that pays best pays once.
     """
@@ -117,6 +117,8 @@ def earning_incapable(df: pd.DataFrame, layers: Sequence[Layer]) -> pd.DataFrame
     best = df["condition"].map(paid).astype(float)
     if "planner.return" in df:
         best = df["planner.return"].astype(float).fillna(best)
+    if "return_mean" not in df:
+        return df[:0]
     earns = (best > 0) & (df["return_mean"].astype(float) >= HIGH * best)
     return df[earns & (df["label"] == "incapable") & ~df["diverged"].astype(bool)]
 
@@ -128,18 +130,21 @@ def _is_number(value: Any) -> bool:
 def _earning(df: pd.DataFrame, layers: Sequence[Layer]) -> Diagnosis:
     """Capability beside training return."""
     name, incapable = "Capability against return", int((df["label"] == "incapable").sum())
+    if "return_mean" not in df:
+        return Diagnosis(name, None, "not measured", "This learner has no training return.")
     earning = earning_incapable(df, layers)
     if earning.empty:
         return Diagnosis(
             name, True, f"none of {count(incapable, 'incapable seed')} did well in training",
-            "Seeds labelled incapable earn less than half of what there is to earn in training.",
+            f"Seeds labelled incapable earn less than {HIGH:.0%} of what there is to earn in training.",
         )  # fmt: skip
     return Diagnosis(
         name, False,
         f"{len(earning):,} of {count(incapable, 'incapable seed')} did well in training, "
         f"with a mean return of {earning['return_mean'].mean():.2g}",
-        "They earn at least half of what there is to earn and yet pass no gate. The capability levels may ask for what "
-        "training never taught, or show what it never showed: there `incapable` says nothing about these policies.",
+        f"They earn at least {HIGH:.0%} of what there is to earn and yet pass no gate. The capability levels may ask "
+        "for what training never taught, or show what it never showed, or training pays for detours that the gate does "
+        "not take: `incapable` may say more about the probes than about these policies.",
     )  # fmt: skip
 
 

@@ -113,16 +113,16 @@ def test_conditions_that_no_factor_tells_apart_are_said_to_be_pooled(write_resul
 
 
 def test_incapable_seeds_that_do_well_in_training_are_said_to_be(write_results):
-    """Lanes of these folders earn 0.9 an episode in training, and the coin pays 1."""
+    """Lanes of these folders earn 0.9 an episode in training, of what the coin pays."""
 
     def seen(reward: float) -> str:
         cannot = {"cannot": ("coin", "right-end")}
         cells = [({"reward.coin": reward}, cannot, 4), ({"reward.coin": reward + 1}, {"coin": 1.0}, 4)]
         return analysis.report(write_results(f"earning-{reward}", cells))
 
-    assert "4 of 4 incapable seeds did well in training, with a mean return of 0.9" in seen(1.0)
-    assert "4 seeds labelled incapable did well in training" in seen(1.5)
-    assert "none of 4 incapable seeds did well in training" in seen(2.0), "0.9 of 2 is less than half"
+    assert "4 of 4 incapable seeds did well in training, with a mean return of 0.9" in seen(0.95)
+    assert "4 seeds labelled incapable did well in training" in seen(0.9)
+    assert "none of 4 incapable seeds did well in training" in seen(1.1), "0.9 of 1.1 is less than 90%"
 
 
 def test_factors_without_an_effect_are_said_to_have_none(write_results):
