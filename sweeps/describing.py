@@ -42,13 +42,13 @@ def describe_plan(
     workers = min(len(cores()) if kind == "cpu" else devices, len(plan.shard_ids))
     flops = sum(
         # The last chunk is padded, and trains as long as a full one.
-        math.ceil(len(conditions) * checked.seeds / plan.chunk) * plan.chunk * plan.flops[program.id]
-        for program, conditions in plan.programs
+        math.ceil(len(one.conditions) * checked.seeds / plan.chunk) * plan.chunk * one.flops
+        for one in plan.programs
     )
     speed = OPERATIONS_PER_SECOND
     found = None
     if memory:
-        read = plan.programs[0][0].build().memory()
+        read = plan.programs[0].program.build().memory()
         lane, temporary = read["per_lane_bytes"], read["temporary_bytes"]
         found = {"per_lane": lane, "temporary": temporary, "device": plan.chunk * lane + temporary}
     return {
@@ -61,13 +61,13 @@ def describe_plan(
         "conditions": [{"id": one.id, "factors": one.factors} for one in plan.conditions],
         "programs": [
             {
-                "id": program.id,
-                "lanes": len(conditions) * checked.seeds,
-                "updates": plan.updates[program.id],
-                "env_steps": plan.env_steps[program.id],
-                "static": program.static,
+                "id": one.program.id,
+                "lanes": len(one.conditions) * checked.seeds,
+                "updates": one.updates,
+                "env_steps": one.env_steps,
+                "static": one.program.static,
             }
-            for program, conditions in plan.programs
+            for one in plan.programs
         ],
         "memory": found,
         "seconds": flops / (speed.get(kind, speed["gpu"]) * workers),

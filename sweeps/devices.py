@@ -36,11 +36,11 @@ def default_chunk(spec: Spec, kind: str, devices: int) -> int:
     if kind == "cpu":
         return CPU_CHUNK
     plan = make_plan(spec, kind, TRIAL_CHUNK)
-    share = -(-max(len(conditions) for _, conditions in plan.programs) * spec.seeds // devices)
+    share = -(-max(len(one.conditions) for one in plan.programs) * spec.seeds // devices)
     limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
     if limit is None:
         return min(share, UNKNOWN_MEMORY_CHUNK)
-    needed = plan.programs[0][0].build().memory()
+    needed = plan.programs[0].program.build().memory()
     lane = needed["per_lane_bytes"] + needed["temporary_bytes"] / TRIAL_CHUNK
     return max(1, min(share, int(SHARE_OF_MEMORY * limit / lane)))
 

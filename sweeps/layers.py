@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from analysis.folder import DamagedError, Layer, Lock, NoManifestError, Place, read_manifest, store_of, write_manifest
-from sweeps.plan import Condition, Plan, Program, Shard, canonical, make_plan
+from sweeps.plan import Condition, Plan, ProgramSpec, Shard, canonical, make_plan
+from sweeps.sources import change
 from sweeps.spec import Spec, SpecError, load_spec
 
 _SAME = ("world", "master_seed", "keys", "probes.at", "save.policies", "run.chunk", "platform")
@@ -47,12 +48,12 @@ class Part:
         """Its shards of a layer, by place: neighbours, so that few programs are compiled; the cuts are where equal
         shares of the layer's FLOPs end."""
         costs = [np.empty(0)]
-        for program, conditions in plan.programs:
-            lanes = plan.lanes_of(conditions)
+        for one in plan.programs:
+            lanes = plan.lanes_of(one.conditions)
             sizes = np.full(-(-lanes // plan.width), plan.width)
             sizes[-1:] -= -lanes % plan.width
             # The last chunk of a shard is padded, and trains as long as a full one.
-            costs.append(-(-sizes // plan.chunk) * max(plan.flops[program.id], 1.0))
+            costs.append(-(-sizes // plan.chunk) * max(one.flops, 1.0))
         cost = np.concatenate(costs)
         middle = (np.cumsum(cost) - cost / 2) / max(cost.sum(), 1.0)
         first, last = np.searchsorted((middle * self.of).astype(int), (self.number - 1, self.number))
@@ -166,7 +167,7 @@ def _records(folder: Place) -> tuple[Layer, ...]:
 def _beginning(folder: Place, asked: Plan) -> Plan:
     """The first layer. Raises SpecError where the folder holds something that this plan would not write."""
     if folder.is_dir():
-        ours = {*asked.shard_ids, *(program.id for program, _ in asked.programs)}
+        ours = {*asked.shard_ids, *(one.program.id for one in asked.programs)}
         found: list[Place] = sorted(folder.rglob("*.parquet"), key=str)
         for path in found:
             if path.stem not in ours:
@@ -212,7 +213,9 @@ def _rebuilt(folder: Place, records: tuple[Layer, ...], asked: Plan) -> list[Pla
                 held[condition] = given[1]
         plan = dataclasses.replace(plan, seeds=seeds)
         made = plan.layer()
-        if made != record:
+        if what := change(record.sources, made.sources):
+            raise SpecError(folder, f"was trained with other code: {what}; give another --out, or bring the file back.")
+        if made != dataclasses.replace(record, sources=made.sources):
             _refuse(
                 folder, _decisive(spec, record.platform, record.versions), _decisive(spec, made.platform, made.versions)
             )
@@ -249,15 +252,15 @@ def _growth(folder: Place, layers: list[Plan], asked: Plan) -> Plan | None:
     new = dataclasses.replace(asked, seeds=seeds)
     if not new.lanes:
         return None
-    known: dict[str, tuple[Program, Condition]] = {}
+    known: dict[str, tuple[ProgramSpec, Condition]] = {}
     for plan in [*layers, asked]:
-        for program, conditions in plan.programs:
-            known |= {one.id: (program, one) for one in conditions if plan.seeds[one.id]}
+        for planned in plan.programs:
+            known |= {one.id: (planned.program, one) for one in planned.conditions if plan.seeds[one.id]}
     columns = {key for plan in [*layers, asked] for key in plan.spec.columns}
     if "arm" in columns and not known.keys() <= arms.keys():
         _refuse(folder, there, here, "conditions of one are in no arm of the other")
 
-    def tells(program: Program, one: Condition) -> bytes:
+    def tells(program: ProgramSpec, one: Condition) -> bytes:
         names = {"arm": arms.get(one.id), "learner.name": program.learner, "curriculum.name": program.curriculum}
         return canonical([{**one.settings, **names}.get(key) for key in columns])
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.folder import Layer
+from sweeps.sources import digests
 from sweeps.spec import Given, Spec, SpecError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Program:
+class ProgramSpec:
     """What compiles once: all that is static, and the chunk."""
 
     id: str
@@ -99,7 +100,7 @@ class Shard:
     """Some chunks of one program: the unit of work, of storage and of resuming. Whole in itself, so that it travels."""
 
     id: str
-    program: Program
+    program: ProgramSpec
     lanes: tuple[tuple[Condition, int], ...]
     """(condition, seed) of each lane, without the padding of the last chunk."""
     master_seed: int
@@ -128,28 +129,38 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """A program of a plan, and what is trained with it."""
+
+    program: ProgramSpec
+    conditions: list[Condition]
+    updates: int
+    """In a lane's training."""
+    env_steps: int
+    """The same."""
+    flops: float
+    """FLOPs of a lane's training, about."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that a spec trains, in the order in which it is trained."""
 
     spec: Spec
     platform: str
     chunk: int
-    programs: list[tuple[Program, list[Condition]]]
+    programs: list[Planned]
     versions: dict[str, Any]
+    sources: dict[str, str]
+    """A digest of each file of the user's own code, by `module:Name`."""
     goals: list[dict[str, str]]
     """Those of any program: their number may depend on a static setting."""
-    updates: dict[str, int]
-    """By program: updates in a lane's training."""
-    env_steps: dict[str, int]
-    """By program: steps in a lane's training."""
-    flops: dict[str, float]
-    """By program: FLOPs of a lane's training, about."""
     seeds: dict[str, range]
     """By condition: the seeds that are trained. Those that earlier layers of a folder have are not among them."""
 
     @property
     def conditions(self) -> list[Condition]:
-        return [condition for _, conditions in self.programs for condition in conditions]
+        return [condition for one in self.programs for condition in one.conditions]
 
     @property
     def lanes(self) -> int:
@@ -169,11 +180,11 @@ class Plan:
         for shard, (program, lanes) in zip(self.shard_ids, self._groups(), strict=True):
             yield Shard(shard, program, lanes, spec.master_seed, spec.keys == "paired")
 
-    def _groups(self) -> Iterator[tuple[Program, tuple[tuple[Condition, int], ...]]]:
-        for program, conditions in self.programs:
-            lanes = ((one, seed) for one in conditions for seed in self.seeds[one.id])
+    def _groups(self) -> Iterator[tuple[ProgramSpec, tuple[tuple[Condition, int], ...]]]:
+        for planned in self.programs:
+            lanes = ((one, seed) for one in planned.conditions for seed in self.seeds[one.id])
             while inside := tuple(itertools.islice(lanes, self.width)):
-                yield program, inside
+                yield planned.program, inside
 
     @cached_property
     def shard_ids(self) -> list[str]:
@@ -192,15 +203,15 @@ class Plan:
                 del shared[key]
         own = {one.id: {key: value for key, value in one.settings.items() if key not in shared} for one in trained}
         programs = {
-            program.id: {
-                "static": program.static,
-                "chunk": program.chunk,
-                "updates": self.updates[program.id],
-                "env_steps": self.env_steps[program.id],
-                "lanes": self.lanes_of(conditions),
+            one.program.id: {
+                "static": one.program.static,
+                "chunk": one.program.chunk,
+                "updates": one.updates,
+                "env_steps": one.env_steps,
+                "lanes": self.lanes_of(one.conditions),
             }
-            for program, conditions in self.programs
-            if self.lanes_of(conditions)
+            for one in self.programs
+            if self.lanes_of(one.conditions)
         }
         record = {
             "world": self.spec.world,
@@ -218,6 +229,7 @@ class Plan:
             "programs": programs,
             "width": self.width,
             "shards": self.shard_ids,
+            "sources": self.sources,
         }
         return Layer.from_record(json.loads(json.dumps(record, allow_nan=False)))
 
@@ -240,69 +252,73 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     Raises:
       SpecError: the world or the learner rejects a combination of static values.
     """
-    from jaxrl import check_schedules
-
     chunk = spec.chunk or chunk
     groups: dict[tuple, list[Given]] = {}
     for given in spec.conditions():
         static = {key: given.values.get(key, one.default) for key, one in given.settings.items() if one.static}
         groups.setdefault((given.learner, given.curriculum, *static.items()), []).append(given)
 
-    programs: list[tuple[Program, list[Condition]]] = []
-    updates: dict[str, int] = {}
-    env_steps: dict[str, int] = {}
-    flops: dict[str, float] = {}
+    programs: list[Planned] = []
     versions: dict[str, Any] = {}
     goals: dict[str, str] = {}
     arms: dict[str, str] = {}
+    code: list[object] = [spec.world]
     for (learner, curriculum, *static_items), members in groups.items():
         static, own = dict(static_items), members[0].settings
-        unnamed = Program("", spec.world, learner, static, chunk, spec.probe_at, curriculum)
+        unnamed = ProgramSpec("", spec.world, learner, static, chunk, spec.probe_at, curriculum)
         try:
             built = unnamed.build()
         except ValueError as error:
             raise _located(spec, str(error), members[0].arm) from None
-        of_parts = {"world": built.world.version, "learner": built.learner.version}
-        meaning: dict[str, Any] = {"world": spec.world, "learner": learner}
-        if built.curriculum is not None:
-            meaning["curriculum"] = curriculum
-            of_parts["curriculum"] = built.curriculum.version
-        meaning["versions"] = of_parts
-        for part, number in of_parts.items():
+        meaning = _meaning(unnamed, built)
+        for part, number in meaning["versions"].items():
             versions[part if meaning[part] == getattr(spec, part) else f"{part}.{meaning[part]}"] = number
         program = replace(unnamed, id=content_id(["program", meaning, _meant(static, own), chunk, spec.probe_at]))
-        defaults = {key: _default(setting, built.world) for key, setting in own.items()}
         goals |= {goal.name: goal.role for goal in built.world.goals}
-        updates[program.id], env_steps[program.id] = built.total_updates, built.env_steps
-        flops[program.id] = built.flops
-        conditions = []
-        for arm, *_, values in members:
-            settings = defaults | values
-            try:
-                for end in ("low", "high"):
-                    laws = {key: law[end] for key, law in spec.sampled.items() if key in own}
-                    built.world.check_values(settings | laws)
-                check_schedules(settings)
-            except ValueError as error:
-                raise _located(spec, str(error), arm) from None
-            names = {"arm": arm, "learner.name": learner, "curriculum.name": curriculum}
-            factors = {
-                key: {**settings, **names}[key] if key in own or key in names else _nothing(spec, key)
-                for key in spec.columns
-            }
-            condition = Condition(content_id({**meaning, "settings": _meant(settings, own)}), factors, settings)
+        code += [learner, curriculum, *static.values()]
+        conditions = [_condition(spec, given, meaning, built.world) for given in members]
+        for given, condition in zip(members, conditions, strict=True):
             if condition.id in arms:
                 both = f"has a condition that arms.{arms[condition.id]} has too; give it in one of them"
-                raise SpecError(spec.source, f"arms.{arm}", f"{both}.")
-            arms[condition.id] = arm
-            conditions.append(condition)
-        programs.append((program, conditions))
+                raise SpecError(spec.source, f"arms.{given.arm}", f"{both}.")
+            arms[condition.id] = given.arm
+        programs.append(Planned(program, conditions, built.total_updates, built.env_steps, built.flops))
     if spec.precision is not None and not goals:
         raise SpecError(spec.source, "precision", f"{spec.world} has no goals, so no rates of labels; leave it out.")
     versions |= package_versions()
     named = [{"name": name, "role": role} for name, role in goals.items()]
-    seeds = {one.id: range(spec.seeds) for _, conditions in programs for one in conditions}
-    return Plan(spec, platform, chunk, programs, versions, named, updates, env_steps, flops, seeds)
+    seeds = {one: range(spec.seeds) for one in arms}
+    return Plan(spec, platform, chunk, programs, versions, digests(code), named, seeds)
+
+
+def _meaning(program: ProgramSpec, built: "jaxrl.Program") -> dict[str, Any]:
+    """The parts of a program and their versions: what the ids of its conditions are made of, beside settings."""
+    versions = {"world": built.world.version, "learner": built.learner.version}
+    meaning: dict[str, Any] = {"world": program.world, "learner": program.learner}
+    if built.curriculum is not None:
+        meaning["curriculum"] = program.curriculum
+        versions["curriculum"] = built.curriculum.version
+    return meaning | {"versions": versions}
+
+
+def _condition(spec: Spec, given: Given, meaning: dict[str, Any], world: "World") -> Condition:
+    """Raises SpecError where the world or a schedule rejects its values."""
+    from jaxrl import check_schedules
+
+    own = given.settings
+    settings = {key: _default(setting, world) for key, setting in own.items()} | given.values
+    try:
+        for end in ("low", "high"):
+            laws = {key: law[end] for key, law in spec.sampled.items() if key in own}
+            world.check_values(settings | laws)
+        check_schedules(settings)
+    except ValueError as error:
+        raise _located(spec, str(error), given.arm) from None
+    names = {"arm": given.arm, "learner.name": given.learner, "curriculum.name": given.curriculum}
+    factors = {
+        key: {**settings, **names}[key] if key in own or key in names else _nothing(spec, key) for key in spec.columns
+    }
+    return Condition(content_id({**meaning, "settings": _meant(settings, own)}), factors, settings)
 
 
 def _default(setting: "Setting", world: "World") -> Any:

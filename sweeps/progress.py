@@ -21,9 +21,9 @@ class Meter:
 
     def __init__(self, layers: Sequence[Plan], quiet: bool = False):
         self.quiet = quiet
-        self.updates_of = {program: n for plan in layers for program, n in plan.updates.items()}
+        self.updates_of = {one.program.id: one.updates for plan in layers for one in plan.programs}
         """In a lane's training, by program."""
-        steps = {program: n for plan in layers for program, n in plan.env_steps.items()}
+        steps = {one.program.id: one.env_steps for plan in layers for one in plan.programs}
         plays = any(steps.values())
         self.unit, self.steps_of = ("env-steps", steps) if plays else ("updates", self.updates_of)
         self.lanes = self.total_lanes = 0

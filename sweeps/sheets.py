@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from analysis.folder import Place, write_file
-from sweeps.plan import Condition, Plan, Program, Shard, canonical
+from sweeps.plan import Condition, Plan, ProgramSpec, Shard, canonical
 from sweeps.spec import load_spec
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ def leave_sheets(folder: Place, plan: Plan) -> None:
     import envs
     from envs import render
 
-    firsts: dict[bytes, tuple[Program, Condition]] = {}
-    for program, conditions in plan.programs:
+    firsts: dict[bytes, tuple[ProgramSpec, Condition]] = {}
+    for planned in plan.programs:
+        program, conditions = planned.program, planned.conditions
         static = {key: value for key, value in program.static.items() if key.startswith("env.")}
         firsts.setdefault(canonical(static), (program, conditions[0]))
     for program, condition in list(firsts.values())[:MOST]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sweeps.plan import Condition, Program
+from sweeps.plan import Condition, ProgramSpec
 
 if TYPE_CHECKING:
     from jaxrl import Trained
@@ -22,7 +22,7 @@ _OF_A_LANE = {"unseen_inputs"}
 
 
 def outcomes(
-    program: Program, lanes: Lanes, master_seed: int, sampled: Mapping[str, list[float]], trained: "Trained"
+    program: ProgramSpec, lanes: Lanes, master_seed: int, sampled: Mapping[str, list[float]], trained: "Trained"
 ) -> pa.Table:
     """One row a lane. Lanes of `trained` beyond `lanes` are padding and are dropped.
 
@@ -44,7 +44,7 @@ def outcomes(
     return _table(columns)
 
 
-def probes(program: Program, lanes: Lanes, trained: "Trained") -> pa.Table:
+def probes(program: ProgramSpec, lanes: Lanes, trained: "Trained") -> pa.Table:
     """One row a lane × probe record, a lane's rows together."""
     records = trained.probes
     return _table(
@@ -63,13 +63,13 @@ def curves(lanes: Lanes, trained: "Trained") -> pa.Table:
     return _table({**_lane_columns(lanes, points), **columns})
 
 
-def levels(program: Program, bank: Mapping[str, Any]) -> pa.Table:
+def levels(program: ProgramSpec, bank: Mapping[str, Any]) -> pa.Table:
     """One row a probe episode."""
     columns = {name: _column(name, np.asarray(values)) for name, values in bank.items()}
     return _table({"program": pa.array([program.id] * len(next(iter(columns.values())))), **columns})
 
 
-def baselines(program: Program, records: Sequence[Mapping[str, Any]]) -> pa.Table:
+def baselines(program: ProgramSpec, records: Sequence[Mapping[str, Any]]) -> pa.Table:
     """One row a probe × known policy."""
     return _table({"program": pa.array([program.id] * len(records), pa.string()), **_record_columns(records, 1)})
 

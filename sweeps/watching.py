@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.folder import Layer, Place, as_place, find_policy, load_policy, read_manifest, read_table, write_file
-from sweeps.plan import Condition, Program, Shard
+from sweeps.plan import Condition, ProgramSpec, Shard
 from sweeps.sheets import write_sheet
+from sweeps.sources import change, digests
 from sweeps.spec import SpecError, nearest
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ def watch(
     found = []
     for row in df.to_dict("records"):
         lane = {str(name): value for name, value in row.items()}
-        find_policy(folder, lane["condition"], lane["seed"])
-        shard = _alone(layers, lane)
+        shard = _alone(find_policy(folder, lane["condition"], lane["seed"])[0], layers, lane)
         if shard.program.id not in programs:
             programs[shard.program.id] = _built(folder, layers, shard)
         chosen = _probe(folder, programs[shard.program.id].world, probe)
@@ -127,14 +127,14 @@ def _asked_for(folder: Place, df: "pd.DataFrame", condition: str | None, seed: i
     return df
 
 
-def _alone(layers: Sequence[Layer], lane: Mapping[str, Any]) -> Shard:
-    """A lane as a shard of its own. Its levels are the probes', so that a curriculum has no part in it."""
+def _alone(shard: str, layers: Sequence[Layer], lane: Mapping[str, Any]) -> Shard:
+    """A lane alone of its shard. Its levels are the probes', so that a curriculum has no part in it."""
     name = lane["condition"]
     layer = next(one for one in layers if name in one.conditions and lane["program"] in one.programs)
     static = layer.programs[lane["program"]].static
-    program = Program(lane["program"], lane["world"], lane["learner"], static, 1, (1.0,))
+    program = ProgramSpec(lane["program"], lane["world"], lane["learner"], static, 1, (1.0,))
     condition = Condition(name, {}, dict(layer.settings_of(name)))
-    return Shard("", program, ((condition, lane["seed"]),), lane["master_seed"], layer.paired)
+    return Shard(shard, program, ((condition, lane["seed"]),), lane["master_seed"], layer.paired)
 
 
 def _built(folder: Place, layers: Sequence[Layer], shard: Shard) -> "jaxrl.Program":
@@ -142,12 +142,14 @@ def _built(folder: Place, layers: Sequence[Layer], shard: Shard) -> "jaxrl.Progr
     from envs import Drawn
 
     program, built = shard.program, shard.program.build()
-    versions = next(one.versions for one in layers if program.id in one.programs)
+    layer = next(one for one in layers if program.id in one.programs)
+    if what := change(layer.sources, digests([program.world, program.learner, *program.static.values()])):
+        raise SpecError(folder, f"its policies were trained with other code: {what}; train again, or bring it back.")
     for part, name, now in (
         ("world", program.world, built.world.version),
         ("learner", program.learner, built.learner.version),
     ):
-        then = versions.get(f"{part}.{name}", versions.get(part))
+        then = layer.versions.get(f"{part}.{name}", layer.versions.get(part))
         if then != now:
             raise SpecError(
                 folder,
@@ -197,7 +199,7 @@ def _watched(
     world, goals = program.world, [goal.name for goal in program.world.goals]
     policy = load_policy(folder, lane["condition"], lane["seed"])
     played = program.watch(shard.keys()[0], shard.values()[0], policy, probe.name, sampled, episodes)
-    if not _as_recorded(folder, lane, probe.name, sampled, dict(zip(goals, played.reached.T, strict=True))):
+    if not _as_recorded(folder, shard.id, lane, probe.name, sampled, dict(zip(goals, played.reached.T, strict=True))):
         warnings.warn(
             f"{folder}: condition {lane['condition']}, seed {lane['seed']}: played again here, some episodes of "
             f"{probe.name} are not those of the tables; they were recorded on another platform or with other versions",
@@ -241,12 +243,11 @@ def _about_policy(lane: Mapping[str, Any], factors: Sequence[str], goals: Sequen
 
 
 def _as_recorded(
-    folder: Place, lane: Mapping[str, Any], probe: str, sampled: bool, reached: Mapping[str, np.ndarray]
+    folder: Place, shard: str, lane: Mapping[str, Any], probe: str, sampled: bool, reached: Mapping[str, np.ndarray]
 ) -> bool:
     """Whether the steps at which goals were reached are those of the probes table."""
     import pyarrow.compute as pc
 
-    shard, _ = find_policy(folder, lane["condition"], lane["seed"])
     is_it = {
         "condition": lane["condition"], "seed": lane["seed"], "probe": probe, "actor": "trained", "sampled": sampled,
         "checkpoint": 1.0,

@@ -16,7 +16,7 @@ import pyarrow as pa
 from analysis.folder import SHARD_TABLES, Place, damage, has_policies, save_policies, write_table
 from sweeps import checkpoints, tables
 from sweeps.devices import smaller
-from sweeps.plan import Program, Shard
+from sweeps.plan import ProgramSpec, Shard
 
 if TYPE_CHECKING:
     import jaxrl
@@ -161,13 +161,13 @@ def cache_folder() -> Path | None:
     return base / "chisel" / "xla" / hashlib.blake2b(cpu.encode()).hexdigest()[:16]
 
 
-def _program(program: Program) -> "jaxrl.Program":
+def _program(program: ProgramSpec) -> "jaxrl.Program":
     if program.id not in _programs:
         _programs[program.id] = program.build()
     return _programs[program.id]
 
 
-def _write_program_tables(folder: Place, program: Program, built: "jaxrl.Program") -> None:
+def _write_program_tables(folder: Place, program: ProgramSpec, built: "jaxrl.Program") -> None:
     """Several workers may do so at once: they write the same bytes."""
     if damage(folder, ("levels",), program.id) is not None:
         write_table(folder, "levels", program.id, tables.levels(program, built.levels()))

@@ -58,7 +58,7 @@ def whole(tmp_path_factory):
             write_table(folder, kind, shard, read_table(folder, kind, file.stem))
             table_path(folder, kind, file.stem).unlink()
     for kind in PROGRAM_TABLES:
-        write_table(folder, kind, plan.programs[0][0].id, read_table(folder, kind, PROGRAM))
+        write_table(folder, kind, plan.programs[0].program.id, read_table(folder, kind, PROGRAM))
         table_path(folder, kind, PROGRAM).unlink()
     assert len(analysis.load(folder)) == 4
     return folder

@@ -27,8 +27,8 @@ def ids(plan):
 
 def test_conditions_that_differ_in_traced_values_alone_share_a_program():
     found = plan()
-    assert [len(conditions) for _, conditions in found.programs] == [4, 4]
-    assert {program.static["env.length"] for program, _ in found.programs} == {6, 8}
+    assert [len(one.conditions) for one in found.programs] == [4, 4]
+    assert {one.program.static["env.length"] for one in found.programs} == {6, 8}
     assert found.lanes == 40
 
 
@@ -81,7 +81,7 @@ LEARNERS = {
 
 def test_learners_and_curricula_are_factors_with_settings_of_their_own():
     found = make_plan(load_spec(LEARNERS))
-    told = [(one.learner, one.curriculum, len(conditions)) for one, conditions in found.programs]
+    told = [(one.program.learner, one.program.curriculum, len(one.conditions)) for one in found.programs]
     assert sorted(told) == [("cloning", "random", 2), ("ppo", "finite", 1), ("ppo", "random", 1), ("ppo", "random", 1)]
     alone = make_plan(load_spec({key: value for key, value in LEARNERS.items() if key != "arms"}))
     assert alone.conditions[0].id not in ids(found), "the arm has another number of epochs"

@@ -72,7 +72,8 @@ def test_parts_that_overlap_are_refused_and_others_are_not(toy):
 def test_parts_cover_every_shard_once_and_take_equal_shares_of_each_layer():
     spec = {"name": "a", "world": "coin-line", "factors": {"env.length": [6, 8], "env.diversity": [0.0, 1.0]}}
     plan = make_plan(load_spec({**spec, "seeds": 37, "run": {"chunk": 4}}))
-    cost = [plan.flops[shard.program.id] * -(-len(shard.lanes) // 4) for shard in plan.shards()]
+    flops = {one.program.id: one.flops for one in plan.programs}
+    cost = [flops[shard.program.id] * -(-len(shard.lanes) // 4) for shard in plan.shards()]
     for n in (1, 2, 3, 16, 1000):
         parts = [Part(i + 1, n).of_layer(plan) for i in range(n)]
         assert [place for part in parts for place in part] == list(range(len(plan.shard_ids)))

@@ -1,0 +1,38 @@
+"""The source of a user's own worlds, learners, curricula and networks, which is a part of what a condition is."""
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+
+def digests(names: Iterable[object]) -> dict[str, str]:
+    """A digest of the file of each class that goes by `module:Name`, which has been imported; of no other name."""
+    found = {}
+    for name in names:
+        path = _file(name)
+        if path is not None:
+            found[str(name)] = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    return dict(sorted(found.items()))
+
+
+def change(then: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """What has changed of code whose digests were recorded, in words; None where nothing has."""
+    for name, digest in then.items():
+        path = _file(name)
+        if path is not None and now.get(name, digest) != digest:
+            return f"{path.name}, the file of {name}, has changed since"
+    return None
+
+
+def _file(name: object) -> Path | None:
+    module, colon, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
+    found = getattr(sys.modules.get(module), attribute, None) if colon else None
+    if not isinstance(found, type):
+        return None
+    try:
+        path = inspect.getsourcefile(found)
+    except TypeError:  # a class that no file defines
+        return None
+    return Path(path) if path and Path(path).is_file() else None
