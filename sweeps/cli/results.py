@@ -20,15 +20,17 @@ def rates(arguments: argparse.Namespace) -> int:
     import analysis
     from analysis.design import is_adaptive
 
-    whole = reading(lambda: analysis.load(arguments.folders))
     planned = _planned(arguments.folders)
-    df = reading(lambda: analysis.select(whole, _where(arguments.where)))
-    by = df.attrs["factors"] if arguments.by is None else arguments.by
-    if "share" not in {str(column).partition(".")[0] for column in df}:
-        call = f"analysis.load({arguments.folders[0]!r})['return.evaluation']"
-        raise SpecError(arguments.folders[0], f"its world has no goals to label; its outcome is its return: {call}.")
-    with warnings.catch_warnings(record=True) as pooled:
+    with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
+        whole = reading(lambda: analysis.load(arguments.folders))
+        df = reading(lambda: analysis.select(whole, _where(arguments.where)))
+        by = df.attrs["factors"] if arguments.by is None else arguments.by
+        if "share" not in {str(column).partition(".")[0] for column in df}:
+            call = f"analysis.load({arguments.folders[0]!r})['return.evaluation']"
+            raise SpecError(
+                arguments.folders[0], f"its world has no goals to label; its outcome is its return: {call}."
+            )
         table = reading(lambda: analysis.rates(df, by=by, label=arguments.label, method=arguments.method))
     if arguments.json:
         print_json(table.to_dict(orient="records"))
@@ -37,7 +39,7 @@ def rates(arguments: argparse.Namespace) -> int:
         stopped = is_adaptive(df) and arguments.method in (None, "sequence")
         kind = "confidence sequence" if stopped or arguments.method == "sequence" else "interval"
         print(f"share of seeds, and its 95% {kind} over seeds{', valid however seeds were added' * stopped}")
-    warn(pooled)
+    warn(told)
     unfinished(len(whole), planned)
     return 0
 

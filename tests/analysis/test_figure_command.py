@@ -1,5 +1,6 @@
 """`chisel figure` draws each kind from one line, and answers a mistake with one."""
 
+import json
 import os
 import subprocess
 import sys
@@ -135,3 +136,19 @@ def test_rates_of_some_lanes(sweep_folder, capsys):
     assert main(["rates", str(sweep_folder), "--where", "env.diversity=0.3", "--label", "intended"]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert len(rows) == 3 and rows[1].split()[:2] == ["0.3", "16"]
+
+
+def test_folders_of_other_learners_and_versions_are_told_apart(write_results, capsys):
+    """The folders declare no factor; their lanes differ in what trained them."""
+    folders = []
+    for learner, version in (("ppo", "0.10.2"), ("a2c", "0.0.1")):
+        folder = write_results(learner, [({"learner": learner}, {"coin": 1.0}, 3)])
+        layer = json.loads((folder / "manifest.json").read_text())["layers"][0]
+        layer |= {"learner": learner, "versions": {"jax": version}, "factors": []}
+        layer["conditions"] = {key: {} for key in layer["conditions"]}
+        (folder / "manifest.json").write_text(json.dumps({"layers": [layer]}))
+        folders.append(folder)
+    assert main(["rates", *map(str, folders), "--label", "intended"]) == 0
+    out, said = capsys.readouterr()
+    assert [row.split()[:2] for row in out.splitlines()[:3]] == [["learner.name", "seeds"], ["a2c", "3"], ["ppo", "3"]]
+    assert "trained with different versions of jax" in said and said.count("\n") == 1
