@@ -48,6 +48,10 @@ __all__ = [  # noqa: F822 (they are loaded when they are used)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'sweeps' has no attribute {name!r}")
+    from sweeps.shadowing import shadow
+
+    if line := shadow():
+        raise ImportError(line)
     return getattr(importlib.import_module(f"sweeps.{_HOMES[name]}"), name)
 
 

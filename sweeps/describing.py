@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.devices import default_chunk, platform
+from sweeps.environment import pinned
 from sweeps.plan import make_plan
 from sweeps.spec import load_spec
 
@@ -14,6 +15,7 @@ OPERATIONS_PER_SECOND = {"cpu": 40e9, "gpu": 1e12, "tpu": 1e12}
 benchmark's count; on accelerators nothing has been measured."""
 
 
+@pinned()
 def describe_plan(
     spec: str | Path | Mapping[str, Any], overrides: Iterable[str] = (), memory: bool = True
 ) -> dict[str, Any]:
@@ -36,8 +38,8 @@ def describe_plan(
     from sweeps.executors.processes import cores
     from sweeps.rounds import expected
 
-    checked = load_spec(spec, overrides)
     kind, devices = platform()
+    checked = load_spec(spec, overrides)
     plan = make_plan(checked, kind, default_chunk(checked, kind, devices))
     workers = min(len(cores()) if kind == "cpu" else devices, len(plan.shard_ids))
     flops = sum(

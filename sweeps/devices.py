@@ -1,5 +1,7 @@
 """What jax finds on this machine, and how many lanes of a sweep one device holds."""
 
+import os
+
 from sweeps.plan import CPU_CHUNK, make_plan
 from sweeps.spec import Spec, SpecError
 
@@ -12,16 +14,28 @@ UNKNOWN_MEMORY_CHUNK = 512
 
 
 def platform() -> tuple[str, int]:
-    """The kind of device that jax finds (`cpu`, `gpu`, `tpu`), and how many."""
+    """The kind of device that jax finds (`cpu`, `gpu`, `tpu`), and how many. Raises SpecError where none starts."""
     import jax
 
-    kind = jax.default_backend()
+    try:
+        kind = jax.default_backend()
+    except RuntimeError as error:
+        raise no_device(error) from None
     if kind == "gpu" and jax.__version_info__ < (0, 11, 1):
         found = f"jax {jax.__version__} has an open report of wrong numbers from scan under vmap on a GPU"
         raise SpecError(
             "device", f"{found}; install jax[cuda13]>=0.11.1 on Python 3.12 or later, or set JAX_PLATFORMS=cpu."
         )
     return kind, jax.local_device_count()
+
+
+def no_device(error: RuntimeError) -> SpecError:
+    """The line for what jax raises where the device that it is told to use does not start."""
+    wanted, reason = os.environ.get("JAX_PLATFORMS"), str(error).partition("\n")[0].rstrip(".")
+    if wanted:
+        hint = "unset it to use what there is, or set JAX_PLATFORMS=cpu"
+        return SpecError(f"JAX_PLATFORMS={wanted}", f"no such device starts here ({reason}); {hint}.")
+    return SpecError("device", f"jax cannot start one ({reason}); set JAX_PLATFORMS=cpu to train without.")
 
 
 def default_chunk(spec: Spec, kind: str, devices: int) -> int:

@@ -1,4 +1,4 @@
-"""Checks a machine before it is trusted with a sweep: device, versions, agreement of lanes, threads, cache, store."""
+"""Checks a machine before it is trusted with a sweep: device, settings, agreement of lanes, threads, cache, store."""
 
 import os
 import platform as machine
@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from analysis.folder import Place, as_place, store_of
+from sweeps.devices import platform
+from sweeps.environment import environment, ignored, pinned, prepare
 from sweeps.executors.processes import cores
-from sweeps.worker import environment
+from sweeps.spec import SpecError
 
 TOLERANCE = 1e-3
 """Of a curve after one update: another width of vmap rounds otherwise, a wrong program is off by far more."""
@@ -20,7 +22,7 @@ PACKAGES = ("chisel-rl", "jax", "jaxlib", "flax", "optax", "gymnax", "numpy", "p
 
 
 @dataclass(frozen=True)
-class Check:
+class Diagnosis:
     """One finding."""
 
     name: str
@@ -30,62 +32,78 @@ class Check:
     """What to do where it is not good."""
 
 
-def diagnose(folder: str | Place = "results") -> list[Check]:
-    """Runs every check; takes a minute where nothing is in the compilation cache.
+def diagnose(folder: str | Place = "results") -> list[Diagnosis]:
+    """Runs every check, in the environment that workers have; takes a minute where nothing is in the compilation cache.
 
     Args:
       folder: where results would be written; it is left as it was.
     """
-    checks = [_versions(), _device(), _threads(), _cache(), _store(as_place(folder))]
-    return [*checks, *_agreement()]
+    settings = _settings()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    prepare()
+    with pinned():
+        device = _device()
+        found = [_versions(), device, settings, _threads(), _cache(), _store(as_place(folder))]
+        return found + (_agreement() if device.good else [])
 
 
-def _versions() -> Check:
+def _versions() -> Diagnosis:
     found = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    return Check("versions", True, f"Python {machine.python_version()}, {found}")
+    return Diagnosis("versions", True, f"Python {machine.python_version()}, {found}")
 
 
-def _device() -> Check:
+def _device() -> Diagnosis:
     import jax
 
+    try:
+        platform()
+    except SpecError as error:
+        advice = "the agreement of lanes was not checked: choose a device that starts, then run this again."
+        return Diagnosis("device", False, str(error).removeprefix("device: "), advice)
     devices = jax.devices()
-    found = f"{len(devices)} x {devices[0].device_kind} ({jax.default_backend()})"
-    bad = jax.default_backend() == "gpu" and jax.__version_info__ < (0, 11, 1)
-    advice = "jax before 0.11.1 has an open report of wrong numbers on GPU: install jax[cuda13]>=0.11.1 on Python 3.12."
-    return Check("device", not bad, found, advice)
+    return Diagnosis("device", True, f"{len(devices)} x {devices[0].device_kind} ({jax.default_backend()})")
 
 
-def _threads() -> Check:
+def _settings() -> Diagnosis:
+    """What jax and XLA are told by the environment has no part in training, where it could change numbers."""
+    found = ignored(os.environ)
+    if not found:
+        return Diagnosis("settings", True, "the environment has none that could change numbers")
+    shown = ", ".join(f"{name}={value}" for name, value in sorted(found.items()))
+    return Diagnosis("settings", True, f"ignored in training, because they could change numbers: {shown}")
+
+
+def _threads() -> Diagnosis:
     """On a CPU a worker has one core and one thread, whatever the machine: thread pools decide the last bits."""
     usable = cores()
     found = f"{len(usable)} cores for as many workers"
     if not hasattr(os, "sched_setaffinity"):
-        return Check("threads", True, f"{found}; they cannot be pinned here, which costs speed and changes no result")
+        return Diagnosis("threads", True, f"{found}; they cannot be pinned here: slower, with the same results")
     try:
         os.sched_setaffinity(0, set(usable))
     except OSError:
-        return Check("threads", True, f"{found}; pinning is forbidden here, which costs speed and changes no result")
-    return Check("threads", True, f"{found}, each pinned with NPROC={environment('cpu')['NPROC']}")
+        return Diagnosis("threads", True, f"{found}; pinning is forbidden here: slower, with the same results")
+    return Diagnosis("threads", True, f"{found}, each pinned with NPROC={environment({}, 'cpu')['NPROC']}")
 
 
-def _cache() -> Check:
-    folder = environment("cpu").get("JAX_COMPILATION_CACHE_DIR") or os.environ.get("JAX_COMPILATION_CACHE_DIR")
+def _cache() -> Diagnosis:
+    folder = environment(os.environ, "cpu").get("JAX_COMPILATION_CACHE_DIR")
     if folder is None:
-        return Check("compilation cache", True, "off: every worker of every run compiles anew")
+        return Diagnosis("compilation cache", True, "off: every worker of every run compiles anew")
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
-            return Check("compilation cache", True, folder)
+            return Diagnosis("compilation cache", True, folder)
     except OSError as error:
         advice = "make it writable, set XDG_CACHE_HOME, or switch it off with CHISEL_COMPILATION_CACHE=off."
-        return Check("compilation cache", False, f"{folder} cannot be written ({error.strerror})", advice)
+        return Diagnosis("compilation cache", False, f"{folder} cannot be written ({error.strerror})", advice)
 
 
-def _store(folder: Place) -> Check:
-    return Check("store", *store_of(folder).try_out(folder))
+def _store(folder: Place) -> Diagnosis:
+    return Diagnosis("store", *store_of(folder).try_out(folder))
 
 
-def _agreement() -> list[Check]:
+def _agreement() -> list[Diagnosis]:
     """The same few lanes in one chunk, in chunks of half the width and one by one."""
     import envs
     import jaxrl
@@ -109,5 +127,5 @@ def _agreement() -> list[Check]:
         other = curves(width)
         off = max(float(np.nanmax(np.abs(together[name] - other[name]) / (np.abs(other[name]) + 1))) for name in other)
         advice = "batched training gives other numbers than sequential training here: do not trust this device and jax."
-        checks.append(Check("agreement", off <= TOLERANCE, f"{how}: largest relative difference {off:.1e}", advice))
+        checks.append(Diagnosis("agreement", off <= TOLERANCE, f"{how}: largest relative difference {off:.1e}", advice))
     return checks

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from analysis.folder import DamagedError, Layer, Lock, NoManifestError, Place, read_manifest, store_of, write_manifest
-from sweeps.plan import Condition, Plan, ProgramSpec, Shard, canonical, make_plan
+from sweeps.plan import Condition, Plan, ProgramSpec, Shard, canonical, in_use, make_plan
 from sweeps.sources import change
 from sweeps.spec import Spec, SpecError, load_spec
 
@@ -262,7 +262,7 @@ def _growth(folder: Place, layers: list[Plan], asked: Plan) -> Plan | None:
 
     def tells(program: ProgramSpec, one: Condition) -> bytes:
         names = {"arm": arms.get(one.id), "learner.name": program.learner, "curriculum.name": program.curriculum}
-        return canonical([{**one.settings, **names}.get(key) for key in columns])
+        return canonical([in_use({**one.settings, **names}.get(key)) for key in columns])
 
     told = {tells(*one) for one in known.values()}
     if len(told) < len(known):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.folder import Layer
+from sweeps.environment import unpinned
 from sweeps.sources import digests
 from sweeps.spec import Given, Spec, SpecError
 
@@ -32,6 +33,11 @@ def canonical(value: object) -> bytes:
 def content_id(value: object) -> str:
     """The first 16 hex digits of BLAKE2b over the value's canonical JSON."""
     return hashlib.blake2b(canonical(value)).hexdigest()[:16]
+
+
+def in_use(value: Any) -> Any:
+    """A setting's value as training uses it: a number that is not an integer is a float32."""
+    return float(np.float32(value)) if isinstance(value, float) else value
 
 
 def lane_value(law: dict[str, Any], master_seed: int, condition: str | None, seed: int, key: str) -> float:
@@ -239,8 +245,8 @@ _DECISIVE = ("chisel-rl", "flax", "gymnax", "jax", "jaxlib", "numpy", "optax")
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of the packages that decide numbers."""
-    return {package: _version(package) for package in _DECISIVE}
+    """The versions of the packages that decide numbers, and the settings that do and could not be pinned."""
+    return {package: _version(package) for package in _DECISIVE} | unpinned()
 
 
 def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan:
@@ -252,6 +258,8 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     Raises:
       SpecError: the world or the learner rejects a combination of static values.
     """
+    import envs
+
     chunk = spec.chunk or chunk
     groups: dict[tuple, list[Given]] = {}
     for given in spec.conditions():
@@ -261,12 +269,18 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     programs: list[Planned] = []
     versions: dict[str, Any] = {}
     goals: dict[str, str] = {}
-    arms: dict[str, str] = {}
+    arms: dict[bytes, str] = {}
+    """By what a condition trains."""
+    worlds: list[World] = []
     code: list[object] = [spec.world]
     for (learner, curriculum, *static_items), members in groups.items():
         static, own = dict(static_items), members[0].settings
         unnamed = ProgramSpec("", spec.world, learner, static, chunk, spec.probe_at, curriculum)
         try:
+            world = envs.make(spec.world, static)
+            if world not in worlds:
+                envs.check_contract(world)
+                worlds.append(world)
             built = unnamed.build()
         except ValueError as error:
             raise _located(spec, str(error), members[0].arm) from None
@@ -278,16 +292,17 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         code += [learner, curriculum, *static.values()]
         conditions = [_condition(spec, given, meaning, built.world) for given in members]
         for given, condition in zip(members, conditions, strict=True):
-            if condition.id in arms:
-                both = f"has a condition that arms.{arms[condition.id]} has too; give it in one of them"
+            trained = canonical([meaning, {key: in_use(value) for key, value in condition.settings.items()}])
+            if trained in arms:
+                both = f"has a condition that arms.{arms[trained]} has too; give it in one of them"
                 raise SpecError(spec.source, f"arms.{given.arm}", f"{both}.")
-            arms[condition.id] = given.arm
+            arms[trained] = given.arm
         programs.append(Planned(program, conditions, built.total_updates, built.env_steps, built.flops))
     if spec.precision is not None and not goals:
         raise SpecError(spec.source, "precision", f"{spec.world} has no goals, so no rates of labels; leave it out.")
     versions |= package_versions()
     named = [{"name": name, "role": role} for name, role in goals.items()]
-    seeds = {one: range(spec.seeds) for one in arms}
+    seeds = {one.id: range(spec.seeds) for planned in programs for one in planned.conditions}
     return Plan(spec, platform, chunk, programs, versions, digests(code), named, seeds)
 
 

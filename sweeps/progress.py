@@ -14,13 +14,22 @@ from sweeps.worker import Receipt
 
 FIRST_LINE_SECONDS, LINE_SECONDS, LINE_GROWTH = 5.0, 60.0, 1.5
 """Plain lines come with the first updates, 5 s later, and then more and more slowly, up to one a minute."""
+RATE_SECONDS = 5.0
+"""Training before there is a rate, and with it a time left."""
+
+
+def say(line: str) -> None:
+    """A line on stderr; nothing where there is none."""
+    if sys.stderr is not None:
+        # Without tqdm's lock, which it releases even if a signal came before it had it, and so hides the signal.
+        tqdm.write(f"chisel: {line}\n", file=sys.stderr, end="", nolock=True)
 
 
 class Meter:
     """Counts what a run's events say is done."""
 
     def __init__(self, layers: Sequence[Plan], quiet: bool = False):
-        self.quiet = quiet
+        self.quiet = quiet or sys.stderr is None
         self.updates_of = {one.program.id: one.updates for plan in layers for one in plan.programs}
         """In a lane's training, by program."""
         steps = {one.program.id: one.env_steps for plan in layers for one in plan.programs}
@@ -35,8 +44,11 @@ class Meter:
         self.inside: dict[str, tuple[Task, int]] = {}
         """Shards in training, with the lane-updates done."""
         self.bar: tqdm | None = None
-        self.began, self.already = time.monotonic(), 0
-        self.due, self.interval = self.began, FIRST_LINE_SECONDS / LINE_GROWTH
+        self.first: tuple[float, int] | None = None
+        """When the first progress was seen, and the steps that were done by then: compiling does not count."""
+        self.already = 0
+        """Steps on disk before the run."""
+        self.due, self.interval = 0.0, FIRST_LINE_SECONDS / LINE_GROWTH
 
     def expect(self, task: Task, there: bool) -> None:
         """Counts a shard of the run, which may be on disk already."""
@@ -52,23 +64,22 @@ class Meter:
         self.steps += len(task.shard.lanes) * self.steps_of[task.shard.program.id]
 
     def __enter__(self) -> Self:
-        self.began, self.already = time.monotonic(), self.steps
-        self.due = self.began
+        self.already = self.steps
         if not self.quiet and self.lanes < self.total_lanes:
             if sys.stderr.isatty():
                 self.bar = tqdm(
-                    total=self.total_steps, initial=self.steps, unit=f" {self.unit}", unit_scale=True, smoothing=0.1,
-                    dynamic_ncols=True, file=sys.stderr,
+                    total=self.total_steps, initial=self.steps, bar_format="{percentage:3.0f}%|{bar}| {desc}",
+                    dynamic_ncols=True, file=sys.stderr, desc=self._text(),
                 )  # fmt: skip
             else:
-                self.say(f"{self._counts()} are on disk; training the others.")
+                say(f"{self._counts()} are on disk; training the others.")
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if self.bar is not None:
             self.bar.close()
         elif not self.quiet and self.steps > self.already:
-            self._line()
+            say(self._text())
 
     def handing_out(self, tasks: Iterable[Task]) -> Iterator[Shard]:
         """Passes shards on, and notes them as in training."""
@@ -83,24 +94,14 @@ class Meter:
                 self.inside[event.shard] = task, event.lane_updates
             case Retried():
                 self.inside[event.shard] = task, 0
-                self.say(f"shard {event.shard}: {event.reason}; trying once more.")
+                say(f"shard {event.shard}: {event.reason}; trying once more.")
             case Failed():
                 del self.inside[event.shard]
-                self.say(f"shard {event.shard} failed: {event.reason}")
+                say(f"shard {event.shard} failed: {event.reason}")
             case Receipt():
                 del self.inside[event.shard]
                 self._ready(task)
         self._show()
-
-    def tell(self, line: str) -> None:
-        """A line on stderr, unless quiet."""
-        if not self.quiet:
-            self.say(line)
-
-    def say(self, line: str) -> None:
-        """A line on stderr, quiet or not."""
-        # Without tqdm's lock, which it releases even if a signal came before it had it, and so hides the signal.
-        tqdm.write(f"chisel: {line}\n", file=sys.stderr, end="", nolock=True)
 
     def _now(self) -> tuple[int, int]:
         """Lane-updates and steps done, with those of shards in training."""
@@ -115,24 +116,29 @@ class Meter:
         return f"{self.lanes:,} of {self.total_lanes:,} lanes"
 
     def _show(self) -> None:
+        if self.first is None:
+            self.first = time.monotonic(), self._now()[1]
         if self.bar is not None:
-            updates, steps = self._now()
-            self.bar.set_description(f"{self.lanes}/{self.total_lanes} lanes", refresh=False)
-            self.bar.set_postfix_str(f"{updates:,}/{self.total_updates:,} updates", refresh=False)
-            self.bar.update(steps - self.bar.n)
+            self.bar.set_description_str(self._text(), refresh=False)
+            self.bar.update(self._now()[1] - self.bar.n)
         elif not self.quiet and time.monotonic() >= self.due:
             self.interval = min(self.interval * LINE_GROWTH, LINE_SECONDS)
             self.due = time.monotonic() + self.interval
-            self._line()
+            say(self._text())
 
-    def _line(self) -> None:
+    def _text(self) -> str:
+        """What is done, and once there is one, the rate with the time left at it."""
         updates, steps = self._now()
-        if time.monotonic() - self.began < FIRST_LINE_SECONDS and self.inside:  # too early for a rate
-            self.say(f"{self._counts()}, {updates:,} of {self.total_updates:,} updates")
-            return
-        rate = (steps - self.already) / max(time.monotonic() - self.began, 1e-9)
-        left = f", {_clock((self.total_steps - steps) / rate)} left" if rate > 0 and steps < self.total_steps else ""
-        self.say(f"{self._counts()}, {updates:,} of {self.total_updates:,} updates, {rate:,.0f} {self.unit}/s{left}")
+        text = f"{self._counts()}, {updates:,} of {self.total_updates:,} updates"
+        if self.first is None:
+            return text
+        began, before = self.first
+        seconds = time.monotonic() - began
+        if steps == before or (seconds < RATE_SECONDS and steps < self.total_steps):
+            return text
+        rate = (steps - before) / max(seconds, 1e-9)
+        left = f", {_clock((self.total_steps - steps) / rate)} left" if steps < self.total_steps else ""
+        return f"{text}, {rate:,.0f} {self.unit}/s{left}"
 
 
 def _clock(seconds: float) -> str:

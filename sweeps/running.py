@@ -26,18 +26,19 @@ from analysis.folder import (
     write_failure,
 )
 from sweeps.devices import default_chunk, platform
+from sweeps.environment import pinned
 from sweeps.executors import Execute, Failed, Job, crew, reason
 from sweeps.layers import Part, Sweep, Task, opened
 from sweeps.plan import Plan
-from sweeps.progress import Meter
+from sweeps.progress import Meter, say
 from sweeps.rounds import next_round
 from sweeps.sheets import leave_sheets
-from sweeps.spec import SpecError, load_spec
+from sweeps.spec import Spec, SpecError, load_spec
 from sweeps.worker import Receipt
 
 
 @dataclass
-class Finished:
+class RunSummary:
     """What a run did."""
 
     folder: Place
@@ -53,10 +54,14 @@ class Finished:
     """Lane-updates that came from checkpoints."""
     failed: dict[str, str] = field(default_factory=dict)
     """The reason, by shard."""
+    lost: int = 0
+    """Failed shards whose worker died, so that another attempt may succeed."""
     too_wide: int = 0
     """Conditions that have `max_seeds`, and a rate that is not known to the precision of the spec."""
+    has_goals: bool = False
+    """Whether the world has goals, so that policies are labelled."""
 
-    def follow(self, earlier: "Finished") -> None:
+    def follow(self, earlier: "RunSummary") -> None:
         """Counts what earlier rounds of the same run did with this one's."""
         self.trained += earlier.trained
         self.ready -= earlier.trained
@@ -65,7 +70,7 @@ class Finished:
 
 
 DRAWING_SECONDS = 1.0
-"""That a run which is stopped waits for a picture."""
+"""How long a run that is stopped waits for a picture."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -81,7 +86,7 @@ def run(
     quiet: bool = False,
     part: tuple[int, int] = (1, 1),
     checkpoint_every: float | None = None,
-) -> Finished:
+) -> RunSummary:
     """Trains the lanes of a sweep that are not in its folder yet, and writes their tables and a sheet of levels.
 
     A folder grows: where the spec has seeds, values, factors or arms that the folder's sweep has not, they are added to
@@ -90,56 +95,64 @@ def run(
     Args:
       spec, overrides: as for `load_spec`.
       out: the results folder, `results/NAME` by default. One that holds a part of this sweep is completed.
-      workers: processes, or tasks at once; by default one a core, or one an accelerator.
+      workers: processes, or tasks at once; by default one per core, or one per accelerator.
       executor_name: `processes`, `ray` (the cluster that RAY_ADDRESS names, or one of this machine for this run), or
         `inline` (this process, for debugging).
       quiet: without progress on stderr.
-      part: (I, N), the I-th of N parts of the sweep, counted from 1: each may run on a machine of its own.
-      checkpoint_every: seconds between two checkpoints of a shard in training, from which another run goes on.
+      part: (I, N), part I of N of the sweep, counted from 1: each may run on a machine of its own.
+      checkpoint_every: seconds between two checkpoints of an unfinished shard, from which another run continues.
     Raises:
-      SpecError: the spec or the folder will not do, or another run is at work on the same shards; nothing has been
-        touched.
-      Interrupted: Ctrl-C or SIGTERM; what is on disk is whole, and running again goes on from there. Where checkpoints
-        are asked for, those of what was being trained have been written.
+      SpecError: the spec, the folder or the device will not do, or another run is training the same shards; nothing has
+        been touched.
+      Interrupted: Ctrl-C or SIGTERM; what is on disk is whole, and running again continues from there. With
+        checkpoints, those of the unfinished shards have been written.
     """
     if checkpoint_every is not None and not checkpoint_every > 0:
-        raise SpecError("checkpoint-every", f"{checkpoint_every} is no time; expected seconds, more than 0.")
-    with _terminable() as noticed, crew(executor_name, workers) as execute:
+        raise SpecError("checkpoint-every", f"{checkpoint_every} is not a time; expected seconds, more than 0.")
+    with _terminable() as noticed, pinned(), crew(executor_name, workers) as execute:
+        kind, devices = platform()
         checked = load_spec(spec, overrides)
         if checked.precision is not None and part != (1, 1):
-            why = "what a sweep with a precision trains next is decided where a round is whole, by one run"
+            why = "with a precision, each round is decided from all of the round before, by one run"
             raise SpecError(f"shards: {Part(*part)}: {why}; leave --shards out.")
         folder = as_place(out) if out is not None else Path("results") / checked.name
-        kind, devices = platform()
         job = Job(folder.absolute(), checked.policies, kind, devices, checkpoint_every)
-        chosen = Part(*part)
-        chunk = functools.partial(default_chunk, checked, kind, devices)
-        seeds: dict[str, int] = {}
-        earlier: Finished | None = None
-        while True:
-            try:
-                with opened(folder, checked, chosen, kind, chunk, seeds) as (sweep, lock):
-                    meter = Meter(sweep.layers, quiet)
-                    if not lock.works:
-                        meter.say(
-                            f"{folder}: there are no locks here; see to it that no other run trains the same shards."
-                        )
-                    if sweep.grew:
-                        meter.tell(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
-                    finished = _run(sweep, folder, chosen, execute, job, meter, noticed)
-            except BusyError as error:
-                hint = "wait for its end" + ", or share the work: --shards I/N" * (checked.precision is None)
-                raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
-            if earlier is not None:
-                finished.follow(earlier)
-            earlier = finished
-            if checked.precision is None or finished.failed:
-                return finished
-            seeds, finished.too_wide = next_round(folder, sweep.asked)
+        train = functools.partial(_round, checked, folder, Part(*part), job, execute, quiet, noticed)
+        summary, asked = train({})
+        while checked.precision is not None and not summary.failed:
+            seeds, summary.too_wide = next_round(folder, asked)
             if not seeds:
-                return finished
-            of = f"{finished.too_wide:,} of {len(sweep.asked.seeds):,} conditions"
-            meter.tell(f"{of} have rates that are not known to +-{checked.precision:g}; {len(seeds):,} get more seeds.")
+                break
+            if not quiet:
+                of = f"{summary.too_wide:,} of {len(asked.seeds):,} conditions"
+                say(f"{of} have rates that are not known to +-{checked.precision:g}; {len(seeds):,} get more seeds.")
+            earlier = summary
+            summary, asked = train(seeds)
+            summary.follow(earlier)
+        return summary
+
+
+def _round(
+    spec: Spec, folder: Place, part: Part, job: Job, execute: Execute, quiet: bool, noticed: threading.Event,
+    seeds: Mapping[str, int],
+) -> tuple[RunSummary, Plan]:  # fmt: skip
+    """Trains what a folder lacks of a spec, or of a round of it; returns the spec's plan too.
+
+    Args:
+      seeds: by condition, the seeds of the round; without a precision, there are none.
+    """
+    chunk = functools.partial(default_chunk, spec, job.platform, job.devices)
+    try:
+        with opened(folder, spec, part, job.platform, chunk, seeds) as (sweep, lock):
+            meter = Meter(sweep.layers, quiet)
+            if not lock.works:
+                say(f"{folder}: there are no locks here; make sure that no other run trains the same shards.")
+            if sweep.grew and not quiet:
+                say(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
+            return _train(sweep, folder, part, execute, job, meter, noticed), sweep.asked
+    except BusyError as error:
+        hint = "wait until it ends" + ", or share the work: --shards I/N" * (spec.precision is None)
+        raise SpecError(folder, f"another run is training these shards ({error}); {hint}.") from None
 
 
 @contextlib.contextmanager
@@ -165,67 +178,88 @@ def _terminable() -> Iterator[threading.Event]:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
-def _run(
+def _train(
     sweep: Sweep, folder: Place, part: Part, execute: Execute, job: Job, meter: Meter, noticed: threading.Event
-) -> Finished:
+) -> RunSummary:
     store_of(folder).remove_stale(folder)
-    finished = Finished(folder, 0, 0)
+    summary = RunSummary(folder, 0, 0, has_goals=bool(sweep.asked.goals))
     wanted: dict[str, int] = {}
     missing = set()
-    for task, todo in _checked(sweep, folder, part, meter):
+    for task, todo in _checked(sweep, folder, part):
         wanted[task.shard.id] = task.lanes
-        finished.lanes += task.lanes
+        summary.lanes += task.lanes
         meter.expect(task, there=not todo)
         if todo:
             missing.add(task.shard.id)
-    finished.others = sweep.lanes - sweep.asked.lanes
+    summary.others = sweep.lanes - sweep.asked.lanes
     tasks = (task for task in sweep.tasks(part) if task.shard.id in missing)
-    drawing = threading.Thread(target=_draw, args=(folder, sweep.asked, meter), daemon=True)
-    drawing.start()  # while workers compile, and the driver has nothing else to do
     try:
-        with meter, contextlib.closing(execute(job, meter.handing_out(tasks))) as events:
+        with (
+            _drawing(folder, sweep.asked),
+            meter,
+            contextlib.closing(execute(job, meter.handing_out(tasks))) as events,
+        ):
             for event in events:
                 meter.see(event)
                 if isinstance(event, Receipt):
                     clear_failure(folder, event.shard)
-                    finished.trained += wanted[event.shard] if event.lanes else 0
-                    finished.compiles += event.compiles
-                    finished.resumed += event.resumed
+                    summary.trained += wanted[event.shard] if event.lanes else 0
+                    summary.compiles += event.compiles
+                    summary.resumed += event.resumed
                     if event.unused:
-                        meter.say(f"shard {event.shard}: its checkpoint was of no use ({event.unused}); trained anew.")
+                        say(f"shard {event.shard}: its checkpoint could not be used ({event.unused}); trained again.")
                 elif isinstance(event, Failed):
                     write_failure(folder, event.shard, event.reason)
-                    finished.failed[event.shard] = event.reason
+                    summary.failed[event.shard] = event.reason
+                    summary.lost += event.lost
                 if noticed.is_set():
                     raise KeyboardInterrupt
     except KeyboardInterrupt:
-        drawing.join(DRAWING_SECONDS)
         there = _on_disk(folder, wanted)
-        raise Interrupted(f"{there} of {finished.lanes} lanes are on disk in {folder}; run again to go on.") from None
-    drawing.join()
-    # Counted anew: a worker may have died between writing a shard and saying so.
-    finished.ready = _on_disk(folder, wanted) - finished.trained
-    return finished
+        raise Interrupted(f"{there} of {summary.lanes} lanes are on disk in {folder}; run again to continue.") from None
+    # Counted again: a worker may have died between writing a shard and saying so.
+    summary.ready = _on_disk(folder, wanted) - summary.trained
+    return summary
 
 
-def _draw(folder: Place, plan: Plan, meter: Meter) -> None:
+@contextlib.contextmanager
+def _drawing(folder: Place, plan: Plan) -> Iterator[None]:
+    """Draws sheets of levels meanwhile: workers compile, and the driver has nothing else to do.
+
+    The thread is joined whatever happens, because a process that ends while it runs native code is aborted; only an
+    interrupt, after which the command leaves without further ado, does not wait for long.
+    """
+    thread = threading.Thread(target=_draw, args=(folder, plan), daemon=True)
+    thread.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        thread.join(DRAWING_SECONDS)
+        raise
+    except BaseException:
+        thread.join()
+        raise
+    thread.join()
+
+
+def _draw(folder: Place, plan: Plan) -> None:
     """Leaves sheets of levels. No result depends on a picture, so nothing that goes wrong here ends a run."""
     try:
         leave_sheets(folder, plan)
     except Exception as error:
-        meter.say(f"no picture of the levels: {reason(error)}")
+        say(f"no picture of the levels: {reason(error)}")
 
 
 def _on_disk(folder: Place, wanted: Mapping[str, int]) -> int:
     return sum(wanted.get(shard, 0) for shard in names_in(folder, "outcomes"))
 
 
-def _checked(sweep: Sweep, folder: Place, part: Part, meter: Meter) -> Iterator[tuple[Task, bool]]:
+def _checked(sweep: Sweep, folder: Place, part: Part) -> Iterator[tuple[Task, bool]]:
     """The run's shards, with whether they have to be run; damaged files are named and set aside."""
 
     def sound(found: list[DamagedError] | None) -> bool:
         for error in found or ():
-            meter.say(f"{error}; kept as {set_aside(error.path).name}, and made again.")
+            say(f"{error}; kept as {set_aside(error.path).name}, and made again.")
         return found is None
 
     there = names_in(folder, "outcomes")

@@ -1,14 +1,11 @@
 """Trains one shard and writes its files; running it again changes nothing."""
 
+import contextlib
 import dataclasses
-import hashlib
-import os
-import platform as machine
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +13,7 @@ import pyarrow as pa
 from analysis.folder import SHARD_TABLES, Place, damage, has_policies, save_policies, write_table
 from sweeps import checkpoints, tables
 from sweeps.devices import smaller
-from sweeps.plan import ProgramSpec, Shard
+from sweeps.plan import Condition, ProgramSpec, Shard
 
 if TYPE_CHECKING:
     import jaxrl
@@ -48,11 +45,11 @@ def run_shard(
     folder: Place,
     shard: Shard,
     policies: bool = False,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] = lambda updates: None,
     checkpoint_every: float | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Receipt:
-    """Trains what a shard lacks and writes its tables, `outcomes` last; goes on from its checkpoint, if it has one.
+    """Trains what a shard lacks and writes its tables, `outcomes` last; continues from its checkpoint, if it has one.
 
     Args:
       folder: the results folder.
@@ -68,97 +65,126 @@ def run_shard(
         _write_program_tables(folder, shard.program, program)
         return Receipt(shard.id, 0, 0)
     before = program.compiles
-    chunk, lanes = shard.program.chunk, len(shard.lanes)
-    keys, values = shard.keys(), shard.values()
-    saved, unused = checkpoints.read(folder, shard, policies)
-    done, resume = (saved.lanes, saved.state) if saved is not None else (0, None)
-    parts = {kind: [saved.tables[kind]] if saved is not None and done else [] for kind in SHARD_TABLES}
-    parameters = [saved.policies] if saved is not None and done else []
-    resumed, kept, written = 0, saved is not None or bool(unused), time.monotonic()
-    for start in range(done, lanes, chunk):
-        inside = shard.lanes[start : start + chunk]
-        n = len(inside)
-        padded = [*range(start, start + n), *[start] * (chunk - n)]
-
-        def report(updates: int, start: int = start, n: int = n) -> None:
-            if on_progress is not None:
-                on_progress(start * program.total_updates + n * updates)
-
-        def keep(state: Callable[[], list[np.ndarray]], start: int = start) -> None:
-            nonlocal kept, written
-            stop = stopping()
-            if checkpoint_every is None or not (stop or time.monotonic() - written >= checkpoint_every):
-                return
-            rows = {kind: pa.concat_tables(some) for kind, some in parts.items() if some}
-            whole = [np.concatenate(leaves) for leaves in zip(*parameters, strict=True)]
-            checkpoints.write(folder, shard, policies, checkpoints.Checkpoint(start, rows, whole, state()))
-            kept, written = True, time.monotonic()
-            if stop:
-                raise Stopped
-
-        try:
-            trained = program.train(keys[padded], [values[i] for i in padded], report, resume, keep)
-        except jaxrl.UnfitStateError as error:
-            checkpoints.remove(folder, shard)
-            anew = run_shard(folder, shard, policies, on_progress, checkpoint_every, stopping)
-            return dataclasses.replace(anew, unused=str(error))
-        except Exception as error:
-            if "RESOURCE_EXHAUSTED" in str(error):  # how XLA says so, in an exception of its runtime's own
-                found = f"a chunk of {chunk} lanes does not fit into the device's memory"
-                raise MemoryError(f"{found}; {smaller(chunk)}") from error
-            raise
-        if resume is not None:
-            resumed, resume = start * program.total_updates + n * int(resume[0]), None
-        sampled = {key: [lane[key] for lane in values[start : start + n]] for key in inside[0][0].sampled}
-        parts["outcomes"].append(tables.outcomes(shard.program, inside, shard.master_seed, sampled, trained))
-        parts["probes"].append(tables.probes(shard.program, inside, trained))
-        parts["curves"].append(tables.curves(inside, trained))
-        if policies:
-            parameters.append(_leaves(trained.policies, n))
+    work = _Work(folder, shard, policies, program, on_progress, checkpoint_every, stopping)
+    unused = work.continue_from_checkpoint()
+    try:
+        while work.done < len(shard.lanes):
+            work.train_chunk()
+    except jaxrl.UnfitStateError as error:
+        checkpoints.remove(folder, shard)
+        receipt = run_shard(folder, shard, policies, on_progress, checkpoint_every, stopping)
+        return dataclasses.replace(receipt, unused=str(error))
     # After the training, so that nobody waits for them to see it begin.
     _write_program_tables(folder, shard.program, program)
-    if policies:
-        save_policies(folder, shard.id, _like(trained.policies, parameters))
-    for kind in SHARD_TABLES:
-        if kind == "outcomes" and kept:  # with which it is done, and nobody comes back to tidy up
-            checkpoints.remove(folder, shard)
-        write_table(folder, kind, shard.id, pa.concat_tables(parts[kind]).combine_chunks())
-    return Receipt(shard.id, lanes, program.compiles - before, resumed, unused)
+    work.write()
+    return Receipt(shard.id, len(shard.lanes), program.compiles - before, work.resumed, unused)
 
 
-def environment(platform: str, cores: int | None = 1) -> dict[str, str]:
-    """What must be in a process's environment before jax is imported there.
+@dataclass
+class _Work:
+    """A shard in training: the chunks that are done, and the state from which the next one continues."""
 
-    The thread pools' size decides the last bits of large matmuls, so a worker on a CPU has one thread whatever the
-    machine; and compiled programs are kept in the user's cache folder unless CHISEL_COMPILATION_CACHE=off.
-    """
-    found: dict[str, str] = {}
-    if platform == "cpu" and cores is not None:
-        found |= dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(cores))
-    cache = cache_folder()
-    if cache is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        found |= {
-            "JAX_COMPILATION_CACHE_DIR": str(cache),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        }
-    return found
+    folder: Place
+    shard: Shard
+    policies: bool
+    program: "jaxrl.Program"
+    on_progress: Callable[[int], None]
+    checkpoint_every: float | None
+    stopping: Callable[[], bool]
+    done: int = 0
+    """Lanes of the chunks that are done; the next chunk begins here."""
+    tables: dict[str, list[pa.Table]] = field(default_factory=lambda: {kind: [] for kind in SHARD_TABLES})
+    """Their rows, by kind."""
+    parameters: list[list[np.ndarray]] = field(default_factory=list)
+    """The leaves of their policies, where these are saved."""
+    structure: Any = None
+    """The tree that the leaves are of."""
+    state: list[np.ndarray] | None = None
+    """Of the next chunk, where a checkpoint was written while it was trained."""
+    resumed: int = 0
+    """Lane-updates that came from a checkpoint."""
+    has_checkpoint: bool = False
+    """Whether there may be one on disk."""
+    saved_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.keys, self.values = self.shard.keys(), self.shard.values()
+
+    def continue_from_checkpoint(self) -> str:
+        """Takes over what the shard's checkpoint has; returns why one cannot be used, empty where there is none."""
+        saved, unused = checkpoints.read(self.folder, self.shard, self.policies)
+        self.has_checkpoint = saved is not None or bool(unused)
+        if saved is not None:
+            self.done, self.state = saved.lanes, saved.state
+            if saved.lanes:
+                self.tables = {kind: [saved.tables[kind]] for kind in SHARD_TABLES}
+                self.parameters = [saved.policies]
+        return unused
+
+    def train_chunk(self) -> None:
+        """Trains the next chunk; the last one is padded with copies of its first lane."""
+        chunk, lanes = self.shard.program.chunk, self._lanes()
+        n = len(lanes)
+        padded = [*range(self.done, self.done + n), *[self.done] * (chunk - n)]
+        with _memory_errors(chunk):
+            trained = self.program.train(
+                self.keys[padded], [self.values[i] for i in padded], self._report, self.state, self._save
+            )
+        if self.state is not None:
+            self.resumed = self.done * self.program.total_updates + n * int(self.state[0])
+            self.state = None
+        values = self.values[self.done : self.done + n]
+        sampled = {key: [lane[key] for lane in values] for key in lanes[0][0].sampled}
+        program = self.shard.program
+        self.tables["outcomes"].append(tables.outcomes(program, lanes, self.shard.master_seed, sampled, trained))
+        self.tables["probes"].append(tables.probes(program, lanes, trained))
+        self.tables["curves"].append(tables.curves(lanes, trained))
+        if self.policies:
+            leaves, self.structure = _leaves(trained.policies, n)
+            self.parameters.append(leaves)
+        self.done += n
+
+    def write(self) -> None:
+        """Writes the shard's files; with the table of outcomes it is done."""
+        if self.policies:
+            save_policies(self.folder, self.shard.id, [self.structure.unflatten(leaves) for leaves in self.parameters])
+        for kind in SHARD_TABLES:
+            if kind == "outcomes" and self.has_checkpoint:  # nobody comes back to a shard that is done
+                checkpoints.remove(self.folder, self.shard)
+            rows = pa.concat_tables(self.tables[kind]).combine_chunks()
+            write_table(self.folder, kind, self.shard.id, rows)
+
+    def _lanes(self) -> tuple[tuple[Condition, int], ...]:
+        """Of the next chunk, without padding."""
+        return self.shard.lanes[self.done : self.done + self.shard.program.chunk]
+
+    def _report(self, updates: int) -> None:
+        self.on_progress(self.done * self.program.total_updates + len(self._lanes()) * updates)
+
+    def _save(self, state: Callable[[], list[np.ndarray]]) -> None:
+        """Writes a checkpoint, if one is due or the shard is to stop; raises Stopped if it is."""
+        stop = self.stopping()
+        if self.checkpoint_every is None or not (stop or time.monotonic() - self.saved_at >= self.checkpoint_every):
+            return
+        rows = {kind: pa.concat_tables(some) for kind, some in self.tables.items() if some}
+        leaves = [np.concatenate(parts) for parts in zip(*self.parameters, strict=True)]
+        checkpoint = checkpoints.Checkpoint(self.done, rows, leaves, state())
+        checkpoints.write(self.folder, self.shard, self.policies, checkpoint)
+        self.has_checkpoint, self.saved_at = True, time.monotonic()
+        if stop:
+            raise Stopped
 
 
-def cache_folder() -> Path | None:
-    """The compilation cache, keyed by host CPU: code compiled for one may not run on another that shares the home."""
-    if os.environ.get("CHISEL_COMPILATION_CACHE", "").lower() in ("off", "0", "false", "no"):
-        return None
+@contextlib.contextmanager
+def _memory_errors(chunk: int) -> Iterator[None]:
+    """Says what to do where a chunk does not fit into the device's memory."""
     try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # no home folder
-        return None
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
-    except OSError:
-        cpu = f"{machine.machine()} {machine.processor()}"
-    return base / "chisel" / "xla" / hashlib.blake2b(cpu.encode()).hexdigest()[:16]
+        yield
+    except Exception as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):  # how XLA says so, in an exception of its runtime's own
+            raise
+        found = f"a chunk of {chunk} lanes does not fit into the device's memory"
+        raise MemoryError(f"{found}; {smaller(chunk)}") from error
 
 
 def _program(program: ProgramSpec) -> "jaxrl.Program":
@@ -175,14 +201,9 @@ def _write_program_tables(folder: Place, program: ProgramSpec, built: "jaxrl.Pro
         write_table(folder, "baselines", program.id, tables.baselines(program, built.baselines()))
 
 
-def _leaves(tree: object, lanes: int) -> list[np.ndarray]:
-    """The leaves of a chunk's parameters, without the padding."""
+def _leaves(policies: object, lanes: int) -> tuple[list[np.ndarray], Any]:
+    """The leaves of a chunk's parameters without the padding, and the tree that they are of."""
     import jax
 
-    return [np.asarray(leaf)[:lanes] for leaf in jax.tree.leaves(tree)]
-
-
-def _like(tree: object, parts: list[list[np.ndarray]]) -> list[object]:
-    import jax
-
-    return [jax.tree.unflatten(jax.tree.structure(tree), leaves) for leaves in parts]
+    leaves, structure = jax.tree.flatten(policies)
+    return [np.asarray(leaf)[:lanes] for leaf in leaves], structure

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.bench.cases import CASES, PEER, flops_per_step
+from sweeps.environment import cache_folder, environment
 from sweeps.executors.processes import cores
 from sweeps.plan import CPU_CHUNK
-from sweeps.worker import cache_folder, environment
 
 CARTPOLE_LANES = (1, 32, 128, 512, 1024)
 SIDE, PRODUCTS = 2048, 4
@@ -137,7 +137,7 @@ def _start(command: list[str], core: int | None, stack: contextlib.ExitStack) ->
     for name in ("NPROC", "OMP_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR"):
         variables.pop(name, None)
     if core is not None:
-        variables |= environment("cpu")
+        variables = environment(variables, "cpu")
         variables.pop("JAX_COMPILATION_CACHE_DIR", None)  # compile times are reported
         command = [sys.executable, "-c", _PINNED, str(core), *command[1:]]
     process = subprocess.Popen(command, env=variables, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -10,15 +10,14 @@ from sweeps.spec import SpecError
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    before_jax(one_core=False)
     from sweeps.doctor import diagnose
 
-    checks = diagnose(arguments.out)
-    for check in checks:
-        print(f"{'ok  ' if check.good else 'FAIL'}  {check.name}: {check.found}")
-        if not check.good:
-            print(f"      {check.advice}")
-    return 0 if all(check.good for check in checks) else 1
+    found = diagnose(arguments.out)
+    for one in found:
+        print(f"{'ok  ' if one.good else 'FAIL'}  {one.name}: {one.found}")
+        if not one.good:
+            print(f"      {one.advice}")
+    return 0 if all(one.good for one in found) else 1
 
 
 def bench(arguments: argparse.Namespace) -> int:

@@ -18,11 +18,13 @@ def reading(call: Any) -> Any:
 
 
 def before_jax(one_core: bool) -> None:
-    """Sets what jax reads when it is imported, unless the caller has imported it already."""
-    if "jax" in sys.modules:
-        return
-    from sweeps.worker import environment
+    """Makes this process's environment what training expects, unless the caller has imported jax already."""
+    from sweeps.environment import ignored, prepare
 
-    os.environ.update(environment("cpu", 1 if one_core else None))
-    # The driver only plans; the memory belongs to the workers.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    left_out = ignored(os.environ)
+    if prepare(cores=1 if one_core else None):
+        # The driver only plans; the memory belongs to the workers.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        if left_out and sys.stderr is not None:
+            shown = ", ".join(f"{name}={value}" for name, value in sorted(left_out.items()))
+            print(f"chisel: ignored, because it could change numbers: {shown}", file=sys.stderr)

@@ -3,11 +3,13 @@
 import argparse
 import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analysis.folder import Place, read_manifest
 from sweeps.cli.printing import SHOWN, as_bytes, as_duration, count, more, print_json
 from sweeps.cli.starting import before_jax, reading
+
+if TYPE_CHECKING:
+    from sweeps.running import RunSummary
 
 EXIT_FAILED = 4
 
@@ -82,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     where = f"{f'part {number}/{of} of ' * (of > 1)}{done.folder}"
     there = done.ready + done.trained
     if done.ready == done.lanes:
-        more = f", which has {done.others:,} that this spec has not" * (done.others > 0)
+        more = f", which has {done.others:,} that this spec does not have" * (done.others > 0)
         print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {where}{more}")
     else:
         print(f"{there:,} of {done.lanes:,} lanes in {where}, {done.trained:,} of them trained now")
@@ -90,16 +92,29 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"  {done.resumed:,} of their updates came from checkpoints")
     if done.too_wide:
         print(f"  {count(done.too_wide, 'condition')} at max_seeds, with rates that are not known to the precision")
-    print(f"  tables: {done.folder / 'outcomes'}, probes, curves, levels, baselines (parquet)")
-    shown = str(done.folder)
-    if _has_goals(done.folder):
-        print(f"  next:   chisel rates {shlex.quote(shown)}\n          chisel figure {shlex.quote(shown)}")
-    else:
-        print(f"  next:   in Python, analysis.load({shown!r})['return.evaluation'].describe()")
+    if there:
+        print(f"  tables: {done.folder / 'outcomes'}, probes, curves, levels, baselines (parquet)")
+        for place, line in enumerate(_next_steps(done)):
+            print(f"  {'next:' * (place == 0):<7} {line}")
     if done.failed:
-        print(f"chisel: {count(len(done.failed), 'shard')} failed; run again to try once more.", file=sys.stderr)
+        print(f"chisel: {count(len(done.failed), 'shard')} failed; {_after_failure(done)}", file=sys.stderr)
         return EXIT_FAILED
     return 0
+
+
+def _next_steps(done: "RunSummary") -> list[str]:
+    """Commands that work on what a run has left."""
+    folder = str(done.folder)
+    if not done.has_goals:
+        return [f"in Python, analysis.load({folder!r})['return.evaluation'].describe()"]
+    return [f"chisel {verb} {shlex.quote(folder)}" for verb in ("rates", "figure")]
+
+
+def _after_failure(done: "RunSummary") -> str:
+    if done.lost == len(done.failed):
+        return "their workers died; run again to retry."
+    first = next(iter(done.failed.values()))
+    return f"an error in the code comes again, so mend it before you run again: {first}."
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -132,10 +147,6 @@ def status(arguments: argparse.Namespace) -> int:
         print(f"  shard {one['shard']} ({count(one['lanes'], 'lane')}) failed: {one['reason']}")
     more(found["failed"])
     for line in found["damaged"][:SHOWN]:
-        print(f"  {line}; run the sweep again to make it anew")
+        print(f"  {line}; run the sweep again to train it again")
     more(found["damaged"])
     return 0
-
-
-def _has_goals(folder: Place) -> bool:
-    return bool(read_manifest(folder).goals)

@@ -42,6 +42,8 @@ class Progress:
 class Failed:
     shard: str
     reason: str
+    lost: bool = False
+    """Its worker died, so that another attempt may succeed; an error of the code would come again."""
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,24 @@
 
 import contextlib
 import os
-import sys
 import warnings
 from collections.abc import Generator, Iterable, Iterator
 
+from sweeps.environment import training_here
 from sweeps.executors import Event, Execute, Failed, Job, reason
 from sweeps.plan import Shard
-from sweeps.worker import environment, run_shard
+from sweeps.worker import run_shard
 
 
 @contextlib.contextmanager
 def crew(workers: int | None = None) -> Iterator[Execute]:
     """See `sweeps.executors`; `workers` has no meaning here, and progress comes shard by shard."""
-    if "jax" not in sys.modules:
-        os.environ.update(environment("cpu"))
-    elif os.environ.get("NPROC") != "1":
-        warnings.warn(
-            "jax was imported without NPROC=1: on a CPU, last bits may differ from those of workers", stacklevel=4
-        )
-    yield _execute
+    with training_here():
+        if os.environ.get("NPROC") != "1":
+            warnings.warn(
+                "jax was imported without NPROC=1: on a CPU, last bits may differ from those of workers", stacklevel=4
+            )
+        yield _execute
 
 
 def _execute(job: Job, shards: Iterable[Shard]) -> Generator[Event]:

@@ -19,9 +19,10 @@ from collections.abc import Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 
 from sweeps.devices import smaller
+from sweeps.environment import environment
 from sweeps.executors import Event, Execute, Failed, Job, Progress, Retried, reason
 from sweeps.plan import Shard
-from sweeps.worker import Stopped, environment, run_shard
+from sweeps.worker import Stopped, run_shard
 
 PROGRESS_SECONDS = 0.1
 """Between two progress messages of a worker."""
@@ -40,7 +41,7 @@ def crew(workers: int | None = None) -> Iterator[Execute]:
     """
     pins = cores()
     slots = range(min(workers or len(pins), len(pins) - 1))
-    early = [_Worker(slot, environment("cpu"), pins[slot]) for slot in slots]
+    early = [_Worker(slot, environment(os.environ, "cpu"), pins[slot]) for slot in slots]
     try:
         yield functools.partial(_execute, early, workers)
     finally:
@@ -59,7 +60,8 @@ def _execute(early: "list[_Worker]", workers: int | None, job: Job, shards: Iter
         if job.platform == "cpu" and early:
             worker = early.pop(0)
         else:
-            worker = _Worker(slot, environment(job.platform) | _one_device(job, slot), pins[slot % len(pins)])
+            variables = environment(os.environ, job.platform) | _one_device(job, slot)
+            worker = _Worker(slot, variables, pins[slot % len(pins)])
         running[worker.pipe] = worker
         worker.give(job, shard)
 
@@ -78,7 +80,7 @@ def _execute(early: "list[_Worker]", workers: int | None, job: Job, shards: Iter
                     if "SIGKILL" in died:
                         died += f"; if memory ran out, {smaller(following.program.chunk)}"
                     if following.id in retried:
-                        yield Failed(following.id, died)
+                        yield Failed(following.id, died, lost=True)
                         following = next(waiting, None)
                     else:
                         retried.add(following.id)
@@ -128,7 +130,7 @@ class _Worker:
     def __init__(self, slot: int, variables: dict[str, str], core: int | None):
         self.slot = slot
         ours, theirs = socket.socketpair()
-        variables = os.environ | variables | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        variables = variables | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         # A notice to end is for the driver, even if it is sent to all of its processes.
         code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         code += f"from sweeps.executors.processes import serve; serve({theirs.fileno()}, {core})"
@@ -192,7 +194,8 @@ def serve(descriptor: int, core: int | None) -> None:
             os._exit(0)
 
     threading.Thread(target=receive, daemon=True).start()
-    importlib.import_module("jaxrl")  # while the driver plans
+    with contextlib.suppress(Exception):  # a device that does not start is reported by the driver, which finds it too
+        importlib.import_module("jaxrl")  # while the driver plans
     while True:
         job, shard = tasks.get()
         last, begun = 0.0, False

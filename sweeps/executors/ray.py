@@ -19,11 +19,12 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from sweeps.devices import smaller
+from sweeps.environment import THREADS, prepare
 from sweeps.executors import Event, Execute, Failed, Job, Retried, reason
 from sweeps.executors.processes import SAVE_SECONDS, cores
 from sweeps.plan import Shard
 from sweeps.spec import SpecError
-from sweeps.worker import Stopped, environment, run_shard
+from sweeps.worker import Stopped, run_shard
 
 if "RAY_ADDRESS" not in os.environ:
     # Read when ray is imported, or when its processes start: a cluster of one machine listens on the loopback interface
@@ -95,8 +96,7 @@ def _reach(address: str) -> None:
 
 
 def _execute(workers: int | None, job: Job, shards: Iterable[Shard]) -> Generator[Event]:
-    # The cache of compiled programs is each node's own.
-    variables = {name: value for name, value in environment(job.platform).items() if not name.startswith("JAX_")}
+    variables = dict.fromkeys(THREADS, "1") if job.platform == "cpu" else {}
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     task = ray.remote(max_retries=0, runtime_env={"env_vars": variables}, **RESOURCES[job.platform])(_train)
     waiting, running = iter(shards), dict[Any, Shard]()
@@ -121,7 +121,7 @@ def _execute(workers: int | None, job: Job, shards: Iterable[Shard]) -> Generato
                     running[task.remote(job, shard)] = shard
                     event = Retried(shard.id, died)
                 else:
-                    event = Failed(shard.id, died)
+                    event = Failed(shard.id, died, lost=True)
             yield event
     finally:
         _end(list(running), save=job.checkpoint_every is not None)
@@ -129,8 +129,7 @@ def _execute(workers: int | None, job: Job, shards: Iterable[Shard]) -> Generato
 
 def _train(job: Job, shard: Shard) -> Event | None:
     """What a task does; None where it was asked to stop, and has left a checkpoint."""
-    if "jax" not in sys.modules:
-        os.environ.update(environment(job.platform))
+    prepare(job.platform)  # the cache of compiled programs is each node's own
     stopping = threading.Event()
     # Ray cancels a task by what a Ctrl-C does.
     before = signal.signal(signal.SIGINT, lambda *_: stopping.set()) if job.checkpoint_every is not None else None

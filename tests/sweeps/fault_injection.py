@@ -284,7 +284,7 @@ class Run:
         """Exit code and what was said, once a driver has ended as it may."""
         code, said = driver.end()
         self.found["retried"] += said.count("trying once more")
-        self.found["told"] += [line for line in said.splitlines() if ".bad" in line or "of no use" in line]
+        self.found["told"] += [line for line in said.splitlines() if ".bad" in line or "could not be used" in line]
         if code == 2 and self.suspicious and ("manifest.json: " in said or ": holds " in said):
             self._mend(said)
         elif code not in expected or "Traceback" in said or "IT HANGS" in said:

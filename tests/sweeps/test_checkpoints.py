@@ -121,9 +121,9 @@ def test_a_checkpoint_of_no_use_is_told_and_its_shard_trained_anew(toy, contents
     forged(other, lambda head, body: (head, arrays(**{"state.0": np.array([1, 2])})))
     done = toy("run", "toy.toml", "--out", "out")
     assert (done.returncode, from_checkpoints(done)) == (0, 0), done.stderr
-    said = "its checkpoint was of no use"
-    assert f"chisel: shard {one.stem}: {said} (its content does not match its digest); trained anew." in done.stderr
-    assert f"chisel: shard {other.stem}: {said} (not of this program); trained anew." in done.stderr
+    said = "its checkpoint could not be used"
+    assert f"chisel: shard {one.stem}: {said} (its content does not match its digest); trained again." in done.stderr
+    assert f"chisel: shard {other.stem}: {said} (not of this program); trained again." in done.stderr
     assert contents(out) == contents(toy.folder / "whole")
 
 
@@ -147,6 +147,6 @@ def test_a_notice_whose_exception_was_lost_ends_the_run_after_the_shard(toy):
         "except running.Interrupted as error:\n"
         "    print(error)\n"
     )
-    assert done.stdout.endswith("lanes are on disk in out; run again to go on.\n"), done.stderr
+    assert done.stdout.endswith("lanes are on disk in out; run again to continue.\n"), done.stderr
     there, _, planned, *_ = done.stdout.split()
     assert 0 < int(there) < int(planned)

@@ -9,7 +9,7 @@ import pytest
 from sweeps import load_spec
 from sweeps.checks import CHECKS, Check, Result, Verdict, as_markdown, check, published, registry, running
 from sweeps.cli import main
-from sweeps.running import Finished
+from sweeps.running import RunSummary
 
 TEXTS = {
     "claim": "Weights stay.",
@@ -98,7 +98,7 @@ def test_a_sweep_that_could_not_be_trained_fails_its_check(monkeypatch, tmp_path
         "one": Check("one", *TEXTS.values(), CHECKS["always-right"].specs, lambda folders: Verdict("fine", True))
     }
     monkeypatch.setattr(running, "CHECKS", planted)
-    unlucky = Finished(tmp_path, 4, 0, failed={"shard": "no luck"})
+    unlucky = RunSummary(tmp_path, 4, 0, failed={"shard": "no luck"})
     monkeypatch.setattr(running, "run", lambda *_, **__: unlucky)
     (result,) = running.run_checks(out=tmp_path)
     assert result.verdict == Verdict("not measured, 1 shards failed, the first: no luck", False)

@@ -7,7 +7,7 @@ import pytest
 from tqdm import tqdm
 
 from analysis.folder import table_path, write_table
-from sweeps.progress import Meter
+from sweeps.progress import say
 from tests.sweeps.fault_injection import State, good, inject
 
 
@@ -26,7 +26,7 @@ def test_a_notice_to_end_while_a_line_is_written_is_no_other_error(monkeypatch, 
 
     monkeypatch.delattr(tqdm, "_lock", raising=False)
     monkeypatch.setattr(tqdm, "get_lock", interrupted)
-    Meter([]).say("one")
+    say("one")
     assert capsys.readouterr().err == "chisel: one\n"
 
 

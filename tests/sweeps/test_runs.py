@@ -35,7 +35,9 @@ def test_ctrl_c_exits_3_says_what_is_on_disk_and_leaves_no_process(toy):
     assert "Traceback" not in err
     there = len(outcomes(toy.folder / "out"))
     assert 0 < there < 15
-    assert err.splitlines()[-1] == f"chisel: interrupted. {there} of 15 lanes are on disk in out; run again to go on."
+    assert (
+        err.splitlines()[-1] == f"chisel: interrupted. {there} of 15 lanes are on disk in out; run again to continue."
+    )
     assert toy.workers() == []
 
 

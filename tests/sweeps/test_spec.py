@@ -260,7 +260,7 @@ def test_a_wrong_command_line_is_one_line(capsys):
         "chisel run: the following arguments are required: SPEC (see chisel run --help)",
         "chisel run: argument --workers: '0' is not an integer of at least 1 (see chisel run --help)",
         "no-such-folder: is not a results folder: there is no such folder.",
-        "no-such-folder: not a results folder: there is no such folder",
+        "no-such-folder: is not a results folder: there is no such folder.",
     ]
 
 
@@ -296,6 +296,13 @@ def test_values_from_a_notebook_mean_what_they_print():
     assert json.dumps(numpy.given)  # goes into the manifest
     assert [one.id for one in make_plan(numpy).conditions] == [one.id for one in make_plan(python).conditions]
     assert load_spec({**head, "seeds": 1}, "seeds=3").seeds == 3
+
+
+def test_two_arms_with_a_condition_that_is_one_in_float32_are_refused():
+    head = {"name": "a", "world": "coin-run", "seeds": 1}
+    arms = {"one": {"learner.discount": 0.99}, "two": {"learner.discount": 0.9900000001}}
+    with pytest.raises(SpecError, match="arms.two: has a condition that arms.one has too; give it in one of them"):
+        make_plan(load_spec({**head, "arms": arms}))
 
 
 def test_a_class_or_a_name_of_the_main_module_is_refused_with_what_works():

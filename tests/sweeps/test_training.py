@@ -60,7 +60,7 @@ def test_killed_in_the_midst_of_a_shard_and_run_again_ends_with_the_same_bits(ch
     sent = time.monotonic()
     _, err = process.communicate(timeout=60)
     assert (process.returncode, time.monotonic() - sent < 10) == (3, True), err
-    assert err.splitlines()[-1] == "chisel: interrupted. 0 of 12 lanes are on disk in out; run again to go on."
+    assert err.splitlines()[-1] == "chisel: interrupted. 0 of 12 lanes are on disk in out; run again to continue."
     assert found[0].stat().st_mtime_ns > began, "one was written on notice"
 
     done = chisel(*given)

@@ -1,5 +1,9 @@
 """Says what a machine without accelerators would say."""
 
+from types import SimpleNamespace
+
+config = SimpleNamespace(values={})
+
 
 def default_backend():
     return "cpu"

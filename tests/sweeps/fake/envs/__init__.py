@@ -23,6 +23,10 @@ def settings(name):
     }
 
 
+def check_contract(world):
+    pass
+
+
 def make(name, values=None):
     return SimpleNamespace(
         name=name, version=1, goals=GOALS, default_params=SimpleNamespace(), check_values=lambda values: None,

@@ -1,0 +1,186 @@
+"""Numbers do not depend on how the user has set up jax, XLA, Python's path, a device or standard streams."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import jax
+import pytest
+
+import sweeps
+from analysis.folder import read_manifest
+from sweeps.cli import main
+from sweeps.environment import environment, ignored, pinned
+from sweeps.progress import Meter, say
+from sweeps.running import _drawing
+
+PATH = {"PYTHONPATH": os.getcwd()}
+HOSTILE = {
+    "JAX_THREEFRY_PARTITIONABLE": "0",
+    "JAX_DEFAULT_PRNG_IMPL": "rbg",
+    "JAX_ENABLE_X64": "1",
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
+    "JAX_RANDOM_SEED_OFFSET": "7",
+    "JAX_DISABLE_JIT": "1",
+    "FLAX_FIX_RNG_SEPARATOR": "1",
+    "NVIDIA_TF32_OVERRIDE": "1",
+    "XLA_FLAGS": "--xla_cpu_enable_fast_math=true",
+}
+
+
+def test_what_decides_numbers_is_left_out_of_a_workers_environment():
+    harmless = {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": "/cache", "JAX_TRACEBACK_FILTERING": "off"}
+    given = harmless | HOSTILE | {"XLA_FLAGS": "--xla_dump_to=/dump --xla_cpu_enable_fast_math=true"}
+    assert ignored(given) == HOSTILE
+    found = environment(given, "cpu")
+    assert found.items() >= (harmless | {"XLA_FLAGS": "--xla_dump_to=/dump", "NPROC": "1"}).items()
+    assert found.keys().isdisjoint(HOSTILE.keys() - {"XLA_FLAGS"})
+    assert ignored(found) == {}
+
+
+DRAW = """
+from sweeps.environment import prepare
+assert prepare()
+import jax
+print(jax.random.normal(jax.random.key(0), (3,)).tolist(), jax.numpy.zeros(1, float).dtype)
+"""
+
+
+def test_a_process_that_trains_draws_the_same_numbers_whatever_its_environment_says():
+    plain = {key: value for key, value in os.environ.items() if key not in ignored(os.environ)} | PATH
+    draws = {
+        subprocess.run([sys.executable, "-c", DRAW], env=plain | hostile, capture_output=True, text=True).stdout
+        for hostile in ({}, HOSTILE)
+    }
+    assert len(draws) == 1 and "float32" in draws.pop()
+
+
+def test_in_a_process_that_has_imported_jax_its_settings_hold_for_the_time_being():
+    with jax.threefry_partitionable(False), jax.numpy_dtype_promotion("strict"):
+        theirs = jax.random.bits(jax.random.key(0), (3,)).tolist()
+    before = jax.config.jax_threefry_partitionable
+    jax.config.update("jax_threefry_partitionable", False)
+    try:
+        with pinned():
+            ours = jax.random.bits(jax.random.key(0), (3,)).tolist()
+        assert jax.config.jax_threefry_partitionable is False
+    finally:
+        jax.config.update("jax_threefry_partitionable", before)
+    with pinned():
+        assert ours == jax.random.bits(jax.random.key(0), (3,)).tolist() != theirs
+
+
+def test_what_can_no_longer_be_pinned_is_recorded_and_a_mixture_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("sweeps.executors.inline._execute", lambda job, shards: (one for one in ()))  # trains nothing
+    spec = ["coin-run", "--executor", "inline", "--quiet", "--out", str(tmp_path / "out")]
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    assert main(["run", *spec]) == 0
+    (layer,) = read_manifest(tmp_path / "out").layers
+    assert layer.versions["XLA_FLAGS"] == "--xla_cpu_enable_fast_math=true"
+    monkeypatch.setenv("XLA_FLAGS", "")
+    assert main(["run", *spec]) == 2
+    line = capsys.readouterr().err
+    assert 'versions.XLA_FLAGS "--xla_cpu_enable_fast_math=true" there, not given here' in line
+    assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", [["plan", "coin-run"], ["run", "coin-run", "--out", "out"], ["doctor"]])
+def test_a_device_that_does_not_start_is_one_line(verb, tmp_path):
+    clean = {key: value for key, value in os.environ.items() if key not in ignored(os.environ)}
+    variables = clean | PATH | {"JAX_PLATFORMS": "nonesuch"}
+    command = [sys.executable, "-m", "sweeps.cli", *verb]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=tmp_path)
+    if verb == ["doctor"]:
+        line = next(line for line in done.stdout.splitlines() if line.startswith("FAIL  device: "))
+        assert "JAX_PLATFORMS=nonesuch: no such device starts here" in line and done.returncode == 1
+        assert "Traceback" not in done.stderr
+    else:
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith(
+            "JAX_PLATFORMS=nonesuch: no such device starts here ("
+        )
+
+
+@pytest.mark.parametrize("name", ["analysis.py", "analysis/__init__.py", "envs/__init__.py", "jaxrl.py"])
+def test_a_file_that_shadows_a_package_is_named_and_not_run(name, tmp_path):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("raise SystemExit('ran')")
+    variables = os.environ | {"PYTHONPATH": os.getcwd()}
+    command = [sys.executable, "-m", "sweeps.cli", "plan", "coin-line"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=tmp_path)
+    package = name.split("/")[0].removesuffix(".py")
+    line = f"{file}: shadows Chisel's package {package} on Python's path; rename it, or run from another folder.\n"
+    assert (done.returncode, done.stderr) == (2, line)
+    code = "import sweeps\ntry: sweeps.run\nexcept ImportError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == line, done.stderr
+
+
+def test_a_run_without_a_stderr_trains_and_says_nothing(toy):
+    command = f"exec {sys.executable} -m sweeps.cli run toy.toml --out out --executor inline 2>&-"
+    variables = toy.variables | {"CHISEL_FAKE": json.dumps({"draw_for": 0.5})}
+    done = subprocess.run(["sh", "-c", command], cwd=toy.folder, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("15 of 15 lanes in out")
+
+
+def test_without_a_stderr_a_meter_is_quiet(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    say("nobody hears this")
+    assert Meter([]).quiet
+
+
+def test_the_drawing_thread_is_joined_on_any_error(monkeypatch, tmp_path):
+    going, ended = threading.Event(), threading.Event()
+
+    def draw(folder, plan):
+        going.wait(10)
+        ended.set()
+
+    monkeypatch.setattr("sweeps.running.leave_sheets", draw)
+    with pytest.raises(ZeroDivisionError), _drawing(tmp_path, None):
+        threading.Timer(0.1, going.set).start()
+        _ = 1 / 0
+    assert ended.is_set()
+
+
+def test_no_command_hangs_on_docstrings():
+    variables = os.environ | {"PYTHONPATH": os.getcwd(), "PYTHONOPTIMIZE": "2"}
+    for verb in (["worlds", "coin-line"], ["plan", "--help"], ["worlds", "ppo", "--json"]):
+        command = [sys.executable, "-m", "sweeps.cli", *verb]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), verb
+        assert len(done.stdout.splitlines()) > 5
+
+
+def test_public_names_are_complete_and_lazy():
+    code = "import sys, sweeps; print(sorted(set(sweeps.__all__) - set(dir(sweeps))), 'jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[] False\n", done.stderr
+    for name in sweeps.__all__:
+        assert callable(getattr(sweeps, name)), name
+    assert set(sweeps.__all__) == set(sweeps._HOMES)
+
+
+def test_the_commands_that_a_run_advises_work_after_one_condition_too(toy):
+    done = toy("run", "toy.toml", "--out", "one", "--set", "factors={}", "--set", "fixed.env.diversity=0.5")
+    lines = done.stdout.split("next:")[1].splitlines()
+    assert [line.split() for line in lines] == [["chisel", "rates", "one"], ["chisel", "figure", "one"]], done.stderr
+    for line in lines:
+        assert main([line.split()[1], str(toy.folder / "one")]) == 0
+
+
+def test_after_an_error_of_the_code_the_next_step_is_to_mend_it(toy):
+    fail = {"fail_at": 0.5, "reason": "no such cell"}
+    done = toy("run", "toy.toml", "--out", "out", "--set", "factors.env.diversity=[0.5]", fake=fail)
+    assert done.returncode == 4 and "next:" not in done.stdout and "tables:" not in done.stdout
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(
+        "chisel: 3 shards failed; an error in the code comes again, so mend it before you run again: "
+    )
+    assert "RuntimeError: no such cell" in last
