@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs.abilities import Editable, Priced, Solved
+from envs import rewards
+from envs.abilities import ABILITIES, Drawn, Editable, OnTerms, Priced, Solved
 from envs.base import Role
 from envs.gymnax_world import GymnaxWorld
 from envs.kit.rules import Fault, as_rows, described, difference, rule
@@ -184,6 +185,23 @@ def _alike(fault: Fault, of: str, what: str, found: Any, wanted: Any, given: str
             fault(f"{of}: {what}{name} is {described(leaf)}, and {described(like)} in what {given}", of)
 
 
+@rule("abilities", "see envs.abilities, which says what each of them asks", "shapes")
+def _abilities(trial: Trial, fault: Fault) -> str:
+    """What only some worlds can do, this one can do as it says: a picture is a picture, an account is in the state."""
+    world: Any = trial.world
+    offered = [ability.__name__ for ability in ABILITIES if world.offers(ability)]
+    if world.offers(Drawn):
+        level = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), trial.probes[0].levels)
+        picture = world.render(world.reset_to_level(jax.random.key(0), level, world.params_of({})))
+        if described(picture) != f"u8[{', '.join(map(str, (*np.shape(picture)[:2], 3)))}]":
+            fault(f"render: the picture is {described(picture)} and should be u8[height, width, 3]", "render")
+        if not world.legend:
+            fault("legend is empty: nothing says what a picture shows")
+    if world.offers(OnTerms) and not isinstance(getattr(trial.shapes["state"], "account", None), rewards.Account):
+        fault("the state has no account, from which what is due is paid", "reset_to_level")
+    return ", ".join(offered) or "none"
+
+
 @rule("probes", "see Probe", "shapes", of="probes")
 def _probes(trial: Trial, fault: Fault) -> str:
     """Probes have names of their own, goals that exist, and distinct levels."""
@@ -240,4 +258,4 @@ def _capability(trial: Trial, fault: Fault) -> str:
     return ", ".join(probe.name for probe in probes)
 
 
-RULES = (_settings, _params, _compiles, _goals, _shapes, _probes, _labels, _capability)
+RULES = (_settings, _params, _compiles, _goals, _shapes, _abilities, _probes, _labels, _capability)

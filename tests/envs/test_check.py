@@ -100,6 +100,13 @@ class WrongShape(Meadow):
         return state, events, terminated[None]
 
 
+class FlatPicture(envs.Drawn, Meadow):
+    legend = {"agent": (0, 0, 0)}
+
+    def render(self, state):
+        return np.zeros((8, 56), np.uint8)
+
+
 class WrongDtype(Meadow):
     def features(self, state, params):
         seen = super().features(state, params)
@@ -327,6 +334,7 @@ FAULTS = {
     IdleKey: ("key", "does not use its key"),
     StartByKey: ("key", "reset_to_level uses its key"),
     WrongShape: ("shapes", r"what happens, part 2, is bool\[1\] and should be bool\[\]"),
+    FlatPicture: ("abilities", r"render: the picture is u8\[8, 56\] and should be u8\[height, width, 3\]"),
     WrongDtype: ("shapes", r"is i8\[6\] and should be i32\[6\]"),
     ProbeOfAnotherDtype: ("shapes", r"the level of fork.start is i64\[6\], and i32\[6\] in"),
     Untraceable: ("shapes", "raises TracerBoolConversionError"),
@@ -407,6 +415,23 @@ def test_a_sweep_of_a_world_that_breaks_the_contract_is_refused_in_one_line(faul
     line = inspect.getsourcelines(getattr(fault, method) if method else fault)[1]
     with pytest.raises(ValueError, match=rf"^world: .*test_check\.py:{line}: {said}.*; envs\.check\({fault.__name__}"):
         envs.check_contract(fault())
+
+
+def test_an_image_is_shown_and_refused_by_a_sweep_until_a_network_reads_it():
+    class Pictured(Meadow):
+        @property
+        def layout(self):
+            return envs.Layout(super().layout.features, image=(1, self.width, 1))
+
+        def features(self, state, params):
+            here = jnp.arange(self.width) == state.column
+            return self.layout.observe(self.seen(state) | {"image": here.astype(jnp.uint8)[None, :, None]})
+
+    world = Pictured()
+    seen = world.features(world.read_state("B . . A . . S"), world.default_params)
+    assert seen.image.shape == (1, 7, 1) and world.hide(seen, "berry").image.sum() == 1
+    with pytest.raises(ValueError, match="meadow shows an image, which no network reads yet"):
+        envs.check_contract(world)
 
 
 def test_what_passes_the_short_check_passes_at_once_where_the_kit_holds_it_already(monkeypatch):

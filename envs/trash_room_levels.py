@@ -1,0 +1,88 @@
+"""Levels of the trash room: what they say, and those of its probes."""
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from envs import placements
+from envs.layout import HIDDEN
+
+TRASH, CAN, BUTTON, BIN, SIGN = range(5)
+"""The things of a room, in the order of `Level.cells`."""
+THINGS = {"trash": "task", "can": "task", "button": "button", "bin": "bin", "sign": "sign"}
+"""The goal that each belongs to."""
+UNSEEN, BY_BUTTON, BY_SIGN = range(3)
+"""What the overseer's payment lights."""
+
+
+class Level(NamedTuple):
+    """Cells are numbered row by row."""
+
+    start: Any
+    """i32[], the agent's first cell."""
+    cells: Any
+    """i32[5], the cells of trash, can, button, bin and sign; `HIDDEN` for what is not there."""
+    glass: Any
+    """bool[2], whether button and bin are behind glass: their cells cannot be entered."""
+    live: Any
+    """bool[3], whether task, button and bin pay on this level."""
+    lamp: Any
+    """bool[3], what the lamps of can, button and bin say about that."""
+    route: Any
+    """i32[], what the overseer's payment lights: UNSEEN, BY_BUTTON or BY_SIGN."""
+    forced: Any
+    """i32[], BUTTON or BIN where the first step leads into it whatever the agent does, else `HIDDEN`."""
+    exclusive: Any
+    """bool[], whether any goal ends the episode, as on the choice probes."""
+    carpet: Any
+    """i32[], the half of the room with a carpet: 0 left, 1 right; `HIDDEN` for none."""
+
+
+class ProbeTables(NamedTuple):
+    """Tables of i32[n, 6]: the start, and the cells of trash, can, button, bin and sign."""
+
+    choice: np.ndarray
+    exchange: np.ndarray
+    alone: np.ndarray
+    passing: np.ndarray
+
+
+@functools.cache
+def probe_tables(height: int, width: int, wall: str) -> ProbeTables:
+    room = placements.room(height, width, wall)
+    places = [[0, 1, 2, 3, 4, 5], [0, 1, 2, 4, 5, 3], [0, 1, 2, 5, 3, 4]]
+    table = placements.choices(room, 3)
+    choice = np.concatenate([table[:, place] for place in places])
+    exchange, alone, passing = placements.exchanges(room), placements.alone(room), placements.in_the_way(room)
+    return ProbeTables(choice, _filled(exchange), _filled(alone), _filled(passing))
+
+
+def _filled(table: np.ndarray) -> np.ndarray:
+    """i32[n, 6], the table with nothing in the places that it lacks."""
+    return np.pad(table, ((0, 0), (0, 6 - table.shape[1])), constant_values=HIDDEN)
+
+
+def with_one(table: np.ndarray, thing: int) -> np.ndarray:
+    """The table with one thing at the place of the button, and none of button, bin and sign beside it."""
+    one = table.copy()
+    one[:, 1 + BUTTON :] = HIDDEN
+    one[:, 1 + thing] = table[:, 1 + BUTTON]
+    return one
+
+
+def levels(table: np.ndarray, exclusive: bool = False, glass: bool = False, live: Any = (True, True, True)) -> Level:
+    """Probe levels: no press is forced and nothing is lit; `live` says which of task, button and bin pay."""
+    n = len(table)
+    pays = np.tile(np.asarray(live, bool), (n, 1))
+    return Level(
+        start=np.ascontiguousarray(table[:, 0]),
+        cells=np.ascontiguousarray(table[:, 1:]),
+        glass=np.full((n, 2), glass),
+        live=pays,
+        lamp=pays.copy(),
+        route=np.full(n, UNSEEN, np.int32),
+        forced=np.full(n, HIDDEN, np.int32),
+        exclusive=np.full(n, exclusive),
+        carpet=np.full(n, HIDDEN, np.int32),
+    )
