@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeps.devices import default_chunk, platform
 from sweeps.environment import pinned
-from sweeps.plan import make_plan
+from sweeps.plan import Plan, make_plan
 from sweeps.spec import load_spec
 
 OPERATIONS_PER_SECOND = {"cpu": 40e9, "gpu": 1e12, "tpu": 1e12}
@@ -48,11 +48,6 @@ def describe_plan(
         for one in plan.programs
     )
     speed = OPERATIONS_PER_SECOND
-    found = None
-    if memory:
-        read = plan.programs[0].program.build().memory()
-        lane, temporary = read["per_lane_bytes"], read["temporary_bytes"]
-        found = {"per_lane": lane, "temporary": temporary, "device": plan.chunk * lane + temporary}
     return {
         "spec": checked.flat(),
         "platform": kind,
@@ -71,7 +66,7 @@ def describe_plan(
             }
             for one in plan.programs
         ],
-        "memory": found,
+        "memory": _memory(plan) if memory else None,
         "seconds": flops / (speed.get(kind, speed["gpu"]) * workers),
         "seconds_on_a_gpu": flops / speed["gpu"],
         "flops": flops,
@@ -87,6 +82,13 @@ def describe_plan(
             "expected": expected(checked),
         },
     }
+
+
+def _memory(plan: Plan) -> dict[str, int]:
+    """Bytes of the first program, which is compiled for it."""
+    read = plan.programs[0].program.build().memory()
+    lane, temporary = read["per_lane_bytes"], read["temporary_bytes"]
+    return {"per_lane": lane, "temporary": temporary, "device": plan.chunk * lane + temporary}
 
 
 def _differences(seeds: int, conditions: int) -> dict[str, Any]:

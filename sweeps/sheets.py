@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from analysis.folder import Place, write_file
+from sweeps.environment import pinned
 from sweeps.plan import Condition, Plan, ProgramSpec, Shard, canonical
 from sweeps.spec import load_spec
 
@@ -17,6 +18,7 @@ MOST = 4
 """Sheets that a run leaves, of the first worlds where a sweep has more."""
 
 
+@pinned()
 def sheet(world: str, overrides: Iterable[str] = ()) -> "Image":
     """A picture of training and probe levels of a world.
 

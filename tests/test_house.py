@@ -108,7 +108,7 @@ def too_long(root: Path) -> list[str]:
 
 NOT_YET = (
     "analysis/comparisons.py: compare", "analysis/load.py:", "envs/check.py:", "envs/trash_room.py:",
-    "jaxrl/probing.py:", "sweeps/bench/plain.py:", "sweeps/describing.py:", "sweeps/plan.py:", "sweeps/worker.py:",
+    "jaxrl/probing.py:", "sweeps/bench/plain.py:", "sweeps/plan.py:",
     "tests/analysis/conftest.py:", "tests/jaxrl/test_reference.py:", "tests/sweeps/fault_injection.py:",
 )  # fmt: skip
 """Long at present."""

@@ -5,14 +5,17 @@ import os
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import jax
 import pytest
 
 import sweeps
-from analysis.folder import read_manifest
+from analysis.folder import as_place, read_manifest
+from envs import CoinLine
 from sweeps.cli import main
 from sweeps.environment import environment, ignored, pinned
+from sweeps.executors import Progress
 from sweeps.progress import Meter, say
 from sweeps.running import _drawing
 
@@ -156,6 +159,8 @@ def test_no_command_hangs_on_docstrings():
         done = subprocess.run(command, env=variables, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, ""), verb
         assert len(done.stdout.splitlines()) > 5
+        if verb[1] == "coin-line":
+            assert CoinLine.__doc__.splitlines()[0] in done.stdout
 
 
 def test_public_names_are_complete_and_lazy():
@@ -184,3 +189,53 @@ def test_after_an_error_of_the_code_the_next_step_is_to_mend_it(toy):
         "chisel: 3 shards failed; an error in the code comes again, so mend it before you run again: "
     )
     assert "RuntimeError: no such cell" in last
+
+
+def test_a_world_and_a_learner_of_ones_own_are_described(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine_of_catalogue.py").write_text(
+        "import dataclasses, envs, jaxrl\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class Line(envs.CoinLine):\n    '''A line of mine.'''\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class Learner(jaxrl.PPO):\n    pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["worlds", "mine_of_catalogue:Line"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("mine_of_catalogue:Line  goals: coin (intended)") and "A line of mine." in out
+    assert main(["worlds", "mine_of_catalogue:Learner"]) == 0
+    assert capsys.readouterr().out.startswith("learner mine_of_catalogue:Learner\n  learner.")
+    assert main(["worlds", "mine_of_catalogue:Lime"]) == 2
+    assert capsys.readouterr().err.startswith("mine_of_catalogue:Lime: cannot be imported (AttributeError: ")
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert as_place("~/x") == tmp_path / "x"
+
+
+class _Clock:
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_there_is_no_time_left_before_there_is_a_rate(monkeypatch, capsys):
+    clock = _Clock()
+    monkeypatch.setattr("sweeps.progress.time", clock)
+    meter = Meter([])
+    meter.total_lanes, meter.total_updates, meter.total_steps = 8, 800, 80_000
+    meter.updates_of, meter.steps_of = {"p": 100}, {"p": 10_000}
+    task = SimpleNamespace(lanes=8, shard=SimpleNamespace(id="s", lanes=range(8), program=SimpleNamespace(id="p")))
+    with meter:
+        list(meter.handing_out([task]))
+        for seconds, updates in ((60, 8), (4, 40), (6, 120)):  # a minute of compiling, then 80 updates in 10 s
+            clock.now += seconds
+            meter.see(Progress("s", updates))
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[1:] == [
+            "chisel: 0 of 8 lanes, 8 of 800 updates",
+            "chisel: 0 of 8 lanes, 120 of 800 updates, 1,120 updates/s, 1:01 left",
+        ]
