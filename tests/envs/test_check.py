@@ -81,7 +81,8 @@ def test_findings_name_the_file_and_the_line_of_the_method():
     line = inspect.getsourcelines(WrongShape.transition)[1]
     assert found.where == f"{inspect.getsourcefile(WrongShape)}:{line}" and f"({found.where})" in str(found)
     (found,) = [one for one in envs.check(Untraceable()) if one.verdict == "failed"]
-    assert found.where == f"{inspect.getsourcefile(WrongShape)}:{inspect.getsourcelines(Untraceable.sample_level)[1] + 1}"
+    line = inspect.getsourcelines(Untraceable.sample_level)[1] + 1
+    assert found.where == f"{inspect.getsourcefile(WrongShape)}:{line}"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,8 @@ def test_findings_name_the_file_and_the_line_of_the_method():
 )
 def test_a_sweep_of_a_world_that_breaks_the_contract_is_refused_in_one_line(fault, method, said):
     line = inspect.getsourcelines(getattr(fault, method) if method else fault)[1]
-    with pytest.raises(ValueError, match=rf"^world: .*planted_faults\.py:{line}: {said}.*; envs\.check\({fault.__name__}"):
+    where = rf"planted_faults\.py:{line}"
+    with pytest.raises(ValueError, match=rf"^world: .*{where}: {said}.*; envs\.check\({fault.__name__}"):
         envs.check_contract(fault())
 
 
