@@ -37,7 +37,7 @@ class Checker:
         """The checked value of a key of the spec itself, or its default."""
         if key.path in self.flat:
             try:
-                return key.check(self.flat[key.path])
+                return key.accept(self.flat[key.path])
             except ValueError as error:
                 raise self.refused(key.path, error) from None
         if key.default is keys.REQUIRED:

@@ -44,7 +44,7 @@ class Key:
         """What would be accepted, in words."""
         return self._setting().describe() if self.parse is None else "a name in quotes"
 
-    def check(self, value: Any) -> Any:
+    def accept(self, value: Any) -> Any:
         """The value as it is used. Raises ValueError, with what is wrong with it."""
         if self.parse is not None:
             return self.parse(value)
