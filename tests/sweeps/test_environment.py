@@ -239,3 +239,17 @@ def test_there_is_no_time_left_before_there_is_a_rate(monkeypatch, capsys):
             "chisel: 0 of 8 lanes, 8 of 800 updates",
             "chisel: 0 of 8 lanes, 120 of 800 updates, 1,120 updates/s, 1:01 left",
         ]
+
+
+def test_plan_and_run_look_at_a_worlds_contract_before_anything_else(monkeypatch, tmp_path, capsys):
+    def broken(world):
+        raise ValueError(
+            f"world: {tmp_path}/mine.py:7: indices reach 9 where 4 values are declared; envs.check(Mine())"
+        )
+
+    monkeypatch.setattr("envs.check_contract", broken)
+    for verb in (["plan", "coin-run"], ["run", "coin-run", "--executor", "inline", "--out", str(tmp_path / "out")]):
+        assert main(verb) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"coin-run: world: {tmp_path}/mine.py:7: indices reach 9") and err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
