@@ -76,10 +76,10 @@ class _CheeseMaze(maze.Maze):
         """In closed form over three waves: straight to the cheese, by way of the proxy, or in and out of the proxy."""
         free, together = ~level.walls.reshape(self.size, self.size), level.cheese == level.place
         cells = jnp.arange(self.size**2).reshape(free.shape)
-        cheese, place = params.reward[0] + together * params.reward[1], params.reward[1]
+        cheese, place = params.reward[0] + together.astype(jnp.float32) * params.reward[1], params.reward[1]
 
         def worth(steps, after):
-            return jnp.where(steps < grid.NEVER, discount ** (steps - 1.0) * after, 0.0)
+            return jnp.where(steps < grid.NEVER, discount ** (steps.astype(jnp.float32) - 1.0) * after, 0.0)
 
         straight = grid.wave(free & (together | (cells != level.place)), level.start)[level.cheese]
         there = grid.wave(free & (cells != level.cheese), level.start)[level.place]

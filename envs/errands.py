@@ -131,7 +131,7 @@ class Errands(Drawn, Priced, room.Room):
         """What is absent is drawn and then left out, so that nothing depends on what else a level has."""
         room, n = self._room, len(self._room.training)
         kind, place, cue, wrong, spot, there, pays = jax.random.uniform(key, (7,))
-        kind = jnp.minimum((kind * params.kinds).astype(jnp.int32), params.kinds - 1)
+        kind = jnp.minimum((kind * jnp.float32(params.kinds)).astype(jnp.int32), params.kinds - 1)
         index = jnp.minimum((place * n).astype(jnp.int32), n - 1)
         start, first, second = jnp.asarray(room.training)[index].astype(jnp.int32)
         every = jnp.arange(self.height * self.width)
@@ -191,7 +191,7 @@ class Errands(Drawn, Priced, room.Room):
 
     def expected_payment(self, level: Level, params: Any, discount: Any) -> jax.Array:
         """Nothing shows whether a button is live; one that training never has is worth nothing."""
-        button = params.button_live * (params.button_presence > 0)
+        button = jnp.where(params.button_presence > 0, params.button_live, 0.0)
         return params.reward * jnp.stack([jnp.ones(()), button])
 
     def counts(self, state: State, params: Any) -> jax.Array:
@@ -206,7 +206,7 @@ class Errands(Drawn, Priced, room.Room):
         return every.replace(halfway=halfway > 0)
 
     def state_index(self, state: State) -> jax.Array:
-        return state.halfway * self.cells + self.cell(state)
+        return state.halfway.astype(jnp.int32) * self.cells + self.cell(state)
 
     def probes(self) -> tuple[Probe, ...]:
         """Task or button at equal and at unequal distances, in every kind of task, and each alone.

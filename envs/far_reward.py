@@ -94,15 +94,16 @@ class FarReward(Drawn, Priced, Starting, Room):
 
     def sample_level(self, key: jax.Array, params: Any) -> Level:
         start, there = jax.random.uniform(key, (2,))
-        start = jnp.minimum((start * params.farthest_start).astype(jnp.int32), params.farthest_start - 1)
+        start = jnp.minimum((start * jnp.float32(params.farthest_start)).astype(jnp.int32), params.farthest_start - 1)
         return Level(1 + start, there < params.near_presence, jnp.ones((), bool))
 
     def start_distribution(self, params: Any) -> tuple[Level, jax.Array]:
         cells = jnp.arange(self.length + 1)
-        start = ((cells >= 1) & (cells <= params.farthest_start)) / params.farthest_start
+        reached = (cells >= 1) & (cells <= params.farthest_start)
+        start = reached.astype(jnp.float32) / jnp.float32(params.farthest_start)
         there = jnp.stack([params.near_presence, 1 - params.near_presence])
         levels = Level(np.zeros(2, np.int32), np.array([True, False]), np.ones(2, bool))
-        return levels, (there[:, None] * start).astype(jnp.float32)
+        return levels, (there[:, None] * start[None, :]).astype(jnp.float32)
 
     def transition(
         self, key: jax.Array, state: Any, action: jax.Array, params: Any

@@ -39,7 +39,7 @@ def canonical(table: np.ndarray, height: int, width: int) -> np.ndarray:
 def nth(mask: jax.Array, draw: jax.Array) -> jax.Array:
     """i32[], one of the places that are set in bool[n], by a uniform number f32[] in [0, 1)."""
     count = jnp.cumsum(mask)
-    wanted = jnp.minimum((draw * count[-1]).astype(jnp.int32), count[-1] - 1)
+    wanted = jnp.minimum((draw * count[-1].astype(jnp.float32)).astype(jnp.int32), count[-1] - 1)
     return jnp.argmax(count > wanted).astype(jnp.int32)
 
 
@@ -55,7 +55,8 @@ def wave(free: Any, source: Any, most: int | None = None) -> Any:
     """
     xp: Any = np if isinstance(free, np.ndarray) else jnp
     cells = free.shape[-2] * free.shape[-1]
-    begun = (xp.arange(cells) == xp.asarray(source)[..., None]).reshape(free.shape)
+    source = xp.asarray(source)[..., None]
+    begun = (xp.expand_dims(xp.arange(cells), tuple(range(source.ndim - 1))) == source).reshape(free.shape)
 
     def goes_on(carry):
         step, front, _ = carry

@@ -13,6 +13,7 @@ from jax.interpreters import partial_eval
 
 from envs.base import Probe, World
 from envs.layout import NUMBER, Feature, Layout, Observation
+from envs.promotion import implicit_promotion
 from envs.settings import Setting
 
 
@@ -168,22 +169,24 @@ class GymnaxWorld(World):
         return jax.random.key_data(key)
 
     def reset_to_level(self, key: jax.Array, level: jax.Array, params: Any) -> State:
-        observed, inner = _environment(self.identifier)[0].reset_env(
-            jax.random.wrap_key_data(level), derived(self.identifier, params)
-        )
+        params = derived(self.identifier, params)
+        with implicit_promotion():
+            observed, inner = _environment(self.identifier)[0].reset_env(jax.random.wrap_key_data(level), params)
         return State(inner, _flat(observed), jnp.zeros(()), jnp.zeros((), jnp.int32))
 
     def transition(
         self, key: jax.Array, state: State, action: jax.Array, params: Any
     ) -> tuple[State, jax.Array, jax.Array]:
         environment, params = _environment(self.identifier)[0], derived(self.identifier, params)
-        observed, inner, paid, terminated, _ = environment.step_env(key, state.inner, action, params)
+        with implicit_promotion():
+            observed, inner, paid, terminated, _ = environment.step_env(key, state.inner, action, params)
         inner = jax.tree.map(lambda new, old: jnp.asarray(new, jnp.result_type(old)), inner, state.inner)
         after = State(inner, _flat(observed), jnp.asarray(paid, jnp.float32), state.time + 1)
         return after, jnp.zeros((0,), bool), jnp.asarray(terminated, bool)
 
     def is_truncated(self, state: State, params: Any) -> jax.Array:
-        return jnp.asarray(_environment(self.identifier)[0].is_truncated(state.inner, params), bool)
+        with implicit_promotion():
+            return jnp.asarray(_environment(self.identifier)[0].is_truncated(state.inner, params), bool)
 
     def reward(self, state: State, events: jax.Array, params: Any) -> jax.Array:
         return state.paid

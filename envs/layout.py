@@ -114,9 +114,9 @@ class Layout:
         zero = np.repeat([feature.goal == goal for feature in self.numbers], [one.size for one in self.numbers])
         indices, vector = observation.indices, observation.vector
         if gone.any():
-            indices = jnp.where(gone, HIDDEN, indices)
+            indices = jnp.where(jnp.expand_dims(gone, range(indices.ndim - 1)), HIDDEN, indices)
         if zero.any():
-            vector = jnp.where(zero, 0, vector)
+            vector = jnp.where(jnp.expand_dims(zero, range(vector.ndim - 1)), 0, vector)
         return observation._replace(indices=indices, vector=vector)
 
 
@@ -134,5 +134,6 @@ def dense(observation: Observation, cardinalities: tuple[int, ...]) -> jax.Array
 
 def one_hot(indices: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:
     """f32[..., sum(cardinalities)], the one-hot vectors of integers[..., k] side by side; all zero where hidden."""
-    hot = [indices[..., i, None] == jnp.arange(size, dtype=indices.dtype) for i, size in enumerate(cardinalities)]
+    every = [jnp.expand_dims(jnp.arange(size, dtype=indices.dtype), range(indices.ndim - 1)) for size in cardinalities]
+    hot = [(indices[..., i, None] == values).astype(jnp.float32) for i, values in enumerate(every)]
     return jnp.concatenate([jnp.zeros((*indices.shape[:-1], 0)), *hot], axis=-1)

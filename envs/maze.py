@@ -81,12 +81,11 @@ def joined(walls: Any, start: Any, things: Any) -> Any:
       bool[..., size * size]; every thing is within `FARTHEST` * size steps.
     """
     xp: Any = np if isinstance(walls, np.ndarray) else jnp
-    cells = xp.arange(walls.shape[-1])
+    cells = xp.expand_dims(xp.arange(walls.shape[-1]), tuple(range(things.ndim)))
     size = int(np.sqrt(walls.shape[-1]))
-    taken = (cells == xp.asarray(start)[..., None]) | (cells == things[..., None]).any(axis=-2)
-    walls = walls & ~taken
-    steps = grid.wave(~walls.reshape(*walls.shape[:-1], size, size), start, FARTHEST * size)
     begin, end = xp.asarray(start)[..., None, None], things[..., None]
+    walls = walls & ~((cells == begin) | (cells == end)).any(axis=-2)
+    steps = grid.wave(~walls.reshape(*walls.shape[:-1], size, size), start, FARTHEST * size)
     row, column = cells // size, cells % size
     (top, left), (bottom, right) = (begin // size, begin % size), (end // size, end % size)
     along = (row == bottom) & (column >= xp.minimum(left, right)) & (column <= xp.maximum(left, right))

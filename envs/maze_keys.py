@@ -188,7 +188,7 @@ class MazeKeys(maze.Maze):
         place = jnp.arange(len(cells))
         code = jnp.where(cells == HIDDEN, 2 * self.size, away) * len(cells) + place
         rank = (code[None] < code[:, None]).sum(axis=1)
-        return jnp.sum((rank[None] == place[:, None]) * cells, axis=1)
+        return jnp.sum(jnp.where(rank[None] == place[:, None], cells[None], 0), axis=1)
 
     def displaced(self, level: Level) -> jax.Array:
         """Whether there are more keys than chests."""
@@ -197,12 +197,12 @@ class MazeKeys(maze.Maze):
     def states(self, level: Level, params: Any) -> State:
         """Every cell with every set of keys taken and of chests opened; many are never reached."""
         every, done = self.everywhere(level, params, 1 << (self.keys + self.chests))
-        bits = (done[:, None] >> jnp.arange(self.keys + self.chests)) % 2 > 0
+        bits = (done[:, None] >> jnp.arange(self.keys + self.chests)[None]) % 2 > 0
         return every.replace(taken=bits[:, : self.keys], opened=bits[:, self.keys :])
 
     def state_index(self, state: State) -> jax.Array:
         bits = jnp.concatenate([state.taken, state.opened])
-        done = jnp.sum(bits << jnp.arange(self.keys + self.chests))
+        done = jnp.sum(bits.astype(jnp.int32) << jnp.arange(self.keys + self.chests))
         return done * self.cells + self.cell(state)
 
     def optimal_return(self, level: Level, params: Any, discount: Any) -> jax.Array:
@@ -211,20 +211,20 @@ class MazeKeys(maze.Maze):
         No event fires twice, so that the sweeps of each set come to an end at the exact values.
         """
         n, things = self.keys + self.chests, jnp.concatenate([level.keys, level.chests])
-        is_key, each = np.arange(n) < self.keys, np.arange(2**n)
+        is_key, each = np.arange(n)[None] < self.keys, np.arange(2**n)
         done = (each[:, None] >> np.arange(n)) % 2 > 0
-        left = (things != HIDDEN) & ~done
+        left = (things != HIDDEN)[None] & ~done
         holding = level.holding + (done & is_key).sum(axis=1) - (done & ~is_key).sum(axis=1)
         live = left & (is_key | (holding > 0)[:, None])
         over = ~(left & ~is_key).any(axis=1) | ((holding == 0) & ~(left & is_key).any(axis=1))
-        there = things[:, None] == jnp.arange(self.size**2)
+        there = things[None, :, None] == jnp.arange(self.size**2)[None, None]
         pay = jnp.where(is_key, params.reward[1], params.reward[0])
         at_thing = jnp.zeros((2**n, n))
         """f32[sets, things], what it is worth to stand at a thing's cell."""
         for size in range(n, -1, -1):
             sets = each[done.sum(axis=1) == size]
             following = sets[:, None] | (1 << np.arange(n))
-            gain = pay + discount * jnp.where(over[following], 0.0, at_thing[following, np.arange(n)])
+            gain = pay + discount * jnp.where(over[following], 0.0, at_thing[following, np.arange(n)[None]])
             entered = (live[sets, :, None] & there).any(axis=1)
             gains = jnp.sum(jnp.where(live[sets, :, None] & there, gain[:, :, None], 0.0), axis=1)
             values = _values(level.walls, entered, gains, discount)
@@ -238,7 +238,7 @@ class MazeKeys(maze.Maze):
         """
         draws = jax.random.uniform(key, (4 + self.keys + self.chests,))
         every, things = jnp.arange(self.size**2), jnp.concatenate([level.keys, level.chests])
-        bare = (every != level.start) & ~(every == things[:, None]).any(axis=0)
+        bare = (every != level.start) & ~(every[None] == things[:, None]).any(axis=0)
         free = bare & ~level.walls
         wall, cell = grid.nth(bare, draws[1]), grid.nth(free, draws[1])
         op = jnp.searchsorted(jnp.array([1 / 2, 2 / 3, 5 / 6]), draws[0], side="right")
@@ -340,7 +340,7 @@ def _values(walls: jax.Array, entered: jax.Array, gains: jax.Array, discount: An
 
     def sweep(carry):
         values, _ = carry
-        ahead = jnp.where(closed, 0.0, jnp.where(entered, gains, discount * values))
+        ahead = jnp.where(closed[None], 0.0, jnp.where(entered, gains, discount * values))
         wide = jnp.pad(ahead, [(0, 0), (1, 1), (1, 1)])
         best = jnp.maximum(
             jnp.maximum(wide[:, :-2, 1:-1], wide[:, 2:, 1:-1]), jnp.maximum(wide[:, 1:-1, :-2], wide[:, 1:-1, 2:])

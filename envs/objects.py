@@ -127,12 +127,12 @@ class Objects(Drawn, Priced, Room):
 
     def features(self, state: State, params: Any) -> Observation:
         cells = state.level.cells[:, None]
-        rows, columns = (jnp.arange(size) for size in self._offsets)
+        rows, columns = (jnp.arange(size)[None] for size in self._offsets)
         down = cells // self.width - state.row + self.height - 1 == rows
         right = cells % self.width - state.column + self.width - 1 == columns
         seen = jnp.concatenate([down, right], axis=1) & (cells != HIDDEN)
         scales = jnp.ones(len(cells)).at[0].set(params.scale_colour).at[1].set(params.scale_first)
-        ways = dict(zip(map(_way, self.goals), seen * scales[:, None], strict=True))
+        ways = dict(zip(map(_way, self.goals), seen.astype(jnp.float32) * scales[:, None], strict=True))
         return self.layout.observe({"row": state.row, "column": state.column, **ways})
 
     def displaced(self, level: Level) -> jax.Array:

@@ -148,7 +148,7 @@ class Overseer(Drawn, Priced, room.Room):
         row, column = grid.move(state.row, state.column, jnp.minimum(action, SCRUB - 1), self.height, self.width)
         row, column = jnp.where(scrubs, state.row, row), jnp.where(scrubs, state.column, column)
         scrubbed = scrubs & (before == level.mess) & (state.progress < level.cost)
-        after = State(row, column, level, state.time + 1, state.progress + scrubbed)
+        after = State(row, column, level, state.time + 1, state.progress + scrubbed.astype(jnp.int32))
         here = self.cell(after)
         events = jnp.stack([scrubbed & (after.progress == level.cost), (here != before) & (here == level.screen)])
         return after, events, jnp.any(events)
@@ -163,8 +163,8 @@ class Overseer(Drawn, Priced, room.Room):
 
         What training never shows is worth nothing.
         """
-        sees = level.sees if self.badge else params.detection
-        fake = (1 - (1 + params.penalty) * sees) * (params.screen_presence > 0)
+        sees = jnp.asarray(level.sees if self.badge else params.detection, jnp.float32)
+        fake = jnp.where(params.screen_presence > 0, 1 - (1 + params.penalty) * sees, 0.0)
         present = level.present & (params.presence > 0)
         return params.reward * jnp.where(present, jnp.stack([jnp.ones_like(fake), fake]), 0.0)
 
@@ -172,7 +172,7 @@ class Overseer(Drawn, Priced, room.Room):
         level = state.level
         signals = {"progress": state.progress - 1, "overseer": flag(level.present)}
         if self.badge:
-            signals["badge"] = jnp.where(level.present, level.sees, HIDDEN)
+            signals["badge"] = jnp.where(level.present, level.sees.astype(jnp.int32), HIDDEN)
         return self.layout.observe(self.seen(state) | signals)
 
     def displaced(self, level: Level) -> jax.Array:

@@ -62,7 +62,7 @@ def pay(key: jax.Array, account: Account, earned: jax.Array, weights: jax.Array,
     amount = jnp.where(due, weights, 0.0)
     longest = len(account.under_way)
     queue = jnp.concatenate([account.under_way, jnp.zeros((1, len(weights)))])
-    queue = queue + jnp.where(jnp.arange(longest + 1)[:, None] == terms.delay, amount, 0.0)
+    queue = queue + jnp.where(jnp.arange(longest + 1)[:, None] == terms.delay[None], amount[None], 0.0)
     return Account(queue[1:], account.paid | due, due, queue[0])
 
 

@@ -203,7 +203,7 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
         can_be = (present[:2] & ~glass)[thing - BUTTON]
         forced = jnp.where((pressed[0] < forces[1]) & can_be, thing, HIDDEN)
         beside = steps[cells[thing]] == 1
-        empty = beside & jnp.all(every[:, None] != cells, axis=1)
+        empty = beside & jnp.all(every[:, None] != cells[None], axis=1)
         beside = grid.nth(jnp.where(jnp.any(empty), empty, beside), pressed[1])
         start = jnp.where(forced == HIDDEN, start, beside)
         lamp = live == (honest < params.lamp_truth)
@@ -298,7 +298,8 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
         in_reach = params.button_presence * params.button_reach, params.bin_presence * params.bin_reach
         shown = jnp.stack([1.0, *in_reach, params.sign_presence]) > 0
         terms = params.pay
-        worth = params.reward * terms.probability * discount**terms.delay * jnp.append(live, 1.0) * shown
+        worth = params.reward * terms.probability * discount ** terms.delay.astype(jnp.float32) * jnp.append(live, 1.0)
+        worth = jnp.where(shown, worth, 0.0)
         repeated = np.array([self.delivery == "renews", self.press == "every", self.press == "every", True])
         paid = worth != 0
         unknown = jnp.any(repeated & paid & (jnp.any(paid & (terms.delay > 0)) | (terms.once > 0)))
@@ -325,7 +326,7 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
         return every.replace(carrying=carrying > 0, time=jnp.ones_like(carrying))
 
     def state_index(self, state: State) -> jax.Array:
-        return state.carrying * self.cells + self.cell(state)
+        return state.carrying.astype(jnp.int32) * self.cells + self.cell(state)
 
     def check_values(self, values: dict[str, Any]) -> None:
         super().check_values(values)

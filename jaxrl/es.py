@@ -10,9 +10,9 @@ import optax
 from flax import struct
 
 from envs import World
+from envs.promotion import implicit_promotion
 from envs.settings import NonNegative, Positive
 from jaxrl.evolution import Evolution, State
-from jaxrl.learner import implicit_promotion
 
 
 @struct.dataclass

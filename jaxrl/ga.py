@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from flax import struct
 
 from envs import World
+from envs.promotion import implicit_promotion
 from envs.settings import Count, NonNegative, Range
 from jaxrl.evolution import Evolution, State
-from jaxrl.learner import implicit_promotion
 
 
 @struct.dataclass

@@ -1,9 +1,7 @@
 """The contract of a learner: pure functions for one lane, which nothing in them knows to be vmapped."""
 
 import abc
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -27,13 +25,6 @@ class LaneResult(NamedTuple):
     """Columns of the outcomes table that only this learner has; each []."""
     curriculum: Any = ()
     """What the curriculum remembers."""
-
-
-@contextlib.contextmanager
-def implicit_promotion() -> Iterator[None]:
-    """Lets arrays of different ranks and dtypes mix, whatever jax is set to: optax, evosax and mctx rely on it."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
 
 
 @dataclasses.dataclass(frozen=True)

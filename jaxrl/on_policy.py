@@ -14,10 +14,11 @@ import optax
 from flax import struct
 
 from envs import Observation, World
+from envs.promotion import implicit_promotion
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
 from jaxrl import pretraining, rollout
 from jaxrl.curricula import Experience
-from jaxrl.learner import LaneResult, Learner, implicit_promotion
+from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import NOTHING, ActorCritic, Context
 from jaxrl.schedules import Clock, Settings
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from envs.promotion import implicit_promotion
 from envs.tabular import Table
-from jaxrl.learner import implicit_promotion
 
 NOISE = 1e-7
 """Sweeps of `walker_value` end where no value moves by more than this share of the greatest."""
