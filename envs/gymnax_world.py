@@ -54,6 +54,7 @@ def _environment(identifier: str) -> tuple[Any, Any]:
 def _played(environment: Any) -> Callable[[Any, Any, Any], Any]:
     """A reset and a step, all that they return, and whether the time limit has been reached."""
 
+    @implicit_promotion()
     def played(key, action, params):
         first, state = environment.reset_env(key, params)
         after = environment.step_env(key, state, action, params)
@@ -63,6 +64,7 @@ def _played(environment: Any) -> Callable[[Any, Any, Any], Any]:
 
 
 @functools.cache
+@implicit_promotion()
 def _uses_its_key(identifier: str) -> bool:
     """Whether a step depends on its key: many environments take one and do not, and drawing it costs time."""
     environment, params = _environment(identifier)
