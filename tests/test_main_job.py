@@ -40,6 +40,7 @@ def line(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_ppo_on_the_line_learns_right_at_diversity_0_and_the_coin_at_diversity_1(line):
     """As theory predicts for the absolute encoding: the coin at 0, never seen, is gone for only if coins varied."""
     df = analysis.load(line)

@@ -5,6 +5,8 @@ import shlex
 import sys
 from pathlib import Path
 
+import pytest
+
 import analysis
 from sweeps.cli import main
 
@@ -16,6 +18,7 @@ def blocks(page, language=""):
     return [text for kind, text in found if kind == language]
 
 
+@pytest.mark.slow
 def test_the_tutorial_leads_from_a_world_to_a_report(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -55,6 +55,7 @@ def test_independent_variables_have_a_power_of_a_half(method, n):
     assert_within_error(orthant(np.diag(np.arange(1.0, n + 1)), method, points=2**14), 0.5**n)
 
 
+@pytest.mark.slow
 @both_methods
 @pytest.mark.parametrize("n", [3, 9, 17])
 def test_variables_correlated_by_half_are_all_positive_once_in_n_plus_one(method, n):
@@ -75,6 +76,7 @@ def test_one_training_input_has_sheppards_posterior(method):
     assert_within_error(proxy_posterior(1, method, points=2**13), 0.5 + np.arcsin(correlation) / np.pi)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [4, 8, 16])
 def test_the_methods_agree_on_the_posterior_of_a_line(length):
     (one, one_error), (other, other_error) = (proxy_posterior(length, method, seed=1) for method in METHODS)

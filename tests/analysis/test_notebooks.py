@@ -42,6 +42,7 @@ def _text(output):
     return "<picture>" if "image/png" in data else data["text/plain"]
 
 
+@pytest.mark.slow
 def test_first_steps_runs_from_load_to_the_figure(sweep_folder, executed, monkeypatch):
     monkeypatch.setenv("CHISEL_RESULTS", str(sweep_folder))
     cells = executed(source("first-steps"))
@@ -49,6 +50,7 @@ def test_first_steps_runs_from_load_to_the_figure(sweep_folder, executed, monkey
     assert not [output for cell in cells for output in cell.outputs if output.get("name") == "stderr"]
 
 
+@pytest.mark.slow
 def test_the_other_notebooks_show_what_is_stored(executed):
     stored, cells = [], []
     for name in ON_SHIPPED_RESULTS:

@@ -38,6 +38,7 @@ def verdicts(findings):
     return {verdict: {one.rule for one in findings if one.verdict == verdict} for verdict in ("failed", "skipped")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("world", "skipped"),
     [

@@ -55,6 +55,7 @@ TABULAR = {"tabular", "reachable", "solvable", "horizon", "visible"}
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", KINDS)
 def test_the_kit_finds_no_fault(world):
     skipped = {finding.rule for finding in envs.require(world) if finding.verdict == "skipped"}
@@ -64,6 +65,7 @@ def test_the_kit_finds_no_fault(world):
     assert skipped <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WITH_GOALS)
 def test_ten_thousand_training_levels_are_solvable_within_the_time_limit(world):
     """A half of them under the default Params, the others all over the ranges of the settings, both ends included."""
@@ -80,6 +82,7 @@ def test_ten_thousand_training_levels_are_solvable_within_the_time_limit(world):
     assert solved == 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WITH_GOALS)
 def test_labels_recover_policies_whose_goal_is_known(world):
     """200 runs of each, of which at most two may be labelled as something else."""
@@ -122,6 +125,7 @@ def test_a_world_has_a_sheet_of_its_levels(name):
     assert {render.AGENT, render.FLOOR} < colours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [*KINDS, *GYMNAX], ids=str)
 def test_a_world_is_a_plain_gymnax_environment(world):
     params = world.default_params
@@ -136,6 +140,7 @@ def test_a_world_is_a_plain_gymnax_environment(world):
         assert info["events"].shape == (len(world.goals),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [*KINDS, *GYMNAX], ids=str)
 def test_equal_worlds_and_other_parameters_do_not_recompile(world):
     compiled = 0

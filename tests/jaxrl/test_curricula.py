@@ -201,6 +201,7 @@ def moved(before, after):
 ALWAYS = {"curriculum.replay_prob": 1.0, "curriculum.min_fill": 0.1, "env.diversity": 1.0}
 
 
+@pytest.mark.slow
 def test_robust_plr_learns_from_replayed_levels_alone_and_plr_from_all(robust):
     robust, plain = robust.states(2, ALWAYS), Lane(PLR(buffer_size=16)).states(2, ALWAYS)
     assert [bool(state.curriculum.replays) for state in robust] == [False, False, True]
@@ -251,6 +252,7 @@ VALUES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_lane_does_not_depend_on_its_neighbours_and_says_what_it_replayed(program):
     trained = program.train(KEYS, VALUES)
     order = [2, 3, 3, 3]

@@ -37,6 +37,7 @@ def trained(name, order=(0, 1, 2)):
     return program(name).train(KEYS[list(order)], values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["es", "ga"])
 def test_the_paying_action_is_chosen_and_follows_the_observation(name):
     seen = Observation(jnp.zeros((2, 0), jnp.int32), jnp.array([[-1.0, 0.0], [1.0, 0.0]]))
@@ -46,6 +47,7 @@ def test_the_paying_action_is_chosen_and_follows_the_observation(name):
     assert right[1:, 0].max() < 0.1 and right[1:, 1].min() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["es", "ga"])
 def test_a_lane_does_not_depend_on_its_place_or_its_neighbours(name):
     order = (2, 0, 0)

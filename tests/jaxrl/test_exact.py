@@ -45,6 +45,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("policy", "encoding", "length", "eps", "sigma", "eta"), CELLS)
 @pytest.mark.parametrize("learner", ["cloning", "exact-gradient"])
 def test_every_lane_follows_the_float64_trajectory(learner, policy, encoding, length, eps, sigma, eta):

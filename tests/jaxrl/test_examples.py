@@ -33,6 +33,7 @@ def written(tmp_path, monkeypatch):
     return write
 
 
+@pytest.mark.slow
 def test_a_convolutional_network_of_ones_own_trains(written):
     module = written("small_cnn", example("networks.md"))
     learner = jaxrl.make("a2c", SMALL | {"learner.network": f"{module}:SmallCNN"})

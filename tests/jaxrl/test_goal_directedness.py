@@ -148,6 +148,7 @@ def test_networks_are_measured_as_a_plain_reimplementation_measures_them():
         assert expected.max() > (0.001, 0.1)[lane]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coin-line", "coin-run", "objects", "trash-room"])
 def test_a_random_walker_has_none(name):
     measured = measure(name)
@@ -199,6 +200,7 @@ ALSO_A_REFLEX = {
 """Goals whose oracle is a reflex: every way there is straight on, from wherever a fork can lead."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coin-line", "coin-run", "objects", "trash-room"])
 def test_what_is_inferred_agrees_with_the_labels_of_known_policies(name):
     """Oracles are named by their goals, also where they act at random half of the time, and reflexes by themselves.

@@ -70,6 +70,7 @@ def chunk(request):
     return Chunk(request.param)
 
 
+@pytest.mark.slow
 def test_a_constant_reward_is_valued_as_it_is(chunk):
     np.testing.assert_allclose(chunk.solved[0][probe_world.CONSTANT][:, 0], 1, atol=0.05)
 

@@ -50,6 +50,7 @@ def test_each_epoch_sees_every_transition_once_in_a_fresh_order():
     assert len({tuple(row) for row in order}) == 4
 
 
+@pytest.mark.slow
 def test_the_optimiser_starts_anew_when_it_is_told_to_and_the_network_does_not():
     learner = jaxrl.make("ppo", {"learner.total_steps": 256, "learner.n_envs": 4, "learner.n_steps": 16})
     world = probe_world.ProbeWorld()

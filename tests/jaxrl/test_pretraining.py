@@ -49,6 +49,7 @@ def test_without_a_share_in_the_intended_goal_the_way_is_the_rivals(shown):
     assert target[weight > 0][:, right].mean() > 0.95  # all but the ways around a coin
 
 
+@pytest.mark.slow
 def test_a_policy_begins_with_the_goal_that_it_was_shown():
     learner = jaxrl.make("ppo", {"learner.total_steps": 1024, "learner.pretraining_updates": 300})
     program = jaxrl.Program(WORLD, learner, 2, (0, 1))

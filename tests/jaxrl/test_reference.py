@@ -115,6 +115,7 @@ def plain_update(world, learner, state, env_params, params):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("towers", ["shared", "separate"])
 def test_a_short_training_run_agrees_with_the_plain_learner(towers):
     """With a time limit short enough that episodes are cut by it as well as ended by the coin."""

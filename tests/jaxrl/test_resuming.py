@@ -30,6 +30,7 @@ def trained(*names):
     return whole, states
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("ppo", "plr"), ("cloning",)], ids=lambda names: names[0])
 def test_any_state_on_the_way_leads_to_the_same_bits(names):
     one, (whole, states) = program(*names), trained(*names)

@@ -51,6 +51,7 @@ def test_a_gate_opens_at_the_first_update_whose_running_success_passes_and_not_b
     np.testing.assert_allclose(clock.opened, [0.5, np.inf])
 
 
+@pytest.mark.slow
 def test_lanes_follow_their_own_schedules_in_one_program():
     """Diversity steps from 0 to 1 at a share of training that differs by lane, never in the last."""
     learner = jaxrl.make("ppo", {"learner.total_steps": 2560, "learner.n_envs": 16, "learner.n_steps": 16})
@@ -64,6 +65,7 @@ def test_lanes_follow_their_own_schedules_in_one_program():
     assert share[0] > 0.8 and 0.2 < share[1] < 0.7 and share[2] == 0
 
 
+@pytest.mark.slow
 def test_a_reward_that_steps_to_nothing_is_no_longer_paid():
     learner = jaxrl.make("ppo", {"learner.total_steps": 2048, "learner.n_envs": 16, "learner.n_steps": 16})
     schedules = schedules_of(
@@ -119,6 +121,7 @@ def test_settings_without_schedules_are_handed_out_as_they_are():
     assert env_params is settings.env and params is settings.learner
 
 
+@pytest.mark.slow
 def test_the_outcomes_say_when_each_lane_s_gate_opened():
     """A threshold of 0 opens at the first update that sees an episode end, one of 1 never: some episodes fail."""
     learner = jaxrl.make("ppo", {"learner.total_steps": 1280, "learner.n_envs": 8, "learner.n_steps": 16})

@@ -33,6 +33,7 @@ def trained(learner, encoding, policy, steps, eta, eps, scale, width=8, length=4
     return jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("learner", "encoding", "eps", "eta", "right"),
     [

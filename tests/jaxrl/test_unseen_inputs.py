@@ -34,6 +34,7 @@ def trained():
     return program, np.asarray(jax.vmap(program.learner.first_layer)(state.variables)), program.train(KEYS, VALUES)
 
 
+@pytest.mark.slow
 def test_rows_of_a_coin_that_never_moves_are_those_of_the_beginning(trained):
     """Rows 0 to 8 are for the agent's cell, those after them for the coin's."""
     program, before, result = trained

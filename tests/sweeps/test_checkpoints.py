@@ -32,6 +32,7 @@ def until(found, process):
     return there
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [None, "1000"])
 def test_on_sigterm_a_run_exits_3_within_seconds_and_loses_nothing(toy, contents, every):
     toy("run", "toy.toml", "--out", "whole")
@@ -107,6 +108,7 @@ def test_a_checkpoint_comes_back_whole_and_anything_else_does_not(tmp_path):
         assert reason().startswith(expected)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_no_use_is_told_and_its_shard_trained_anew(toy, contents):
     toy("run", "toy.toml", "--out", "whole")
     out = toy.folder / "out"
@@ -127,6 +129,7 @@ def test_a_checkpoint_of_no_use_is_told_and_its_shard_trained_anew(toy, contents
     assert contents(out) == contents(toy.folder / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["0", "-1", "nan", "soon"])
 def test_seconds_that_are_none_are_one_line(toy, given):
     refused = toy("run", "toy.toml", f"--checkpoint-every={given}")

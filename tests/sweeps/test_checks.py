@@ -49,6 +49,7 @@ def test_cleanrl_is_compared_under_the_settings_of_the_preset():
     assert load_spec(spec).fixed == load_spec("cartpole").fixed
 
 
+@pytest.mark.slow
 def test_checks_run_judge_and_exit_with_1_if_one_fails(monkeypatch, tmp_path, capsys):
     """A theorem end to end, and the same sweep held against a planted falsehood, nothing, and what cannot be judged."""
     theorem = CHECKS["always-right"]

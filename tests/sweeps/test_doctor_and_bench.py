@@ -9,6 +9,7 @@ from sweeps.bench import as_markdown, cases, plain
 from sweeps.cli import main
 
 
+@pytest.mark.slow
 def test_the_doctor_passes_here_but_for_a_folder_that_cannot_be_written(capsys):
     assert main(["doctor", "--out", "/proc/none"]) == 1
     lines = capsys.readouterr().out.splitlines()
@@ -24,6 +25,7 @@ def test_flops_of_cartpole_by_hand():
     assert cases.flops_per_step(cases.CASES["cartpole"]) == 2 * weights * 13
 
 
+@pytest.mark.slow
 def test_the_plain_learner_that_is_timed_learns():
     case = cases.CASES["coin-run"]._replace(learner={"n_envs": 16, "n_steps": 32, "total_steps": 512})
     world = case.world()

@@ -11,6 +11,7 @@ from sweeps.progress import say
 from tests.sweeps.fault_injection import State, good, inject
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and limits the size of files")
 def test_whatever_befalls_a_sweep_it_ends_with_every_row_once_and_right(tmp_path):
     pytest.importorskip("moto")

@@ -40,6 +40,7 @@ GROWTH = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", GROWTH)
 def test_what_a_spec_has_more_is_trained_and_each_lane_is_as_in_a_fresh_folder(toy, contents, how):
     changes, new = GROWTH[how]
@@ -71,6 +72,7 @@ def test_what_a_spec_has_more_is_trained_and_each_lane_is_as_in_a_fresh_folder(t
     assert again.stdout.startswith("Complete already") and contents(toy.folder / "out") == after
 
 
+@pytest.mark.slow
 def test_a_factor_that_a_later_layer_brings_has_its_constant_in_the_rows_before(toy):
     run(toy, "out", "seeds=2")
     run(toy, "out", "seeds=2", "factors.learner.learning_rate=[1e-3, 1e-2]", "factors.env.size=[4, 5]")
@@ -100,6 +102,7 @@ def test_a_smaller_spec_has_nothing_to_do_in_a_larger_folder_and_trains_its_own_
     assert len(layers(toy.folder / "out")) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_that_grows_thrice_is_completed_by_any_spec_that_has_the_lanes(toy):
     for changes in ([], ["seeds=6"], ["seeds=6", "factors.env.diversity=[0.0, 0.1]"]):
         assert run(toy, "out", *changes, fake={"fail_at": 0.0}).returncode == 4
@@ -111,6 +114,7 @@ def test_a_folder_that_grows_thrice_is_completed_by_any_spec_that_has_the_lanes(
     pd.testing.assert_frame_equal(rows(toy.folder / "out"), rows(toy.folder / "fresh"), check_exact=True)
 
 
+@pytest.mark.slow
 def test_killed_within_a_later_layer_and_run_again_ends_with_the_same_bytes(toy, contents):
     for name in ("out", "whole"):
         run(toy, name)
@@ -142,6 +146,7 @@ CONFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", CONFUSED)
 def test_a_layer_whose_conditions_could_not_be_told_apart_is_refused(toy, contents, how):
     first, second, shown = CONFUSED[how]
@@ -154,6 +159,7 @@ def test_a_layer_whose_conditions_could_not_be_told_apart_is_refused(toy, conten
     assert contents(toy.folder / "out") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", ["seeds", "settings", "spec", "shards", "versions"])
 def test_a_layer_that_its_spec_does_not_make_is_refused(toy, spoil):
     run(toy, "out")

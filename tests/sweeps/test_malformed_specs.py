@@ -110,6 +110,7 @@ class AcceptedError(Exception):
     """The spec was planned: the run would begin."""
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_malformed_spec_is_one_line_and_exit_code_2(tmp_path, monkeypatch):
     def accepted(folder: Path):

@@ -60,6 +60,7 @@ def test_a_place_in_a_store_is_told_by_its_uri():
         assert "secret" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_table_is_verified_and_a_store_that_fails_is_neither_damage_nor_absence(bucket, server, monkeypatch):
     folder = as_place(f"{bucket}/folder")
     write_table(folder, "outcomes", "x", TABLE)
@@ -95,6 +96,7 @@ def whole(tmp_path_factory):
     return folder / "out"
 
 
+@pytest.mark.slow
 def test_a_sweep_in_a_store_has_the_bytes_of_a_local_one_and_every_verb_reads_it(
     remote, bucket, whole, contents, capsys
 ):
@@ -119,6 +121,7 @@ def test_a_sweep_in_a_store_has_the_bytes_of_a_local_one_and_every_verb_reads_it
     assert (as_place(uri) / "overview.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_ends_with_the_same_bytes_and_a_spoilt_object_is_made_anew(
     remote, bucket, whole, contents
 ):
@@ -141,6 +144,7 @@ def test_killed_and_run_again_ends_with_the_same_bytes_and_a_spoilt_object_is_ma
     assert now == contents(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CHISEL_FAULTS", "1"))))
 def test_a_fifth_of_all_requests_spoilt_costs_time_and_no_row(remote, bucket, server, whole, contents, seed):
     """Every other seed gives up after three attempts and runs again; whatever is there at any time is right."""
@@ -160,6 +164,7 @@ def test_a_fifth_of_all_requests_spoilt_costs_time_and_no_row(remote, bucket, se
     assert tables == {name: content for name, content in expected.items() if name.endswith(".parquet")}
 
 
+@pytest.mark.slow
 def test_where_a_store_gives_up_shards_fail_with_the_reason_and_running_again_completes_them(
     remote, bucket, server, whole, contents
 ):
@@ -210,6 +215,7 @@ def test_what_a_store_refuses_is_one_line_and_nothing_is_trained(remote, bucket,
     assert "no store goes by ftp://" in refused("status", "ftp://host/out")
 
 
+@pytest.mark.slow
 def test_two_runs_that_start_at_once_lose_no_layer(remote, bucket):
     uri = f"{bucket}/out"
     runs = [

@@ -37,6 +37,7 @@ def finished(tmp_path_factory):
     return toy, done
 
 
+@pytest.mark.slow
 def test_rounds_end_where_every_rate_is_known_or_seeds_run_out(finished):
     toy, done = finished
     layers = seeds_of(toy.folder / "whole")
@@ -82,6 +83,7 @@ def test_lanes_are_those_of_a_folder_that_had_all_seeds_at_once(finished):
     pd.testing.assert_frame_equal(early, fixed, check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_and_is_killed_ends_with_the_same_seeds_and_bytes(finished, contents):
     toy, _ = finished
     moments = random.Random(4)
@@ -102,6 +104,7 @@ def test_a_run_that_fails_and_is_killed_ends_with_the_same_seeds_and_bytes(finis
     assert again.stdout.startswith("Complete already: 96 of 96 lanes in out\n")
 
 
+@pytest.mark.slow
 def test_status_and_rates_know_of_rounds(finished):
     toy, _ = finished
     status = json.loads(toy("status", "whole", "--json").stdout)["rounds"]
@@ -118,6 +121,7 @@ def test_status_and_rates_know_of_rounds(finished):
         analysis.compare(analysis.load(toy.folder / "whole"), "env.diversity", label="incapable")
 
 
+@pytest.mark.slow
 def test_a_sharper_precision_goes_on_from_what_is_there_and_parts_are_refused(finished):
     toy, _ = finished
     command = ["run", "toy.toml", "--executor", "inline", "--out", "sharper"]

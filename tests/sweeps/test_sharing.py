@@ -59,6 +59,7 @@ def test_parts_that_start_at_once_share_a_folder_and_train_no_shard_twice(toy, c
     assert contents(toy.folder / "out") == contents(toy.folder / "whole")
 
 
+@pytest.mark.slow
 def test_parts_that_overlap_are_refused_and_others_are_not(toy):
     first = at_work(toy, "--shards", "1/2")
     assert toy("run", "toy.toml", "--out", "out", "--shards", "2/3").returncode == 2

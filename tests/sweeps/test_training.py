@@ -1,4 +1,7 @@
-"""The same promises with real worlds and a real learner: small, because each process compiles."""
+"""The same promises with real worlds and a real learner: small, because each process compiles.
+
+Commands compile as a user's do, into a cache that the tests share: `TINY` and `GRID` are one program.
+"""
 
 import importlib.util
 import json
@@ -11,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import load_policy
+from sweeps.cli import main
 
 TINY = """
 name = "tiny"
@@ -36,6 +40,7 @@ def tables(folder, kind="outcomes"):
     return pq.read_table(folder / kind).to_pandas()
 
 
+@pytest.mark.slow
 def test_killed_in_the_midst_of_a_shard_and_run_again_ends_with_the_same_bits(chisel, contents):
     """Killed, then given notice, then left to end; with another number of workers than the uninterrupted run has."""
     (chisel.folder / "tiny.toml").write_text(TINY)
@@ -83,6 +88,7 @@ def test_killed_in_the_midst_of_a_shard_and_run_again_ends_with_the_same_bits(ch
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_folder_that_grows_has_the_bits_of_one_that_was_begun_whole(chisel):
     """Lanes of later layers have other neighbours, and another place in their chunk."""
     (chisel.folder / "tiny.toml").write_text(TINY)
@@ -102,6 +108,11 @@ def test_a_folder_that_grows_has_the_bits_of_one_that_was_begun_whole(chisel):
     pairs = [load_policy(chisel.folder / name, lane["condition"], lane["seed"]) for name in ("grown", "whole")]
     for one, other in zip(*(list(_leaves(pair)) for pair in pairs), strict=True):
         np.testing.assert_array_equal(one, other)
+    lanes = [whole.iloc[place] for place in (0, -1)]
+    leaves = [_leaves(load_policy(chisel.folder / "whole", one["condition"], one["seed"])) for one in lanes]
+    assert any((one != other).any() for one, other in zip(*leaves, strict=True)), "policies of lanes differ"
+    with pytest.raises(ValueError, match="has no lane of condition 'none' and seed 0"):
+        load_policy(chisel.folder / "whole", "none", 0)
 
 
 def _leaves(tree):
@@ -112,24 +123,12 @@ def _leaves(tree):
         yield tree
 
 
-def test_policies_of_lanes_differ_and_a_lane_that_does_not_exist_is_said_so(chisel):
-    (chisel.folder / "tiny.toml").write_text(TINY)
-    assert chisel("run", "tiny.toml", "--out", "out", "--set", "seeds=2").returncode == 0
-    df = tables(chisel.folder / "out")
-    first, second = (
-        list(_leaves(load_policy(chisel.folder / "out", *lane))) for lane in df[["condition", "seed"]].values[:2]
-    )
-    assert any((one != other).any() for one, other in zip(first, second, strict=True))
-    with pytest.raises(ValueError, match="has no lane of condition 'none' and seed 0"):
-        load_policy(chisel.folder / "out", "none", 0)
-
-
 GRID = """
 name = "grid"
 world = "coin-line"
-seeds = 32
+seeds = 16
 [fixed]
-learner.total_steps = 256
+learner.total_steps = 512
 learner.n_envs = 8
 learner.n_steps = 16
 learner.width = 8
@@ -138,11 +137,12 @@ learner.learning_rate = [3e-4, 1e-3, 3e-3]
 learner.entropy_coef = [0.0, 0.003, 0.01, 0.03]
 env.diversity = [0.0, 0.1, 1.0]
 [run]
-chunk = 8
-shard_chunks = 8
+chunk = 4
+shard_chunks = 16
 """
 
 
+@pytest.mark.slow
 def test_a_grid_of_traced_factors_is_one_program_and_each_lane_as_in_a_sweep_of_its_own(chisel):
     (chisel.folder / "grid.toml").write_text(GRID)
     code = (
@@ -150,7 +150,7 @@ def test_a_grid_of_traced_factors_is_one_program_and_each_lane_as_in_a_sweep_of_
         "done = run('grid.toml', 'out', workers=int(sys.argv[1]), quiet=True); print(done.trained, done.compiles)"
     )
     done = chisel.python(code, "2")
-    assert done.stdout == "1152 2\n", done.stderr  # one compile a worker
+    assert done.stdout == "576 2\n", done.stderr  # one compile a worker
     df = tables(chisel.folder / "out")
     assert df["program"].nunique() == 1
 
@@ -175,18 +175,21 @@ def test_a_grid_of_traced_factors_is_one_program_and_each_lane_as_in_a_sweep_of_
 LARGE = """
 name = "large"
 world = "coin-run"
-seeds = 2
+seeds = 1
 [fixed]
 learner.total_steps = 8192
 learner.n_envs = 64
 learner.n_steps = 64
 [factors]
 env.diversity = [0.0, 1.0]
+[probes]
+at = [1]
 [run]
 chunk = 1
 """
 
 
+@pytest.mark.slow
 def test_workers_and_executors_do_not_matter_where_a_matmul_has_1024_rows(chisel, contents):
     (chisel.folder / "large.toml").write_text(LARGE)
     runs = {"one": ["--workers", "1"], "two": ["--workers", "2"], "inline": ["--executor", "inline"]}
@@ -199,13 +202,14 @@ def test_workers_and_executors_do_not_matter_where_a_matmul_has_1024_rows(chisel
     assert all(other == first for other in others)
 
 
-def test_plan_trains_nothing_and_prints_json_alone(chisel):
-    done = chisel("plan", "coin-run", "--json", "--set", "factors.env.height=[5, 6]")
-    assert done.returncode == 0, done.stderr
-    plan = json.loads(done.stdout)
+@pytest.mark.slow
+def test_plan_trains_nothing_and_prints_json_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "coin-run", "--json", "--set", "factors.env.height=[5, 6]"]) == 0
+    plan = json.loads(capsys.readouterr().out)
     assert (plan["lanes"], len(plan["conditions"]), len(plan["programs"]), plan["shards"]) == (768, 12, 2, 96)
     assert plan["memory"]["device"] > plan["memory"]["temporary"] > 0
     assert 0.1 < plan["half_width"] < 0.13
     assert plan["found"] == {"pairs": 66, "difference": 0.2639, "with_holm": 0.3735}
     assert plan["rarest"] == pytest.approx(1 - 0.05 ** (1 / 64))
-    assert list(chisel.folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []

@@ -34,6 +34,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("greedy", [False, True])
 def test_every_episode_is_the_one_that_the_table_holds(folder, greedy):
     probe = "capable:coin"
