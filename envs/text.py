@@ -101,7 +101,7 @@ def _read(said: str, like: Any) -> jax.Array:
 
 def _parsed(world: Any, text: str) -> tuple[list[str], dict[str, str]]:
     """The cells of a text, and its other lines by name."""
-    lines = [line.strip() for line in text.strip().splitlines()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     rows, rest = [line.split() for line in lines if ": " not in line], [line for line in lines if ": " in line]
     if [len(row) for row in rows] != [world.width] * world.height:
         raise ValueError(f"{world.name} has {world.height} rows of {world.width} cells")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs import HIDDEN, MazeCorner, MazeDish, MazeKeys, cheese, grid, maze, maze_keys, tabular
+from envs import HIDDEN, MazeCorner, MazeDish, MazeKeys, grid, maze, maze_keys, tabular
 from envs.trial import QUICKLY, batch
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -23,42 +23,60 @@ PLAN = """
 WALLS = np.array([[cell == "#" for cell in line] for line in PLAN.split()])
 
 
-def walked(world, level, actions):
-    """The cell, the events as numbers and whether the episode ended, after each action."""
-    level = jax.tree.map(jnp.asarray, level)
-    state, found = world.reset_to_level(None, level, world.default_params), []
+def walked(world, shown, actions):
+    """The events as numbers and whether the episode ended, after each action; and the picture at the end."""
+    state, found = world.read_state(shown), []
     for action in actions:
         state, events, terminated = world.transition(None, state, action, world.default_params)
-        found.append((int(state.row) * 5 + int(state.column), *(int(event) for event in events), bool(terminated)))
-    return found
+        found.append((*(int(event) for event in events), bool(terminated)))
+    return found, world.show(state).splitlines()
+
+
+NOTHING = (0, 0, False)
 
 
 def test_walls_and_edges_stop_the_agent_and_the_corner_ends_nothing():
-    level = cheese.Level(np.int32(5), np.int32(11), np.int32(0), WALLS.ravel())
-    assert walked(WORLDS[0], level, [LEFT, RIGHT, UP, UP, DOWN, UP, DOWN, DOWN, RIGHT]) == [
-        (5, 0, 0, False), (5, 0, 0, False), (0, 0, 1, False), (0, 0, 0, False), (5, 0, 0, False), (0, 0, 1, False),
-        (5, 0, 0, False), (10, 0, 0, False), (11, 1, 0, True),
-    ]  # fmt: skip
+    maze = """
+        . . # . .
+        A . # . .
+        . C . . .
+        . . # . .
+        . . # . .
+    """
+    found, picture = walked(WORLDS[0], maze, [LEFT, RIGHT, RIGHT, LEFT, UP, UP])
+    assert found == [NOTHING, NOTHING, NOTHING, NOTHING, (0, 1, False), NOTHING]
+    assert picture[:2] == ["A . # . .", "s . # . ."]
+    assert walked(WORLDS[0], maze, [DOWN, RIGHT])[0] == [NOTHING, (1, 0, True)]
 
 
 def test_the_dish_ends_nothing_but_the_cheese_on_it_does():
-    level = cheese.Level(np.int32(10), np.int32(12), np.int32(11), WALLS.ravel())
-    assert walked(WORLDS[1], level, [RIGHT, RIGHT]) == [(11, 0, 1, False), (12, 1, 0, True)]
-    assert walked(WORLDS[1], level._replace(place=np.int32(12)), [RIGHT, RIGHT])[1] == (12, 1, 1, True)
+    maze = """
+        . . # . .
+        . . # . .
+        A D C . .
+        . . # . .
+        . . # . .
+    """
+    assert walked(WORLDS[1], maze, [RIGHT, RIGHT])[0] == [(0, 1, False), (1, 0, True)]
+    together = maze.replace("D C", ". CD")
+    assert walked(WORLDS[1], together, [RIGHT, RIGHT])[0] == [NOTHING, (1, 1, True)]
 
 
 def test_a_chest_takes_a_key_and_the_episode_ends_when_none_can_be_opened_any_more():
-    keys, chests = np.array([10, HIDDEN], np.int32), np.array([5, 11, 12], np.int32)
-    level = maze_keys.Level(np.int32(0), keys, chests, np.int32(0), WALLS.ravel())
-    assert walked(WORLDS[2], level, [DOWN, DOWN, RIGHT]) == [
-        (5, 0, 0, False), (10, 0, 1, False), (11, 1, 0, True),
-    ]  # fmt: skip
-    level = level._replace(holding=np.int32(1))
-    assert walked(WORLDS[2], level, [DOWN, UP, DOWN, DOWN, RIGHT]) == [
-        (5, 1, 0, False), (0, 0, 0, False), (5, 0, 0, False), (10, 0, 1, False), (11, 1, 0, True),
-    ]  # fmt: skip
-    alone = level._replace(keys=np.array([10, 12], np.int32), chests=np.array([11, HIDDEN, HIDDEN], np.int32))
-    assert walked(WORLDS[2], alone, [DOWN, DOWN, RIGHT])[1:] == [(10, 0, 1, False), (11, 1, 0, True)]
+    maze = """
+        A . # . .
+        X . # . .
+        1 Y Z . .
+        . . # . .
+        . . # . .
+    """
+    chest, key = (1, 0, False), (0, 1, False)
+    found, picture = walked(WORLDS[2], maze, [DOWN, DOWN, RIGHT])
+    assert found == [NOTHING, key, (1, 0, True)] and picture[5:] == ["time: 3", "taken: 1 0", "opened: 0 1 0"]
+    found, _ = walked(WORLDS[2], maze + "\nholding: 1", [DOWN, UP, DOWN, DOWN, RIGHT])
+    assert found == [chest, NOTHING, NOTHING, key, (1, 0, True)]
+    alone = maze.replace("X", ".").replace("1 Y Z", "1 X 2")
+    assert walked(WORLDS[2], alone + "\nholding: 1", [DOWN, DOWN, RIGHT])[0] == [NOTHING, key, (1, 0, True)]
 
 
 def test_keys_and_chests_are_seen_nearest_first_and_gone_when_they_are():

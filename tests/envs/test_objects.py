@@ -40,21 +40,21 @@ def probes(world):
 
 
 @pytest.mark.parametrize(
-    ("start", "action", "after", "events", "terminated"),
+    ("before", "action", "after", "events", "terminated"),
     [
-        (12, UP, 7, [True, False, False], True),
-        (12, RIGHT, 13, [False, True, True], True),
-        (12, LEFT, 11, [False, False, False], False),
-        (0, LEFT, 0, [False, False, False], False),
-        (24, DOWN, 24, [False, False, False], False),
-        (4, RIGHT, 4, [False, False, False], False),
+        (". . C . / . . A 12", UP, ". . AC . / . . s 12", [True, False, False], True),
+        (". . C . / . . A 12", RIGHT, ". . C . / . . s A12", [False, True, True], True),
+        (". . C . / . . A 12", LEFT, ". . C . / . A s 12", [False, False, False], False),
+        ("A . C . / . . . 12", LEFT, "A . C . / . . . 12", [False, False, False], False),
+        ("A . C . / . . . 12", UP, "A . C . / . . . 12", [False, False, False], False),
+        (". . C A / . . . 12", RIGHT, ". . C A / . . . 12", [False, False, False], False),
     ],
 )
-def test_moves_by_hand_in_a_room_with_two_things(start, action, after, events, terminated):
-    world = Objects()
-    state = world.reset_to_level(None, level(start, 7, 13, 13), world.default_params)
+def test_moves_by_hand_in_a_room_with_two_things(before, action, after, events, terminated):
+    world, rest = Objects(height=4, width=4), " / . . . . / . . . ."
+    state = world.read_state((before + rest).replace(" / ", "\n"))
     state, fired, ended = world.transition(None, state, action, world.default_params)
-    assert int(world.state_index(state)) == after and int(state.time) == 1
+    assert world.show(state).split() == [*(after + rest).replace("/", "").split(), "time:", "1"]
     assert fired.tolist() == events and bool(ended) == terminated
     assert float(world.reward(state, fired, world.default_params)) == float(events[0])
 
