@@ -10,7 +10,7 @@ from flax import struct
 
 import envs
 import jaxrl
-from envs import Goal, Observation, Probe, World, grid
+from envs import Feature, Goal, Layout, Observation, Probe, Tabular, World, grid
 from envs.base import Params as BaseParams
 from envs.settings import Count
 
@@ -31,14 +31,17 @@ class State:
 
 
 @dataclasses.dataclass(frozen=True)
-class Room(World):
+class Room(Tabular, World):
     """A 7 x 7 room with two things, each cell seen as one index of 49: 147 one-hot inputs. For timing alone."""
 
     Params: ClassVar[type] = Params
     name: ClassVar[str] = "bench-room"
     goals: ClassVar[tuple[Goal, ...]] = (Goal("thing", "intended"),)
     action_names: ClassVar[tuple[str, ...]] = grid.MOVE_NAMES
-    cardinalities: ClassVar[tuple[int, ...]] = (SIDE**2,) * 3
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(tuple(Feature(name, SIDE**2) for name in ("agent", "thing", "other")))
 
     def sample_level(self, key: jax.Array, params: Any) -> jax.Array:
         return jnp.minimum((jax.random.uniform(key, (3,)) * SIDE**2).astype(jnp.int32), SIDE**2 - 1)
@@ -53,7 +56,7 @@ class Room(World):
         return State(state.cells.at[0].set(there), state.time + 1), reached[None], reached
 
     def features(self, state: State, params: Any) -> Observation:
-        return Observation(state.cells, jnp.zeros((0,)))
+        return self.layout.observe(dict(zip(("agent", "thing", "other"), state.cells, strict=True)))
 
     def states(self, level: jax.Array, params: Any) -> State:
         agent = jnp.arange(SIDE**2)
