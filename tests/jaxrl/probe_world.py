@@ -51,7 +51,7 @@ class ProbeWorld(World):
 
     def transition(self, key, state, action, params):
         second = state.time == 1
-        right = 2.0 * action - 1.0
+        right = 2.0 * action.astype(jnp.float32) - 1.0
         pays = jnp.stack([jnp.ones(()), state.sign, second.astype(jnp.float32), right, right * state.sign])
         terminated = second | (params.kind != DISCOUNTED)
         paid = pays[params.kind.astype(jnp.int32)]

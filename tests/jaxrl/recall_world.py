@@ -70,7 +70,7 @@ class RecallWorld(World):
 
     def features(self, state, params):
         shown = jnp.where(params.kind == SEEN, state.time == 0, False)
-        clock = jnp.where(params.kind == CLOCK, state.time + 1.0, 0.0)
+        clock = jnp.where(params.kind == CLOCK, (state.time + 1).astype(jnp.float32), 0.0)
         return self.layout.observe({"seen": state.sign * jnp.where(shown, 1.0, clock)})
 
     def probes(self):
