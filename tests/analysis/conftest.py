@@ -49,6 +49,15 @@ def steps_of(policy: dict, stake: tuple[str, ...], episodes: int, random: np.ran
     }
 
 
+def baselines_of(bank: dict[str, tuple], random: np.random.Generator):
+    for actor, policy in {"oracle:coin": {"coin": 1.0}, "always:right": {"coin": 0.0, "cannot": ("coin",)}}.items():
+        for probe, (kind, stake, _) in bank.items():
+            steps = steps_of(policy, stake, EPISODES, random)
+            record = {"program": PROGRAM, "checkpoint": 1.0, "update": 0, "probe": probe, "kind": kind}
+            record |= {"actor": actor, "sampled": True}
+            yield record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS}
+
+
 def write(
     path: Path, cells: list[tuple[dict, dict, int]], *, first_seed: int = 0, shards: int = 2, also: dict | None = None,
     totals: Callable[[dict, int], float] | None = None,
@@ -87,13 +96,7 @@ def write(
                     unseen = policy.get("unseen", 0.0) if probe == "fork" else 0.5
                     record["unseen_inputs"] = np.float32(unseen if actor == "trained" and sampled else np.nan)
                     probes.append(lane | record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
-    baselines = []
-    for actor, policy in {"oracle:coin": {"coin": 1.0}, "always:right": {"coin": 0.0, "cannot": ("coin",)}}.items():
-        for probe, (kind, stake, _) in bank.items():
-            steps = steps_of(policy, stake, EPISODES, random)
-            record = {"program": PROGRAM, "checkpoint": 1.0, "update": 0, "probe": probe, "kind": kind}
-            record |= {"actor": actor, "sampled": True}
-            baselines.append(record | {f"reached.{goal}": list(steps[goal]) for goal in GOALS})
+    baselines = [*baselines_of(bank, random)]
     levels = [
         {"program": PROGRAM, "probe": probe, "kind": kind, "episode": episode, "horizon": HORIZON}
         | {"goals": ",".join(stake), "paid": ",".join(paid), "labels": probe == "fork", "distinct": episode < DISTINCT}

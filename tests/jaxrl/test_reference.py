@@ -1,5 +1,7 @@
 """The fast learner against a plain one: dense one-hot inputs, a loop over steps, every final observation valued."""
 
+# plain_update has more than 70 lines: one update, written out in one place without what makes the other one fast.
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -17,18 +17,19 @@ import random
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 from tests.sweeps.conftest import TOY
+from tests.sweeps.fault_damage import DAMAGES, State, as_place, spoil
+from tests.sweeps.fault_processes import Driver, forked, surroundings
+from tests.sweeps.fault_report import told
 
 HERE = Path(__file__).parent
 PATHS = {
@@ -57,161 +58,8 @@ FEWER = ["--set", "seeds=3"]
 TRAINED_EVERY = 10
 """Of so many runs one is of training; the others are of a stand-in for it, which takes no time."""
 RAY_EVERY, PROCESSES_EVERY, REMOTE_EVERY = 40, 4, 6
-KEYS = {
-    "outcomes": ("condition", "seed"),
-    "probes": ("condition", "seed", "checkpoint", "probe", "kind", "actor", "sampled"),
-    "curves": ("condition", "seed", "update"),
-}
-"""What a row is told by."""
-DAMAGES = ("truncated", "a bit flipped", "512 bytes zeroed", "another's content", "removed")
 TRIES = 8
 """Of running again, after the faults."""
-SECONDS = 240
-"""After which a driver is taken to hang."""
-
-
-class Driver:
-    """`chisel` in a process forked from this one, in `place`."""
-
-    def __init__(self, place: Path, arguments: list[str], variables: dict[str, str], inject: dict | None = None):
-        read, write = os.pipe()
-        self.process, self.out = os.fork(), read
-        if self.process:
-            os.close(write)
-            return
-        try:
-            os.setsid()
-            os.chdir(place)
-            os.dup2(write, 1)
-            os.dup2(write, 2)
-            os.environ.update(variables)
-            if inject is not None:
-                import sitecustomize
-
-                sitecustomize.install(**inject)
-            from sweeps.cli import main
-
-            code = main(arguments)
-        except BaseException:
-            traceback.print_exc()
-            code = 1
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-    def send(self, number: int) -> None:
-        os.kill(self.process, number)
-
-    def end(self, seconds: float = SECONDS) -> tuple[int, str]:
-        """Exit code, negative for a signal, and what was said, once the workers have ended too."""
-        said, until = b"", time.monotonic() + seconds
-        while select.select([self.out], [], [], max(until - time.monotonic(), 0))[0]:
-            more = os.read(self.out, 65536)
-            said += more
-            if not more:
-                break
-        else:
-            os.killpg(self.process, signal.SIGKILL)
-            said += b"\nIT HANGS"
-        os.close(self.out)
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1]), said.decode()
-
-
-def forked(call: Callable[[], Any]) -> Any:
-    """Calls in a forked process, so that no thread of a client of a store is left in this one."""
-    read, write = os.pipe()
-    process = os.fork()
-    if not process:
-        os.close(read)
-        try:
-            answer = {"result": call()}
-        except BaseException:
-            answer = {"error": traceback.format_exc()}
-        with os.fdopen(write, "w") as file:
-            json.dump(answer, file)
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as file:
-        answer = json.load(file)
-    os.waitpid(process, 0)
-    if "error" in answer:
-        raise RuntimeError(answer["error"])
-    return answer["result"]
-
-
-def as_place(out: str) -> Any:
-    from analysis.folder import as_place
-
-    return as_place(out)
-
-
-class State:
-    """What is in a folder: its rows, and what cannot be read."""
-
-    def __init__(self, folder: Any):
-        from analysis.folder import PROGRAM_TABLES, SHARD_TABLES, DamagedError, names_in, read_table
-
-        self.rows: dict[tuple, list[str]] = {}
-        self.damaged: list[str] = []
-        for kind in SHARD_TABLES + PROGRAM_TABLES:
-            for name in sorted(names_in(folder, kind)):
-                try:
-                    table = read_table(folder, kind, name)
-                except DamagedError as error:
-                    self.damaged.append(f"{error.path.parent.name}/{error.path.name}")
-                    continue
-                for place, row in enumerate(table.to_pylist()):
-                    key = tuple(row[one] for one in KEYS[kind]) if kind in KEYS else (name, place)
-                    self.rows.setdefault((kind, *key), []).append(repr(row))
-
-    def against(self, whole: "State") -> dict[str, Any]:
-        found = {key: rows for key, rows in self.rows.items() if key in whole.rows}
-        return {
-            "checked": sum(map(len, self.rows.values())),
-            "lost": len(whole.rows) - len(found),
-            "duplicated": sum(len(rows) - 1 for rows in self.rows.values()),
-            "wrong": sum(any(row not in whole.rows[key] for row in rows) for key, rows in found.items())
-            + len(self.rows)
-            - len(found),
-            "damaged": self.damaged,
-        }
-
-
-def spoil(folder: Any, what: str, how: str, draws: random.Random) -> str | None:
-    """Damages a file at rest, and says which; None where there is none of the kind."""
-
-    def inside(pattern: str) -> list[Any]:
-        found = folder.rglob(pattern) if folder.exists() else ()
-        return sorted((one for one in found if not one.name.startswith(".")), key=str)
-
-    files = {
-        "table": inside("*.parquet"),
-        "manifest": inside("manifest.json"),
-        "checkpoint": inside("*.checkpoint"),
-    }[what]
-    if not files:
-        return None
-    path = draws.choice(files)
-    content = bytearray(path.read_bytes())
-    if how == "truncated":
-        content = content[: draws.randrange(len(content))]
-    elif how == "a bit flipped":
-        content[draws.randrange(len(content))] ^= 1 << draws.randrange(8)
-    elif how == "512 bytes zeroed":
-        start = draws.randrange(len(content))
-        content[start : start + 512] = bytes(len(content[start : start + 512]))
-    elif how == "another's content":
-        others = [one for one in files if one.parent == path.parent and one != path]
-        if not others:
-            return None
-        content = bytearray(draws.choice(others).read_bytes())
-    if how == "removed":
-        path.unlink()
-    elif bytes(content) == path.read_bytes():
-        return None
-    else:
-        path.write_bytes(bytes(content))
-    return f"{path.parent.name}/{path.name}"
 
 
 class Run:
@@ -485,46 +333,6 @@ def serve(kind: str, seed: int, numbers: list[int], executors: list[str], place:
             print(json.dumps(stage.run(number, executors)), flush=True)
 
 
-@contextlib.contextmanager
-def started(command: list[str], variables: dict[str, str], stdout: Any = subprocess.DEVNULL) -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, *command], env=os.environ | variables, stdin=subprocess.PIPE, stdout=stdout,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-CLUSTER = """
-import ray, sys
-cluster = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-print(cluster.address_info["gcs_address"], flush=True)
-sys.stdin.read()
-"""
-ON_LOOPBACK = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-
-
-@contextlib.contextmanager
-def surroundings(place: Path, runs: int, executors: list[str]) -> Iterator[dict[str, str]]:
-    """A server of the S3 protocol and a cluster on loopback, as far as they are needed, and what leads there."""
-    with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-        free.close()
-        stack.enter_context(started(["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], {}))
-        variables = {
-            "AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "3",
-        }  # fmt: skip
-        if "ray" in executors and runs >= RAY_EVERY:
-            said = stack.enter_context((place / "cluster").open("w"))
-            stack.enter_context(started(["-c", CLUSTER], ON_LOOPBACK, said))
-            variables |= {"CHISEL_CLUSTER": said.name, **ON_LOOPBACK}
-        yield variables
-
-
 def inject(
     runs: int, seed: int, executors: list[str], place: Path, trains: bool = True, at_once: int = 2
 ) -> Iterator[dict[str, Any]]:
@@ -534,7 +342,7 @@ def inject(
     stages = {}
     parts = [("stand-in", others)] * at_once + [("training", trained)] * (trains * at_once // 2)
     stack = contextlib.ExitStack()
-    leading = stack.enter_context(surroundings(place, runs, executors))
+    leading = stack.enter_context(surroundings(place, "ray" in executors and runs >= RAY_EVERY))
     for kind, some in parts:
         variables = {
             key: value for key, value in os.environ.items() if not key.startswith(("NPROC", "JAX_", "XLA_", "AWS_"))
@@ -577,43 +385,6 @@ def inject(
                 os.killpg(process.pid, signal.SIGTERM)  # with the proxies that it has started
             process.wait()
         stack.close()
-
-
-def told(found: list[dict[str, Any]]) -> str:
-    """The counts as tables in Markdown."""
-    lines = [
-        "| executor | place | training | runs | drivers | shards retried | rows checked |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    groups: dict[tuple, list[dict]] = {}
-    for one in found:
-        groups.setdefault((one["executor"], "S3" if one["remote"] else "disk", one["kind"]), []).append(one)
-    for group, some in sorted(groups.items()):
-        sums = [sum(one[key] for one in some) for key in ("drivers", "retried", "checked")]
-        lines.append(f"| {' | '.join(group)} | {len(some)} | {' | '.join(f'{n:,}' for n in sums)} |")
-    sums = [sum(one[key] for one in found) for key in ("drivers", "retried", "checked")]
-    lines.append(f"| all | | | {len(found)} | {' | '.join(f'{n:,}' for n in sums)} |")
-    lines += [
-        "",
-        "| fault | injected | in runs | rows lost | duplicated | silently wrong |",
-        "|---|---|---|---|---|---|",
-    ]
-    for kind in sorted({kind for one in found for kind in one["injected"]}):
-        some = [one for one in found if kind in one["injected"]]
-        ends = [sum(one[key] for one in some) for key in ("lost", "duplicated", "wrong")]
-        times = sum(one["injected"].count(kind) for one in some)
-        lines.append(f"| {kind} | {times} | {len(some)} | {' | '.join(map(str, ends))} |")
-    ends = [sum(one[key] for one in found) for key in ("lost", "duplicated", "wrong")]
-    times = sum(len(one["injected"]) for one in found)
-    lines.append(f"| all | {times} | {len(found)} | {' | '.join(map(str, ends))} |")
-    spoilt, said = (sum(len(one[key]) for one in found) for key in ("spoilt", "told"))
-    refused, requests = (sum(one[key] for one in found) for key in ("refused", "requests"))
-    lines += [
-        "",
-        f"{spoilt} files spoilt: {said} lines named a table or checkpoint, {refused} drivers refused a manifest, the "
-        f"others were written anew before anybody read them. {requests:,} requests to the store spoilt.",
-    ]
-    return "\n".join(lines)
 
 
 def good(one: dict[str, Any]) -> bool:

@@ -8,7 +8,8 @@ from tqdm import tqdm
 
 from analysis.folder import table_path, write_table
 from sweeps.progress import say
-from tests.sweeps.fault_injection import State, good, inject
+from tests.sweeps.fault_damage import State
+from tests.sweeps.fault_injection import good, inject
 
 
 @pytest.mark.slow
