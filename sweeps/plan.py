@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -111,6 +111,8 @@ class Shard:
     """(condition, seed) of each lane, without the padding of the last chunk."""
     master_seed: int
     paired: bool
+    kinds: dict[str, type] = field(default_factory=dict)
+    """Of the values of each factor: bool, int, float or str, whether its conditions have the setting or not."""
 
     def keys(self) -> np.ndarray:
         """uint32[lanes, 2]."""
@@ -183,8 +185,9 @@ class Plan:
     def shards(self) -> Iterator[Shard]:
         """The shards, made as they are asked for; lanes are ordered by condition, then seed."""
         spec = self.spec
+        kinds = {key: spec.settings[key].kind if key in spec.settings else str for key in spec.columns}
         for shard, (program, lanes) in zip(self.shard_ids, self._groups(), strict=True):
-            yield Shard(shard, program, lanes, spec.master_seed, spec.keys == "paired")
+            yield Shard(shard, program, lanes, spec.master_seed, spec.keys == "paired", kinds)
 
     def _groups(self) -> Iterator[tuple[ProgramSpec, tuple[tuple[Condition, int], ...]]]:
         for planned in self.programs:

@@ -1,7 +1,7 @@
 """The columns of each table: what a program returns, as Arrow tables.
 
-No column has nulls. Booleans, integers and floats are bool, int64 and float32; a factor and a checkpoint are float64,
-and a list of steps is list<int16>.
+Booleans, integers and floats are bool, int64 and float32; a factor and a checkpoint are float64, and a list of steps is
+list<int16>. No column has nulls but a factor that a lane's learner or curriculum has no setting for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,34 +10,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sweeps.plan import Condition, ProgramSpec
+from sweeps.plan import Condition, ProgramSpec, Shard
 
 if TYPE_CHECKING:
     from jaxrl import Trained
 
 Lanes = Sequence[tuple[Condition, int]]
 _WIDE = {"checkpoint"}
+_OF_KIND = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
+"""By the kind of a setting."""
 _OF_A_LANE = {"unseen_inputs"}
 """Numbers of a record that each lane has of its own, f32[lanes or more]; NaN in records without."""
 
 
-def outcomes(
-    program: ProgramSpec, lanes: Lanes, master_seed: int, sampled: Mapping[str, list[float]], trained: "Trained"
-) -> pa.Table:
+def outcomes(shard: Shard, lanes: Lanes, sampled: Mapping[str, list[float]], trained: "Trained") -> pa.Table:
     """One row a lane. Lanes of `trained` beyond `lanes` are padding and are dropped.
 
     Args:
+      lanes: some of the shard's.
       sampled: by setting, the value that each lane drew.
     """
-    n = len(lanes)
+    n, program = len(lanes), shard.program
     columns = {
         **_lane_columns(lanes, 1),
-        "master_seed": pa.array([master_seed] * n, pa.int64()),
+        "master_seed": pa.array([shard.master_seed] * n, pa.int64()),
         "program": pa.array([program.id] * n),
         "world": pa.array([program.world] * n),
         "learner": pa.array([program.learner] * n),
         **({"curriculum": pa.array([program.curriculum] * n)} if program.curriculum != "random" else {}),
-        **{key: _factor([condition.factors[key] for condition, _ in lanes]) for key in lanes[0][0].factors},
+        **{
+            key: _factor(shard.kinds[key], [None if key in sampled else one.factors[key] for one, _ in lanes])
+            for key in lanes[0][0].factors
+        },
         **{key: pa.array(values, pa.float64()) for key, values in sampled.items()},
         **{name: _column(name, values[:n]) for name, values in trained.outcomes.items()},
     }
@@ -75,7 +79,8 @@ def baselines(program: ProgramSpec, records: Sequence[Mapping[str, Any]]) -> pa.
 
 
 def _table(columns: Mapping[str, pa.Array]) -> pa.Table:
-    return pa.table(dict(columns), schema=pa.schema([pa.field(k, v.type, nullable=False) for k, v in columns.items()]))
+    fields = [pa.field(name, column.type, nullable=column.null_count > 0) for name, column in columns.items()]
+    return pa.table(dict(columns), schema=pa.schema(fields))
 
 
 def _lane_columns(lanes: Lanes, repeat: int) -> dict[str, pa.Array]:
@@ -85,9 +90,10 @@ def _lane_columns(lanes: Lanes, repeat: int) -> dict[str, pa.Array]:
     }
 
 
-def _factor(values: list[Any]) -> pa.Array:
-    """bool, int64, float64 or string, as the setting's kind; NaN where the learner has no such setting."""
-    return pa.array([float("nan") if value is None else value for value in values])
+def _factor(kind: type, values: list[Any]) -> pa.Array:
+    """bool, int64, float64 or string; where the learner has no such setting, NaN of a float, null of another."""
+    missing = float("nan") if kind is float else None
+    return pa.array([missing if value is None else value for value in values], _OF_KIND[kind])
 
 
 def _record_columns(records: Sequence[Mapping[str, Any]], lanes: int) -> dict[str, pa.Array]:

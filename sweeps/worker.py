@@ -136,7 +136,7 @@ class _Work:
         values = self.values[self.done : self.done + n]
         sampled = {key: [lane[key] for lane in values] for key in lanes[0][0].sampled}
         program = self.shard.program
-        self.tables["outcomes"].append(tables.outcomes(program, lanes, self.shard.master_seed, sampled, trained))
+        self.tables["outcomes"].append(tables.outcomes(self.shard, lanes, sampled, trained))
         self.tables["probes"].append(tables.probes(program, lanes, trained))
         self.tables["curves"].append(tables.curves(lanes, trained))
         if self.policies:

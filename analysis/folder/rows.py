@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from analysis.folder.digest import DamagedError, one_line
@@ -19,7 +20,7 @@ _PARQUET = ds.ParquetFileFormat()
 
 def read_rows(folder: Place, manifest: Manifest, kind: str, where: ds.Expression | None = None) -> pa.Table:
     """The rows of all tables of a kind that satisfy `where`, columns unioned by name; raises as `read_in_parts`."""
-    return pa.concat_tables(read_in_parts(folder, manifest, kind, where), promote_options="permissive")
+    return _union(folder, kind, list(read_in_parts(folder, manifest, kind, where)))
 
 
 def read_in_parts(
@@ -58,6 +59,8 @@ def _together(
             schemas.append(fragment.physical_schema)
         except (pa.ArrowException, OSError) as error:
             raise DamagedError(table_path(folder, kind, name), f"cannot be read ({one_line(error)})") from None
+    if _of_two_kinds(schemas):
+        return _union(folder, kind, [fragment.to_table(filter=where) for fragment in fragments])
     try:
         schema = pa.unify_schemas(schemas, promote_options="permissive")
         # A column that a layer lacks is null in its rows, though no file has nulls.
@@ -65,3 +68,33 @@ def _together(
         return ds.FileSystemDataset(list(fragments), schema, _PARQUET).to_table(filter=where)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{folder / kind}: files do not fit together: {one_line(error)}") from error
+
+
+def _union(folder: Place, kind: str, tables: Sequence[pa.Table]) -> pa.Table:
+    """Tables below each other, columns unioned by name."""
+    mixed = _of_two_kinds([table.schema for table in tables])
+    try:
+        return pa.concat_tables([_with_nulls(table, mixed) for table in tables], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise ValueError(f"{folder / kind}: files do not fit together: {one_line(error)}") from error
+
+
+def _of_two_kinds(schemas: Sequence[pa.Schema]) -> set[str]:
+    """Columns that are Boolean in some files and numbers in others.
+
+    A learner without a setting that is a Boolean had NaN there once, where it now has null.
+    """
+    kinds: dict[str, set[str]] = {}
+    for field in (field for schema in schemas for field in schema):
+        kinds.setdefault(field.name, set()).add(str(field.type))
+    return {name for name, types in kinds.items() if types == {"bool", "double"}}
+
+
+def _with_nulls(table: pa.Table, names: set[str]) -> pa.Table:
+    """With columns of NaN alone as Boolean ones of nulls."""
+    for name in names.intersection(table.column_names):
+        column = table[name]
+        if pa.types.is_floating(column.type) and pc.all(pc.is_nan(column)).as_py() is not False:
+            nulls = pa.nulls(len(table), pa.bool_())
+            table = table.set_column(table.column_names.index(name), pa.field(name, pa.bool_()), nulls)
+    return table

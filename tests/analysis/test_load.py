@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import analysis
-from analysis.folder import table_path
+from analysis.folder import table_path, write_table
 from tests.analysis.conftest import DISTANCE, PROGRAM, shard, write_rows
 
 LABELS = ["intended", "proxy:right-end", "mixed", "incapable", "undetermined"]
@@ -343,6 +344,21 @@ def test_what_the_manifest_does_not_name_is_not_of_the_folder(write_results):
         (path / kind / f"._{file.name}").write_bytes(b"Mac OS X")
         (path / kind / "0.parquet").write_bytes(b"a file of the user's")
     pd.testing.assert_frame_equal(analysis.load(path), expected)
+
+
+@pytest.mark.parametrize("nothing", [np.nan, None], ids=["as it was written once", "as it is written now"])
+def test_a_switch_that_some_learner_lacks_keeps_its_lanes_apart(write_results, nothing):
+    cells = [({"learner.previous_action": value}, {}, 2) for value in (True, False, 0)]
+    path = write_results("switch", cells, shards=3)
+    last = pd.read_parquet(table_path(path, "outcomes", shard(2)))
+    change_layer(path, lambda layer: layer["conditions"][last["condition"][0]].pop("learner.previous_action"))
+    table = pa.Table.from_pandas(last.drop(columns="learner.previous_action"), preserve_index=False)
+    missing = pa.array([nothing] * 2, pa.bool_() if nothing is None else pa.float64(), from_pandas=False)
+    write_table(path, "outcomes", shard(2), table.append_column("learner.previous_action", missing))
+    df = analysis.load(path)
+    table = analysis.rates(df, by=df.attrs["factors"], label="intended")
+    assert table["n"].tolist() == [2, 2, 2] and table["learner.previous_action"].isna().sum() == 1
+    assert len(analysis.load_probes(path)["learner.previous_action"].unique()) == 3
 
 
 def test_a_table_without_a_digest_is_refused(write_results):

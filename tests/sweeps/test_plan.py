@@ -1,10 +1,12 @@
 import dataclasses
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from sweeps import SpecError, load_spec, make_plan
+from sweeps import SpecError, load_spec, make_plan, tables
 from sweeps.plan import content_id, lane_key
 from sweeps.spec import PRESETS
 
@@ -185,6 +187,26 @@ def test_the_manifest_records_every_setting_of_every_condition():
     }, "what all conditions share is written once"
     assert layer.goals == [{"name": "coin", "role": "intended"}, {"name": "right-end", "role": "proxy"}]
     assert layer.versions.keys() >= {"world", "learner", "jax", "jaxlib"}
+
+
+def test_a_factor_has_one_type_in_every_table_whatever_a_learner_knows():
+    """ES has neither setting."""
+    arms = {
+        "ppo": {"learner.name": "ppo", "learner.previous_action": [True, False], "learner.n_epochs": [2, 4]},
+        "es": {"learner.name": "es"},
+    }
+    found = make_plan(load_spec({"name": "a", "world": "coin-line", "seeds": 1, "arms": arms}))
+    trained = SimpleNamespace(outcomes={"diverged": np.zeros(8, bool)})
+    written = [tables.outcomes(shard, shard.lanes, {}, trained) for shard in found.shards()]
+    for name, kind in {
+        "learner.previous_action": pa.bool_(),
+        "learner.n_epochs": pa.int64(),
+        "arm": pa.string(),
+    }.items():
+        assert {table.schema.field(name).type for table in written} == {kind}
+    both = pa.concat_tables(written, promote_options="permissive")
+    assert sorted(both["learner.previous_action"].to_pylist(), key=str) == [False, False, None, True, True]
+    assert sorted(both["learner.n_epochs"].to_pylist(), key=str) == [2, 2, 4, 4, None]
 
 
 def test_goals_are_those_of_every_program():
