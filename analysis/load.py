@@ -1,5 +1,7 @@
 """A folder of results as DataFrames: one row a lane, a probe, a curve point or a baseline."""
 
+# load has more than 70 lines: two thirds of them say what every column means.
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
