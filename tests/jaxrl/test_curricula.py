@@ -36,7 +36,7 @@ class Line(Editable, Solved, CoinLine):
 
     def optimal_return(self, level, params, discount):
         steps = jnp.maximum(jnp.abs(level.coin - level.start), 1)
-        return params.reward[0] * discount ** (steps - 1.0)
+        return params.reward[0] * discount ** (steps - 1).astype(jnp.float32)
 
 
 WORLD = Line()

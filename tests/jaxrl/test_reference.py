@@ -24,12 +24,12 @@ def forward(variables, inputs, towers):
     def tower(name):
         hidden = inputs
         for layer in range(2):
-            hidden = jnp.tanh(hidden @ weights[f"{name}_{layer}"]["kernel"] + weights[f"{name}_{layer}"]["bias"])
+            hidden = jnp.tanh(hidden @ weights[f"{name}_{layer}"]["kernel"] + weights[f"{name}_{layer}"]["bias"][None])
         return hidden
 
     names = ("tower", "tower") if towers == "shared" else ("actor", "critic")
     heads = zip(names, ("policy", "value"), strict=True)
-    logits, value = (tower(name) @ weights[head]["kernel"].T + weights[head]["bias"] for name, head in heads)
+    logits, value = (tower(name) @ weights[head]["kernel"].T + weights[head]["bias"][None] for name, head in heads)
     return logits, value[:, 0]
 
 
