@@ -4,7 +4,10 @@ Every array has a leading axis of lanes and is stored in a chunk a lane, so that
 Orbax writes many files; in an object store a checkpoint is one object, a tar of what orbax writes.
 """
 
+import contextlib
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +34,23 @@ def save_policies(folder: str | Place, shard: str, parts: list[Any]) -> None:
     lanewise = jax.tree.map(lambda leaf: ocp.SaveArgs(chunk_byte_size=max(leaf[0].nbytes, 1), shard_axes=(0,)), whole)
 
     def fill(inside: Path) -> None:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
             checkpointer.save(inside, args=ocp.args.PyTreeSave(whole, save_args=lanewise), force=True)
 
     path = policies_path(folder, shard)
     store_of(path).write_bundle(path, fill)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warning, for each array, that a chunk a lane is small."""
+    log = logging.getLogger("absl")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def has_policies(folder: str | Place, shard: str) -> bool:
