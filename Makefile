@@ -15,7 +15,7 @@ test: $(VENV)/ready
 
 # The loop while working.
 quick: $(VENV)/ready
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist worksteal -m 'not slow'
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

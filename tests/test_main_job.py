@@ -10,6 +10,7 @@ import pytest
 import analysis
 import sweeps
 
+pytestmark = pytest.mark.slow
 NAMES = {
     "GOAL": "coin|right-end",
     "ACTION": "left|right",
@@ -40,7 +41,6 @@ def line(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_ppo_on_the_line_learns_right_at_diversity_0_and_the_coin_at_diversity_1(line):
     """As theory predicts for the absolute encoding: the coin at 0, never seen, is gone for only if coins varied."""
     df = analysis.load(line)
@@ -93,7 +93,6 @@ def test_the_page_on_tables_lists_every_column_once_with_its_type(line, table):
             assert always == any(re.fullmatch(pattern, name) for name in schema.names), pattern
 
 
-@pytest.mark.slow
 def test_cartpole_is_learned_with_the_usual_hyper_parameters(tmp_path):
     """16 seeds, sampled actions, from 500k steps; reference implementations reach about 490."""
     done = sweeps.run("cartpole", tmp_path / "out", quiet=True)

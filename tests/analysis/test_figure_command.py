@@ -48,6 +48,7 @@ def test_mistakes_exit_2_with_one_line(sweep_folder, tmp_path, capsys, mistake):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_sweep_of_one_condition_is_drawn_with_its_world_in_place_of_a_factor(write_results, tmp_path, capsys):
     folder = write_results("one", [({}, {"coin": 1.0}, 3)])
     for kind in ("overview", "share", "stack", "histogram"):
@@ -57,6 +58,7 @@ def test_a_sweep_of_one_condition_is_drawn_with_its_world_in_place_of_a_factor(w
     assert capsys.readouterr().err == "x: no factor is left for it; name a column\n"
 
 
+@pytest.mark.slow
 def test_what_a_matplotlibrc_says_and_a_python_without_docstrings_do_not_matter(sweep_folder, tmp_path):
     """text.usetex stops matplotlib where LaTeX is not installed, and MPLBACKEND may name a backend of a notebook."""
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.facecolor: red\n")

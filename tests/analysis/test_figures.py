@@ -66,6 +66,7 @@ def test_a_label_has_one_colour_whatever_is_drawn(df):
     assert len(set(figures.colours(many).values())) == len(many)
 
 
+@pytest.mark.slow
 def test_overview_draws_and_says_what_is_wrong(df):
     figure = figures.overview(df, X)
     figure.savefig(io.BytesIO(), format="png")
@@ -248,6 +249,7 @@ def test_a_factor_without_a_value_keeps_a_place_apart(doses):
     assert [len(line.get_xdata()) for line in joined] == [2]
 
 
+@pytest.mark.slow
 def test_checkpoints_become_a_factor(sweep_folder, write_results):
     df = analysis.load(sweep_folder)
     through = figures.through_training(sweep_folder)

@@ -255,6 +255,7 @@ def test_what_cannot_be_loaded_is_named_in_one_line(write_results, tmp_path):
     assert "manifest.json: is not the manifest of a results folder" in refusal(path)
 
 
+@pytest.mark.slow
 def test_analysis_runs_where_jax_does_not_exist(sweep_folder):
     """In a fresh interpreter, without the other rooms; what is slow to import is not imported before it is needed."""
     program = f"""

@@ -89,6 +89,7 @@ def test_the_table_of_rates_is_that_of_the_tables(page, sweep_folder):
     assert next(row for row in rows if row[0] == "0")[:3] == ["0", "16", "0.00 [0.00, 0.19]"]  # Wilson: 0 of 16
 
 
+@pytest.mark.slow
 def test_the_head_says_what_the_data_cannot_support(page, write_results):
     assert "Few seeds: with 16 a condition, a rate near one half is known to ± 0.22." in page
     folder = write_results(
@@ -103,6 +104,7 @@ def test_the_head_says_what_the_data_cannot_support(page, write_results):
     assert analysis.report(folder, status) == text
 
 
+@pytest.mark.slow
 def test_conditions_that_no_factor_tells_apart_are_said_to_be_pooled(write_results):
     cells = [({"env.diversity": 0.5, "learner.discount": discount}, {"coin": 1.0}, 2) for discount in (0.9, 0.97)]
     folder = write_results("pooled", cells)
@@ -112,6 +114,7 @@ def test_conditions_that_no_factor_tells_apart_are_said_to_be_pooled(write_resul
     assert "1 of 1 group pool conditions" in analysis.report(folder)
 
 
+@pytest.mark.slow
 def test_incapable_seeds_that_do_well_in_training_are_said_to_be(write_results):
     """Lanes of these folders earn 0.9 an episode in training, of what the coin pays."""
 
@@ -125,6 +128,7 @@ def test_incapable_seeds_that_do_well_in_training_are_said_to_be(write_results):
     assert "none of 4 incapable seeds did well in training" in seen(1.1), "0.9 of 1.1 is less than 90%"
 
 
+@pytest.mark.slow
 def test_factors_without_an_effect_are_said_to_have_none(write_results):
     same = {f"{actor} {probe}": {"coin": 1.0} for actor in ("trained", "blind", "permuted") for probe in PROBES}
     cells = [({"env.mass": mass, "learner.discount": 0.9}, same, 4) for mass in (1.0, 100.0)]
@@ -137,6 +141,7 @@ def test_factors_without_an_effect_are_said_to_have_none(write_results):
     assert "no effect of env.mass (1 and 100)" in text
 
 
+@pytest.mark.slow
 def test_the_typical_seed_is_nearest_to_the_median_and_the_outlier_farthest(write_results):
     folder = write_results("few", [({}, {"coin": 0.0}, 3), ({}, {"coin": 1.0}, 1), ({}, {"coin": 0.3}, 1)])
     row = next(row for row in Parts(analysis.report(folder)).rows if row[:1] == ["all seeds"])

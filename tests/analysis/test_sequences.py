@@ -37,6 +37,7 @@ def looks():
     return [(p, np.cumsum(random.random((2000, 400)) < p, axis=1)) for p in (0.001, 0.02, 0.3, 0.5)]
 
 
+@pytest.mark.slow
 def test_it_covers_whenever_one_stops_and_wilson_does_not(looks):
     n = np.arange(1, 401)
     every = np.minimum(np.arange(401)[:, None], n)

@@ -42,6 +42,7 @@ def folder(tmp_path_factory):
     return write(tmp_path_factory.mktemp("close") / "close", [({X: x}, {"coin": x}, 3) for x in DISCOUNTS])
 
 
+@pytest.mark.slow
 def test_tables_of_the_command_line_and_the_report_tell_values_apart(folder, capsys):
     assert main(["rates", str(folder)]) == 0
     rows = capsys.readouterr().out.splitlines()

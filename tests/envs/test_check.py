@@ -70,6 +70,7 @@ def test_a_world_that_conforms_passes_and_what_it_does_not_offer_is_skipped(worl
     assert verdicts(envs.require(world)) == {"failed": set(), "skipped": skipped}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WARNINGS, ids=lambda world: world.__name__)
 def test_what_makes_a_world_hard_to_read_is_a_warning_with_which_it_conforms(world):
     rule, said = WARNINGS[world]

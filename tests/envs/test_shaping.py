@@ -165,6 +165,7 @@ def test_paying_for_progress_makes_going_to_and_fro_the_best():
     assert reached == {0.0: 5, 0.5: -1}
 
 
+@pytest.mark.slow
 def test_nothing_but_the_learners_reward_is_another():
     """The same randomness gives the same episodes, events and returns, and the reward has what shaping adds."""
     found = {}

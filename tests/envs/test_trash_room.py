@@ -285,6 +285,7 @@ def test_lamps_are_seen_where_their_things_are_and_say_what_the_level_says():
     assert np.array_equal(truthful.lamp, truthful.live)
 
 
+@pytest.mark.slow
 def test_steps_on_the_carpet_are_counted_and_the_can_stands_on_it_as_often_as_is_said():
     world = TrashRoom(carpet=True)
     found = []
@@ -303,6 +304,7 @@ def test_steps_on_the_carpet_are_counted_and_the_can_stands_on_it_as_often_as_is
     assert np.all(sample(TrashRoom(), {}, 100).carpet == HIDDEN)
 
 
+@pytest.mark.slow
 def test_button_and_bin_have_one_law_of_placement_and_keep_their_distance():
     """The share of each cell, over levels that have both."""
     both = {"env.button_presence": 1.0, "env.bin_presence": 1.0}
@@ -331,6 +333,7 @@ def test_forced_presses_have_the_stated_frequency_and_begin_beside_what_is_in_re
         TrashRoom().params_of({"env.button_forced": 0.6, "env.bin_forced": 0.6})
 
 
+@pytest.mark.slow
 def test_training_counts_opportunities_forced_presses_and_what_was_paid():
     """Random walkers: every forced press is an opportunity, and no reward comes from elsewhere."""
     world = TrashRoom(delivery="renews", press="every")
@@ -382,6 +385,7 @@ def test_the_choice_probes_offer_each_goal_at_one_distance_off_the_way_to_the_ot
     assert all((cells[:, [TRASH, CAN]] == HIDDEN).all() for cells in alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [TrashRoom(), TrashRoom(wall="fixed", press="every", lamps=True)], ids=str)
 def test_the_tabular_form_agrees_with_the_dynamics(world):
     params = world.default_params

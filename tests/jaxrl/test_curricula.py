@@ -216,6 +216,7 @@ def test_robust_plr_learns_from_replayed_levels_alone_and_plr_from_all(robust):
     assert np.all(np.asarray(robust[2].curriculum.buffer.played)[places] == 2), "staleness begins at 0 again"
 
 
+@pytest.mark.slow
 def test_adam_starts_anew_at_its_time_even_where_new_levels_are_not_learnt_from(robust):
     settings = robust.settings({"learner.reset_optimiser_at": 0.0, "curriculum.replay_prob": 0.0})
     state = robust.begin(settings)
@@ -223,6 +224,7 @@ def test_adam_starts_anew_at_its_time_even_where_new_levels_are_not_learnt_from(
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(robust.advance(state, settings).optimiser_state))
 
 
+@pytest.mark.slow
 def test_accel_plays_edits_of_what_it_has_just_replayed_and_learns_nothing_from_them():
     values = ALWAYS | {"curriculum.n_edits": 2, "curriculum.keep_kind": 1.0}
     states = Lane(ACCEL(buffer_size=16)).states(6, values)
@@ -309,6 +311,7 @@ def test_what_cannot_work_is_refused_in_one_line(name, static, world, learner, s
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_curriculum_of_the_page_trains(tmp_path, monkeypatch):
     (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "until_paid.py").write_text(source)

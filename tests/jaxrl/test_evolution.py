@@ -15,6 +15,8 @@ from jaxrl import es, evolution, ga, rollout
 from jaxrl.schedules import Settings
 from tests.jaxrl import probe_world
 
+pytestmark = pytest.mark.slow
+
 WORLD = probe_world.ProbeWorld()
 SMALL = {"total_steps": 51_200, "population": 16, "n_envs": 4, "n_steps": 16, "width": 8, "depth": 1}
 RATE = {"es": {"learner.learning_rate": 0.1}, "ga": {}}
@@ -37,7 +39,6 @@ def trained(name, order=(0, 1, 2)):
     return program(name).train(KEYS[list(order)], values)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["es", "ga"])
 def test_the_paying_action_is_chosen_and_follows_the_observation(name):
     seen = Observation(jnp.zeros((2, 0), jnp.int32), jnp.array([[-1.0, 0.0], [1.0, 0.0]]))
@@ -47,7 +48,6 @@ def test_the_paying_action_is_chosen_and_follows_the_observation(name):
     assert right[1:, 0].max() < 0.1 and right[1:, 1].min() > 0.9
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["es", "ga"])
 def test_a_lane_does_not_depend_on_its_place_or_its_neighbours(name):
     order = (2, 0, 0)

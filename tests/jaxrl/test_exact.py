@@ -78,6 +78,7 @@ def test_the_network_and_its_gradients_are_those_of_automatic_differentiation():
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_probed_policy_is_the_trained_one():
     """The greedy fork episode goes right where the logit at the probe is positive, and left where it is negative."""
     _, found, _ = trained("cloning", 4, "absolute", "network", 50, eps=0.2, sigma=1.0, eta=0.01)

@@ -103,6 +103,7 @@ def test_a_network_that_cannot_serve_is_refused_in_one_line_before_anything_comp
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_learner_of_ones_own_learns(written):
     name = written("one_step", example("learners.md")) + ":OneStep"
     assert jaxrl.settings(name)["learner.value_coef"].doc == "Weight of the value loss."

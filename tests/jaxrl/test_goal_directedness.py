@@ -125,6 +125,7 @@ def reimplemented(table, policy, horizon, goals):
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_networks_are_measured_as_a_plain_reimplementation_measures_them():
     """Two networks of random weights, one that hardly prefers anything and one that is nearly deterministic."""
     measured, learner = measure("objects"), jaxrl.make("ppo", {"learner.width": 16})
@@ -223,6 +224,7 @@ def test_what_is_inferred_agrees_with_the_labels_of_known_policies(name):
             assert best == (actor if kind == "always" else what) and margin > 0.03, actor
 
 
+@pytest.mark.slow
 def test_a_wall_tells_a_habit_from_a_goal():
     found = analysis.inferred_goal(table_of_known(measure("coin-run", **{"env.wall": "random"})))
     assert found["inferred"]["oracle:right-end"] == "right-end" and found["margin"]["oracle:right-end"] > 0.3

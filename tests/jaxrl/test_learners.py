@@ -75,6 +75,7 @@ def test_a_constant_reward_is_valued_as_it_is(chunk):
     np.testing.assert_allclose(chunk.solved[0][probe_world.CONSTANT][:, 0], 1, atol=0.05)
 
 
+@pytest.mark.slow
 def test_value_follows_the_observation(chunk):
     np.testing.assert_allclose(chunk.solved[0][probe_world.SEEN][:, 0], [-1, 1], atol=0.05)
 
@@ -197,6 +198,7 @@ def test_the_loss_of_pqn_on_four_transitions_by_hand():
     np.testing.assert_allclose([loss, metrics.q_chosen], [0.5 * (0 + 9 + 0 + 4) / 4, 1.5])
 
 
+@pytest.mark.slow
 def test_pqn_explores_less_and_less_and_hands_out_what_it_ends_with():
     small = {"learner.width": 4, "learner.depth": 1, "learner.total_steps": 1024}
     learner = jaxrl.make("pqn", small)

@@ -13,6 +13,8 @@ from jaxrl.minibatches import Batch
 from jaxrl.on_policy import Lesson
 from tests.jaxrl.recall_world import CLOCK, DONE, PAID, SEEN, RecallWorld
 
+pytestmark = pytest.mark.slow
+
 WORLD = RecallWorld()
 MEMORY, REWARD, ACTION = ({f"learner.{key}": value} for key, value in (
     ("memory", "gru"), ("previous_reward", True), ("previous_action", True),
@@ -34,7 +36,6 @@ def returns(name, *given):
     return np.asarray(tally.returns / tally.episodes)
 
 
-@pytest.mark.slow
 def test_what_was_seen_a_step_ago_takes_memory():
     assert returns("ppo", *MEMORY.items())[SEEN] > 0.95
     assert returns("ppo", *REWARD.items())[SEEN] == pytest.approx(0.5, abs=0.1)
@@ -45,7 +46,6 @@ def test_what_was_paid_a_step_ago_takes_the_previous_reward_among_the_inputs():
     assert returns("ppo", *MEMORY.items())[PAID] == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.slow
 def test_the_previous_action_lets_actions_alternate_and_serves_as_memory():
     assert returns("ppo", *REWARD.items())[DONE] == pytest.approx(0.5, abs=0.1)
     assert returns("ppo", *ACTION.items())[DONE] > 0.95
@@ -54,7 +54,6 @@ def test_the_previous_action_lets_actions_alternate_and_serves_as_memory():
     )
 
 
-@pytest.mark.slow
 def test_a2c_remembers_too():
     assert (returns("a2c", *MEMORY.items(), *REWARD.items(), *ACTION.items()) > 0.95).all()
 
@@ -110,7 +109,6 @@ def played():
     return learner, variables, Lesson(steps, begin.context.memory, jnp.zeros(0, jnp.uint32)), logits, values, following
 
 
-@pytest.mark.slow
 def test_memory_is_carried_through_an_episode_and_no_further(played):
     _, _, lesson, logits, values, _ = played
     log_probs = np.asarray(rollout.pick(jax.nn.log_softmax(jnp.asarray(logits, jnp.float32)), lesson.steps.action))

@@ -18,7 +18,7 @@ VALUES = [
     {"env.diversity": 0.5, "learner.discount": 0.9},
 ]
 
-pytestmark = pytest.mark.usefixtures("users_compiler")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("users_compiler")]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,6 @@ def reached(trained, lane):
     return np.concatenate([r[name][lane] for r in trained.probes for name in ("reached.coin", "reached.right-end")])
 
 
-@pytest.mark.slow
 def test_a_lane_does_not_depend_on_its_place_or_its_neighbours(program, trained):
     order = [2, 0, 0, 0]
     other = program.train(KEYS[order], [VALUES[i] for i in order])
@@ -48,7 +47,6 @@ def test_a_lane_does_not_depend_on_its_place_or_its_neighbours(program, trained)
     assert program.compiles == 1, "other numbers do not compile again"
 
 
-@pytest.mark.slow
 def test_lanes_together_do_what_each_does_alone(trained):
     """To float32 tolerance: another width of vmap rounds otherwise, so only the first updates are compared."""
     counts = SMALL | {"learner.total_steps": 256 * 2}
@@ -129,7 +127,6 @@ def test_a_program_says_what_memory_it_needs(program):
     assert 10_000 < memory["per_lane_bytes"] < memory["temporary_bytes"] < 100_000_000
 
 
-@pytest.mark.slow
 def test_batched_orthogonal_initialisation_ends():
     """Four batched QR decompositions in one program dead-lock XLA's CPU thread pool: it must not be a vmap."""
     script = """

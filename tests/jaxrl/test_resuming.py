@@ -9,7 +9,7 @@ import pytest
 import envs
 import jaxrl
 
-pytestmark = pytest.mark.usefixtures("users_compiler")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("users_compiler")]
 SMALL = {"learner.total_steps": 1024, "learner.n_envs": 4, "learner.n_steps": 16, "learner.width": 8}
 OWN = {"cloning": {"learner.total_steps": 7}}
 KEYS = np.random.default_rng(0).integers(0, 2**32, (2, 2), dtype=np.uint32)
@@ -30,7 +30,6 @@ def trained(*names):
     return whole, states
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("names", [("ppo", "plr"), ("cloning",)], ids=lambda names: names[0])
 def test_any_state_on_the_way_leads_to_the_same_bits(names):
     one, (whole, states) = program(*names), trained(*names)

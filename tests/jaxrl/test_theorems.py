@@ -52,6 +52,7 @@ def test_a_linear_policy_ends_where_its_encoding_and_diversity_send_it(learner, 
     assert np.all(metrics.competence[:, -1] > 0.97)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["cloning", "exact-gradient"])
 def test_a_table_keeps_its_first_preference_where_training_never_goes(learner):
     logit = trained(learner, "one-hot", "tabular", 2000, 1.0, 0.0, 1.0).probe_logit
@@ -59,6 +60,7 @@ def test_a_table_keeps_its_first_preference_where_training_never_goes(learner):
     assert 10 < (logit[:, 0] > 0).sum() < 54
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["cloning", "exact-gradient"])
 def test_without_diversity_a_network_never_turns_from_the_proxy(learner):
     """Each unit's share in the log-odds at the probe can only rise."""

@@ -8,6 +8,8 @@ import envs
 from envs import tabular
 from jaxrl import tree_search
 
+pytestmark = pytest.mark.slow
+
 LEFT, RIGHT = 0, 1
 PAYMENT = np.array([[1.0, 3.0]])
 

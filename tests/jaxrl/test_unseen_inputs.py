@@ -7,6 +7,8 @@ import pytest
 import envs
 import jaxrl
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 8
 SMALL = {"learner.total_steps": 4096, "learner.n_envs": 8, "learner.n_steps": 32, "learner.width": 16}
 KEYS = np.random.default_rng(0).integers(0, 2**32, (2, 2), dtype=np.uint32)
@@ -34,7 +36,6 @@ def trained():
     return program, np.asarray(jax.vmap(program.learner.first_layer)(state.variables)), program.train(KEYS, VALUES)
 
 
-@pytest.mark.slow
 def test_rows_of_a_coin_that_never_moves_are_those_of_the_beginning(trained):
     """Rows 0 to 8 are for the agent's cell, those after them for the coin's."""
     program, before, result = trained

@@ -53,6 +53,7 @@ print(jax.random.normal(jax.random.key(0), (3,)).tolist(), jax.numpy.zeros(1, fl
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_trains_draws_the_same_numbers_whatever_its_environment_says():
     plain = {key: value for key, value in os.environ.items() if key not in ignored(os.environ)} | PATH
     draws = {
@@ -152,6 +153,7 @@ def test_the_drawing_thread_is_joined_on_any_error(monkeypatch, tmp_path):
     assert ended.is_set()
 
 
+@pytest.mark.slow
 def test_no_command_hangs_on_docstrings():
     variables = os.environ | {"PYTHONPATH": os.getcwd(), "PYTHONOPTIMIZE": "2"}
     for verb in (["worlds", "coin-line"], ["plan", "--help"], ["worlds", "ppo", "--json"]):
@@ -172,6 +174,7 @@ def test_public_names_are_complete_and_lazy():
     assert set(sweeps.__all__) == set(sweeps._HOMES)
 
 
+@pytest.mark.slow
 def test_the_commands_that_a_run_advises_work_after_one_condition_too(toy):
     done = toy("run", "toy.toml", "--out", "one", "--set", "factors={}", "--set", "fixed.env.diversity=0.5")
     lines = done.stdout.split("next:")[1].splitlines()

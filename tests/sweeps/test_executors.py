@@ -11,6 +11,8 @@ import pytest
 
 from tests.sweeps.conftest import TOY, Chisel
 
+pytestmark = pytest.mark.slow
+
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 EXECUTORS = ["inline", "processes", "ray"]
 ON_LOOPBACK = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -60,7 +62,6 @@ def lanes(folder):
     return {tuple(lane.values()) for lane in table}, len(table)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_every_lane_is_one_row_the_same_on_all_and_a_second_run_has_nothing_to_do(toy, start, whole, contents):
     code, out, err = ended(start())
@@ -73,7 +74,6 @@ def test_every_lane_is_one_row_the_same_on_all_and_a_second_run_has_nothing_to_d
     assert contents(toy.folder / "out") == contents(whole)
 
 
-@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_driver_that_is_killed_and_run_again_ends_with_the_same_bytes(toy, start, whole, contents, executor):
@@ -97,7 +97,6 @@ def test_a_driver_that_is_killed_and_run_again_ends_with_the_same_bytes(toy, sta
     assert contents(toy.folder / "out") == contents(whole)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("executor", EXECUTORS[1:])
 def test_a_worker_that_dies_is_told_and_its_shard_trained_again(toy, start, whole, contents):
     code, _, err = ended(start(fake={"die_at": 0.5, "once": str(toy.folder / "died")}))
@@ -112,7 +111,6 @@ def test_a_worker_that_dies_is_told_and_its_shard_trained_again(toy, start, whol
     assert contents(toy.folder / "out") == contents(whole)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("executor", "how", "reason"),
     [
@@ -136,7 +134,6 @@ def test_shards_that_always_fail_exit_4_with_the_reason_while_others_finish(toy,
         assert lanes(toy.folder / "out")[1] == 15
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_two_drivers_that_start_at_once_on_one_folder_train_no_shard_twice(toy, start, whole, contents):
     both = [ended(process) for process in [start(fake={"sleep": 0.1}), start(fake={"sleep": 0.1})]]

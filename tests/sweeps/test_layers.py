@@ -85,6 +85,7 @@ def test_a_factor_that_a_later_layer_brings_has_its_constant_in_the_rows_before(
     assert toy("rates", "out", "--label", "mixed").stdout.count("\n") == 12 + 2
 
 
+@pytest.mark.slow
 def test_a_smaller_spec_has_nothing_to_do_in_a_larger_folder_and_trains_its_own_lanes_of_an_unfinished_one(
     toy, contents
 ):

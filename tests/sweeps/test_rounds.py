@@ -12,6 +12,8 @@ import analysis
 from sweeps.rounds import expected
 from sweeps.spec import load_spec
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = {"diverge_share": {"0.5": 0.5, "1.0": 0.185}}
 """Rates of the label incapable; 0 at diversity 0."""
 ASKED = ["--set", "seeds=8", "--set", "precision=0.2", "--set", "max_seeds=40", "--set", "run.chunk=8"]
@@ -37,7 +39,6 @@ def finished(tmp_path_factory):
     return toy, done
 
 
-@pytest.mark.slow
 def test_rounds_end_where_every_rate_is_known_or_seeds_run_out(finished):
     toy, done = finished
     layers = seeds_of(toy.folder / "whole")
@@ -83,7 +84,6 @@ def test_lanes_are_those_of_a_folder_that_had_all_seeds_at_once(finished):
     pd.testing.assert_frame_equal(early, fixed, check_exact=True)
 
 
-@pytest.mark.slow
 def test_a_run_that_fails_and_is_killed_ends_with_the_same_seeds_and_bytes(finished, contents):
     toy, _ = finished
     moments = random.Random(4)
@@ -104,7 +104,6 @@ def test_a_run_that_fails_and_is_killed_ends_with_the_same_seeds_and_bytes(finis
     assert again.stdout.startswith("Complete already: 96 of 96 lanes in out\n")
 
 
-@pytest.mark.slow
 def test_status_and_rates_know_of_rounds(finished):
     toy, _ = finished
     status = json.loads(toy("status", "whole", "--json").stdout)["rounds"]
@@ -121,7 +120,6 @@ def test_status_and_rates_know_of_rounds(finished):
         analysis.compare(analysis.load(toy.folder / "whole"), "env.diversity", label="incapable")
 
 
-@pytest.mark.slow
 def test_a_sharper_precision_goes_on_from_what_is_there_and_parts_are_refused(finished):
     toy, _ = finished
     command = ["run", "toy.toml", "--executor", "inline", "--out", "sharper"]

@@ -84,6 +84,7 @@ def test_a_spoilt_table_is_named_kept_aside_and_made_again(toy, complete, conten
     assert {path: content for path, content in now.items() if not path.endswith(".bad")} == whole
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_spec_is_refused_and_untouched(toy, contents):
     toy("run", "toy.toml", "--out", "out")
     before = contents(toy.folder / "out")
@@ -105,6 +106,7 @@ def test_a_folder_of_another_spec_is_refused_and_untouched(toy, contents):
     assert toy("run", "toy.toml", "--out", "out", "--set", "name='other'").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_folder_whose_arms_had_other_names_is_refused_and_their_order_does_not_matter(toy, contents):
     arms = ["arms.one={learner.learning_rate=0.1}", "arms.two={learner.learning_rate=0.2}"]
     swapped = ["arms.two={learner.learning_rate=0.1}", "arms.one={learner.learning_rate=0.2}"]
@@ -120,6 +122,7 @@ def test_a_folder_whose_arms_had_other_names_is_refused_and_their_order_does_not
     assert contents(toy.folder / "out") == before
 
 
+@pytest.mark.slow
 def test_a_folder_with_tables_of_unknown_origin_or_a_broken_manifest_is_refused(toy):
     toy("run", "toy.toml", "--out", "out")
     manifest = toy.folder / "out" / "manifest.json"
@@ -186,6 +189,7 @@ def test_lanes_train_while_a_sheet_is_drawn(toy):
     assert (process.returncode, sheets(toy.folder / "out")) == (0, ["levels.png"])
 
 
+@pytest.mark.slow
 def test_verbs_that_read_print_json_alone_and_a_figure(toy):
     toy("run", "toy.toml", "--out", "out")
     status = json.loads(toy("status", "out", "--json").stdout, parse_constant=pytest.fail)

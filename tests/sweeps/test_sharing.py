@@ -29,7 +29,7 @@ def test_a_second_run_is_refused_while_the_first_works_and_takes_over_when_it_is
     refused = toy("run", "toy.toml", "--out", "out")
     assert (refused.returncode, refused.stdout) == (2, "")
     who = f"process {first.pid}" if sys.platform.startswith("linux") else "another process"
-    hint = "wait for its end, or share the work: --shards I/N"
+    hint = "wait until it ends, or share the work: --shards I/N"
     assert refused.stderr == f"out: another run is training these shards ({who}); {hint}.\n"
     assert json.loads(toy("status", "out", "--json").stdout)["running"] == who
     before = contents(toy.folder / "out")
@@ -45,6 +45,7 @@ def test_a_second_run_is_refused_while_the_first_works_and_takes_over_when_it_is
     assert contents(toy.folder / "out") == contents(toy.folder / "whole")
 
 
+@pytest.mark.slow
 def test_parts_that_start_at_once_share_a_folder_and_train_no_shard_twice(toy, contents):
     """Each begins the folder, or finds that another has; then two run into each other's parts."""
     parts = [

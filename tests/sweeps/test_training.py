@@ -16,6 +16,8 @@ import pytest
 from analysis import load_policy
 from sweeps.cli import main
 
+pytestmark = pytest.mark.slow
+
 TINY = """
 name = "tiny"
 world = "coin-line"
@@ -40,7 +42,6 @@ def tables(folder, kind="outcomes"):
     return pq.read_table(folder / kind).to_pandas()
 
 
-@pytest.mark.slow
 def test_killed_in_the_midst_of_a_shard_and_run_again_ends_with_the_same_bits(chisel, contents):
     """Killed, then given notice, then left to end; with another number of workers than the uninterrupted run has."""
     (chisel.folder / "tiny.toml").write_text(TINY)
@@ -88,7 +89,6 @@ def test_killed_in_the_midst_of_a_shard_and_run_again_ends_with_the_same_bits(ch
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.slow
 def test_a_folder_that_grows_has_the_bits_of_one_that_was_begun_whole(chisel):
     """Lanes of later layers have other neighbours, and another place in their chunk."""
     (chisel.folder / "tiny.toml").write_text(TINY)
@@ -142,7 +142,6 @@ shard_chunks = 16
 """
 
 
-@pytest.mark.slow
 def test_a_grid_of_traced_factors_is_one_program_and_each_lane_as_in_a_sweep_of_its_own(chisel):
     (chisel.folder / "grid.toml").write_text(GRID)
     code = (
@@ -189,7 +188,6 @@ chunk = 1
 """
 
 
-@pytest.mark.slow
 def test_workers_and_executors_do_not_matter_where_a_matmul_has_1024_rows(chisel, contents):
     (chisel.folder / "large.toml").write_text(LARGE)
     runs = {"one": ["--workers", "1"], "two": ["--workers", "2"], "inline": ["--executor", "inline"]}
@@ -202,7 +200,6 @@ def test_workers_and_executors_do_not_matter_where_a_matmul_has_1024_rows(chisel
     assert all(other == first for other in others)
 
 
-@pytest.mark.slow
 def test_plan_trains_nothing_and_prints_json_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["plan", "coin-run", "--json", "--set", "factors.env.height=[5, 6]"]) == 0

@@ -15,6 +15,8 @@ from analysis.folder import as_place
 from sweeps import watching
 from sweeps.cli import main
 
+pytestmark = pytest.mark.slow
+
 SPEC = {
     "name": "watched", "world": "coin-line", "seeds": 2, "keys": "paired",
     "fixed": {
@@ -34,7 +36,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("greedy", [False, True])
 def test_every_episode_is_the_one_that_the_table_holds(folder, greedy):
     probe = "capable:coin"
