@@ -125,6 +125,7 @@ def test_what_passes_the_short_check_passes_at_once_where_the_kit_holds_it_alrea
     envs.check_contract(envs.make("coin-run", {"shaping.kind": "potential"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_planted_fault_fails_its_rule_and_no_other(fault):
     rule, said = FAULTS[fault]

@@ -80,6 +80,7 @@ def test_value_follows_the_observation(chunk):
     np.testing.assert_allclose(chunk.solved[0][probe_world.SEEN][:, 0], [-1, 1], atol=0.05)
 
 
+@pytest.mark.slow
 def test_reward_a_step_away_is_discounted_once(chunk):
     np.testing.assert_allclose(chunk.solved[0][probe_world.DISCOUNTED], [[DISCOUNT, 1]] * 2, atol=0.05)
 

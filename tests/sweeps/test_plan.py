@@ -276,6 +276,7 @@ def test_each_lane_draws_its_own_value_whatever_its_neighbours_and_the_condition
     assert rates[:5] == rates[5:] and len(set(rates)) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("*.toml")))
 def test_every_preset_can_be_planned_and_has_its_name(preset):
     found = make_plan(load_spec(preset))

@@ -64,6 +64,7 @@ def complete(tmp_path_factory):
     return folder / "out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [truncated, flipped])
 @pytest.mark.parametrize("kind", ["outcomes", "probes", "curves", "levels", "baselines"])
 def test_a_spoilt_table_is_named_kept_aside_and_made_again(toy, complete, contents, kind, spoil):
@@ -208,6 +209,7 @@ def test_verbs_that_read_print_json_alone_and_a_figure(toy):
         assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
 
 
+@pytest.mark.slow
 def test_status_tells_failures_with_their_reason_until_they_are_made_good(toy):
     wanted = {"fail_at": 0.0, "reason": "no luck\nat all", "diverge_at": 1.0}
     assert toy("run", "toy.toml", "--out", "out", fake=wanted).returncode == 4

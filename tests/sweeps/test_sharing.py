@@ -24,6 +24,7 @@ def at_work(toy, *arguments):
     return process
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_while_the_first_works_and_takes_over_when_it_is_killed(toy, contents):
     first = at_work(toy)
     refused = toy("run", "toy.toml", "--out", "out")
