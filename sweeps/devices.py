@@ -19,7 +19,7 @@ def platform() -> tuple[str, int]:
 
     try:
         kind = jax.default_backend()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # the latter where jax knows the device and has no plugin for it
         raise no_device(error) from None
     if kind == "gpu" and jax.__version_info__ < (0, 11, 1):
         found = f"jax {jax.__version__} has an open report of wrong numbers from scan under vmap on a GPU"
@@ -29,9 +29,10 @@ def platform() -> tuple[str, int]:
     return kind, jax.local_device_count()
 
 
-def no_device(error: RuntimeError) -> SpecError:
+def no_device(error: Exception) -> SpecError:
     """The line for what jax raises where the device that it is told to use does not start."""
-    wanted, reason = os.environ.get("JAX_PLATFORMS"), str(error).partition("\n")[0].rstrip(".")
+    wanted = os.environ.get("JAX_PLATFORMS")
+    reason = str(error).partition("\n")[0].rstrip(".") or "jax has no such device"
     if wanted:
         hint = "unset it to use what there is, or set JAX_PLATFORMS=cpu"
         return SpecError(f"JAX_PLATFORMS={wanted}", f"no such device starts here ({reason}); {hint}.")

@@ -109,6 +109,17 @@ def test_a_device_that_does_not_start_is_one_line(verb, tmp_path):
         )
 
 
+def test_a_device_that_jax_knows_and_has_no_plugin_for_is_one_line(monkeypatch, capsys):
+    def missing():
+        raise AssertionError  # what jax does under JAX_PLATFORMS=cuda where its CUDA plugin is not installed
+
+    monkeypatch.setattr(jax, "default_backend", missing)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    assert main(["plan", "coin-run"]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith("JAX_PLATFORMS=cuda: no such device starts here (") and len(line.splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", ["analysis.py", "analysis/__init__.py", "envs/__init__.py", "jaxrl.py"])
 def test_a_file_that_shadows_a_package_is_named_and_not_run(name, tmp_path):
     file = tmp_path / name
