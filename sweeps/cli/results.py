@@ -84,8 +84,13 @@ def figure(arguments: argparse.Namespace) -> int:
 
 
 def _draw_off_screen() -> None:
-    """Before matplotlib is imported, which would stop at an MPLBACKEND that it does not know."""
-    os.environ["MPLBACKEND"] = "Agg"
+    """Whatever MPLBACKEND says; matplotlib would stop at one that it does not know."""
+    before = os.environ.pop("MPLBACKEND", None)
+    import matplotlib
+
+    matplotlib.use("Agg")
+    if before is not None:
+        os.environ["MPLBACKEND"] = before
 
 
 def report(arguments: argparse.Namespace) -> int:

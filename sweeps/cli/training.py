@@ -114,6 +114,8 @@ def _after_failure(done: "RunSummary") -> str:
     if done.lost == len(done.failed):
         return "their workers died; run again to retry."
     first = next(iter(done.failed.values()))
+    if first.startswith("RemoteError"):
+        return f"run again to continue. The first: {first}"
     return f"an error in the code comes again, so mend it before you run again: {first}."
 
 
