@@ -131,7 +131,9 @@ def test_a_sharper_precision_goes_on_from_what_is_there_and_parts_are_refused(fi
     assert seeds_of(toy.folder / "sharper")[2:] == seeds_of(toy.folder / "whole")[1:]
     refused = toy(*COMMAND, "--shards", "1/2")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
-    assert refused.stderr.startswith("shards: 1/2: with a precision, each round is decided from all of the round before")
+    assert refused.stderr.startswith(
+        "shards: 1/2: with a precision, each round is decided from all of the round before"
+    )
 
 
 def test_a_plan_expects_few_seeds_at_rates_near_nothing_and_all_of_them_at_one_half():
