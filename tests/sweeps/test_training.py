@@ -1,6 +1,7 @@
 """The same promises with real worlds and a real learner: small, because each process compiles.
 
-Commands compile as a user's do, into a cache that the tests share: `TINY` and `GRID` are one program.
+Commands compile as a user's do, into a cache that the tests share; the first run of a program has one worker, so that
+it is compiled once.
 """
 
 import importlib.util
@@ -23,7 +24,7 @@ name = "tiny"
 world = "coin-line"
 seeds = 6
 [fixed]
-learner.total_steps = 512
+learner.total_steps = 38400
 learner.n_envs = 8
 learner.n_steps = 16
 learner.width = 8
@@ -45,9 +46,7 @@ def tables(folder, kind="outcomes"):
 def test_killed_in_the_midst_of_a_shard_and_run_again_ends_with_the_same_bits(chisel, contents):
     """Killed, then given notice, then left to end; with another number of workers than the uninterrupted run has."""
     (chisel.folder / "tiny.toml").write_text(TINY)
-    longer = ["--set", "fixed.learner.total_steps=38400", "--set", "run.shard_chunks=2"]
-    done = chisel("run", "tiny.toml", "--out", "whole", "--workers", "2", *longer)
-    assert done.returncode == 0, done.stderr
+    longer = ["--set", "run.shard_chunks=2"]
     out, given = chisel.folder / "out", ["run", "tiny.toml", "--out", "out", *longer, "--workers", "1"]
 
     process = chisel.start(*given, "--checkpoint-every", "0.02")
@@ -73,6 +72,9 @@ def test_killed_in_the_midst_of_a_shard_and_run_again_ends_with_the_same_bits(ch
     assert done.returncode == 0, done.stderr
     assert "of their updates came from checkpoints" in done.stdout
     assert not list(out.glob("checkpoints/*.checkpoint"))
+
+    done = chisel("run", "tiny.toml", "--out", "whole", "--workers", "2", *longer)
+    assert done.returncode == 0, done.stderr
 
     def finished(folder):
         return {path: content for path, content in contents(folder).items() if not path.startswith("policies")}
@@ -144,15 +146,6 @@ shard_chunks = 16
 
 def test_a_grid_of_traced_factors_is_one_program_and_each_lane_as_in_a_sweep_of_its_own(chisel):
     (chisel.folder / "grid.toml").write_text(GRID)
-    code = (
-        "import sys; from sweeps import run; "
-        "done = run('grid.toml', 'out', workers=int(sys.argv[1]), quiet=True); print(done.trained, done.compiles)"
-    )
-    done = chisel.python(code, "2")
-    assert done.stdout == "576 2\n", done.stderr  # one compile a worker
-    df = tables(chisel.folder / "out")
-    assert df["program"].nunique() == 1
-
     one = {"learner.learning_rate": 1e-3, "learner.entropy_coef": 0.03, "env.diversity": 0.1}
     own = [
         "factors={env.diversity=[0.1]}",
@@ -162,6 +155,15 @@ def test_a_grid_of_traced_factors_is_one_program_and_each_lane_as_in_a_sweep_of_
     ]
     alone = chisel("run", "grid.toml", "--out", "own", *(part for change in own for part in ("--set", change)))
     assert alone.returncode == 0, alone.stderr
+
+    code = (
+        "import sys; from sweeps import run; "
+        "done = run('grid.toml', 'out', workers=int(sys.argv[1]), quiet=True); print(done.trained, done.compiles)"
+    )
+    done = chisel.python(code, "2")
+    assert done.stdout == "576 2\n", done.stderr  # one compile a worker
+    df = tables(chisel.folder / "out")
+    assert df["program"].nunique() == 1
     theirs = df[np.logical_and.reduce([df[key] == value for key, value in one.items()]) & (df["seed"] < 5)]
     mine = tables(chisel.folder / "own")
     assert set(mine["condition"]) == set(theirs["condition"])
