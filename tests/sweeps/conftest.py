@@ -72,6 +72,15 @@ class Chisel:
         return found
 
 
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory):
+    """The folder of toy.toml, all of it trained."""
+    folder = tmp_path_factory.mktemp("complete")
+    (folder / "toy.toml").write_text(TOY)
+    assert Chisel(folder, fake=True)("run", "toy.toml", "--out", "out").returncode == 0
+    return folder / "out"
+
+
 @pytest.fixture
 def toy(tmp_path) -> Chisel:
     """`chisel` over a stand-in world and learner, with the spec toy.toml: 15 lanes in 8 shards."""

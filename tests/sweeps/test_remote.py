@@ -24,7 +24,6 @@ from analysis.folder import (
 from sweeps import cli, status
 from sweeps.doctor import _store
 from tests.analysis.folder.test_contract import TABLE
-from tests.sweeps.conftest import TOY, Chisel
 from tests.sweeps.faults import KINDS, FaultyProxy
 
 pytest.importorskip("moto")
@@ -87,32 +86,23 @@ def test_a_table_is_verified_and_a_store_that_fails_is_neither_damage_nor_absenc
                     call(there)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The files of toy.toml, trained into a folder of this machine."""
-    folder = tmp_path_factory.mktemp("whole")
-    (folder / "toy.toml").write_text(TOY)
-    assert Chisel(folder, fake=True)("run", "toy.toml", "--out", "out").returncode == 0
-    return folder / "out"
-
-
 @pytest.mark.slow
 def test_a_sweep_in_a_store_has_the_bytes_of_a_local_one_and_every_verb_reads_it(
-    remote, bucket, whole, contents, capsys
+    remote, bucket, complete, contents, capsys
 ):
     uri = f"{bucket}/deep/out"
     done = remote("run", "toy.toml", "--out", uri)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"15 of 15 lanes in {uri}, 15 of them trained now")
     assert f"{uri}: there are no locks here; make sure that no other run trains the same shards." in done.stderr
-    assert objects(as_place(uri)) == contents(whole)
+    assert objects(as_place(uri)) == contents(complete)
     assert remote("run", "toy.toml", "--out", uri, "--workers", "1").stdout.startswith("Complete already: 15 of 15")
-    pd.testing.assert_frame_equal(analysis.load(uri), analysis.load(whole))
-    pd.testing.assert_frame_equal(analysis.load_curves(uri), analysis.load_curves(whole))
+    pd.testing.assert_frame_equal(analysis.load(uri), analysis.load(complete))
+    pd.testing.assert_frame_equal(analysis.load_curves(uri), analysis.load_curves(complete))
     found = status(uri, verify=True)
     assert (found["lanes"]["done"], found["shards"]["damaged"], found["running"]) == (15, 0, None)
-    assert _store(as_place(uri)).good and objects(as_place(uri)) == contents(whole)
+    assert _store(as_place(uri)).good and objects(as_place(uri)) == contents(complete)
     said = []
-    for folder in (uri, str(whole)):
+    for folder in (uri, str(complete)):
         assert cli.main(["rates", folder]) == 0
         said.append(capsys.readouterr().out)
     assert said[0] == said[1]
@@ -123,7 +113,7 @@ def test_a_sweep_in_a_store_has_the_bytes_of_a_local_one_and_every_verb_reads_it
 
 @pytest.mark.slow
 def test_killed_and_run_again_ends_with_the_same_bytes_and_a_spoilt_object_is_made_anew(
-    remote, bucket, whole, contents
+    remote, bucket, complete, contents
 ):
     uri = f"{bucket}/out"
     process = remote.start("run", "toy.toml", "--out", uri, fake={"sleep": 0.2})
@@ -141,15 +131,15 @@ def test_killed_and_run_again_ends_with_the_same_bytes_and_a_spoilt_object_is_ma
     found = f"{victim}: its content does not match its digest; kept as {victim.name}.bad, and made again."
     assert found in done.stderr
     now = {name: content for name, content in objects(as_place(uri)).items() if not name.endswith(".bad")}
-    assert now == contents(whole)
+    assert now == contents(complete)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CHISEL_FAULTS", "1"))))
-def test_a_fifth_of_all_requests_spoilt_costs_time_and_no_row(remote, bucket, server, whole, contents, seed):
+def test_a_fifth_of_all_requests_spoilt_costs_time_and_no_row(remote, bucket, server, complete, contents, seed):
     """Every other seed gives up after three attempts and runs again; whatever is there at any time is right."""
     attempts, tries = ("3", 50) if seed % 2 else ("8", 1)
-    remote.variables["AWS_MAX_ATTEMPTS"], expected = attempts, contents(whole)
+    remote.variables["AWS_MAX_ATTEMPTS"], expected = attempts, contents(complete)
     with FaultyProxy(server, 0.2, seed=seed) as proxy:
         remote.variables["AWS_ENDPOINT_URL"] = proxy.url
         for _ in range(tries):
@@ -166,7 +156,7 @@ def test_a_fifth_of_all_requests_spoilt_costs_time_and_no_row(remote, bucket, se
 
 @pytest.mark.slow
 def test_where_a_store_gives_up_shards_fail_with_the_reason_and_running_again_completes_them(
-    remote, bucket, server, whole, contents
+    remote, bucket, server, complete, contents
 ):
     remote.variables["AWS_MAX_ATTEMPTS"] = "2"
     uri = f"{bucket}/out"
@@ -183,7 +173,7 @@ def test_where_a_store_gives_up_shards_fail_with_the_reason_and_running_again_co
     assert (found["lanes"]["done"], found["lanes"]["failed"], len(found["failed"])) == (0, 15, 8)
     assert "RemoteError: s3://" in found["failed"][0]["reason"]
     assert remote("run", "toy.toml", "--out", uri, "--workers", "1").returncode == 0
-    assert objects(as_place(uri)) == contents(whole)
+    assert objects(as_place(uri)) == contents(complete)
 
 
 def test_what_a_store_refuses_is_one_line_and_nothing_is_trained(remote, bucket, server, monkeypatch, capsys):

@@ -11,8 +11,6 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from tests.sweeps.conftest import TOY, Chisel
-
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
@@ -53,15 +51,6 @@ def flipped(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 4
     path.write_bytes(content)
-
-
-@pytest.fixture(scope="module")
-def complete(tmp_path_factory):
-    """The folder of toy.toml, all of it trained."""
-    folder = tmp_path_factory.mktemp("complete")
-    (folder / "toy.toml").write_text(TOY)
-    assert Chisel(folder, fake=True)("run", "toy.toml", "--out", "out").returncode == 0
-    return folder / "out"
 
 
 @pytest.mark.slow
