@@ -20,12 +20,14 @@ NUMBERS = {
     "gated": "to = 0.8, over = 0.2",
 }
 OPENED = 0.4
+UPDATES = 500
 
 figure, axes = plt.subplots(2, 4, figsize=(11.5, 4.2), sharex=True, sharey=True, layout="constrained")
 for ax, kind in zip(axes.flat, KINDS, strict=False):
     numbers = {name: jnp.asarray(value) for name, value in eval(f"dict({NUMBERS[kind]})").items()}
-    time = jnp.linspace(0, 1, 501)
-    ax.plot(time, [moved(kind, jnp.asarray(0.1), numbers, progress, jnp.asarray(OPENED)) for progress in time])
+    opened = jnp.asarray(round(OPENED * UPDATES))
+    values = [moved(kind, jnp.asarray(0.1), numbers, update, UPDATES, opened) for update in range(UPDATES + 1)]
+    ax.plot(jnp.linspace(0, 1, UPDATES + 1), values)
     if kind == "gated":
         ax.axvline(OPENED, color="0.6", ls=":")
         ax.text(OPENED - 0.02, 0.6, "success passes\nthe threshold", fontsize=7, ha="right")

@@ -152,7 +152,7 @@ class Evolution(Learner):
 
     def init(self, world: World, key: jax.Array, settings: Settings) -> tuple[State, Tally]:
         clock = settings.clock()
-        _, params = settings.at(jnp.zeros(()), clock)
+        _, params = settings.at(0, self.total_updates, clock)
         begin_key, key = jax.random.split(key)
         algorithm = self.begin(world, begin_key, params)
         # evosax begins with weak types, which the loop would turn into strong ones.
@@ -182,7 +182,7 @@ class Evolution(Learner):
         return None
 
     def _generation(self, world: World, state: State, settings: Settings) -> tuple[State, Tally, Metrics]:
-        env_params, params = settings.at(state.update / self.total_updates, state.clock)
+        env_params, params = settings.at(state.update, self.total_updates, state.clock)
         needed = 2, 2, 2, bits_needed(world, self.n_envs, self.n_steps)
         bits = hand_out(jax.random.bits(state.key, (sum(needed),), jnp.uint32), *needed)
         key, breed_key, select_key = (jax.random.wrap_key_data(data) for data in bits[:3])
@@ -197,7 +197,7 @@ class Evolution(Learner):
         update = state.update + 1
         intended = np.array([goal.role == "intended" for goal in world.goals], bool)
         successes = jnp.sum(jnp.where(intended, tally.events, 0.0))
-        clock = settings.tick(state.clock, update / self.total_updates, tally.episodes, successes)
+        clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, successes)
         return State(policy, algorithm, key, update, clock, state.diverged | ~finite), tally, metrics
 
 

@@ -128,7 +128,7 @@ class Exact(Learner):
             raise ValueError("learner.policy: tabular needs observations that are indices alone, as one-hot ones are")
 
     def init(self, world: World, key: jax.Array, settings: Settings) -> tuple[State, None]:
-        _, params = settings.at(jnp.zeros(()), settings.clock())
+        _, params = settings.at(0, self.total_updates, settings.clock())
         inputs = problem_of(world, self.policy).inputs.shape[-1]
         shapes: dict[str, tuple[int, ...]] = {"weights": (inputs,)}
         if self.policy == "network":
@@ -147,7 +147,7 @@ class Exact(Learner):
         shape, inside = problem.right_action.shape, problem.right_action.size
 
         def at(update):
-            env_params, params = settings.at(update / self.total_updates, settings.clock())
+            env_params, params = settings.at(update, self.total_updates, settings.clock())
             return self.objective(world, problem, env_params), params
 
         unscheduled = at(0)  # what does not change is computed outside of the loop

@@ -20,7 +20,7 @@ from jaxrl import pretraining, rollout
 from jaxrl.curricula import Experience
 from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import NOTHING, ActorCritic, Context
-from jaxrl.schedules import Clock, Settings
+from jaxrl.schedules import Clock, Settings, nearest
 
 MAX_BATCH = 2**16
 CURRICULUM = 0x63757272
@@ -262,7 +262,7 @@ class OnPolicy(Learner):
 
     def init(self, world: World, key: jax.Array, settings: Settings) -> tuple[State, rollout.Tally]:
         clock = settings.clock()
-        env_params, params = settings.at(jnp.zeros(()), clock)
+        env_params, params = settings.at(0, self.total_updates, clock)
         network_key, env_key, key = jax.random.split(key, 3)
         envs, tally = rollout.begin(world, env_key, env_params, self.n_envs, self.context(world, self.n_envs))
         observation, context = jax.tree.map(
@@ -316,7 +316,7 @@ class OnPolicy(Learner):
 
     def _update(self, world: World, state: State, settings: Settings) -> tuple[State, rollout.Tally, Any]:
         progress = state.update / self.total_updates
-        env_params, params = settings.at(progress, state.clock)
+        env_params, params = settings.at(state.update, self.total_updates, state.clock)
         curriculum, of_curriculum = settings.curriculum, settings.curriculum_params
         needed = [2, rollout.bits_needed(world, self.n_envs, self.n_steps), self.learning_bits]
         needed += [2] if curriculum is not None else []
@@ -333,7 +333,7 @@ class OnPolicy(Learner):
         envs, steps, tally = rollout.rollout(
             world, act, state.envs, bits[1], env_params, self.n_steps, levels, restarts
         )
-        reset = state.update.astype(jnp.float32) == jnp.round(params.reset_optimiser_at * self.total_updates)
+        reset = state.update == nearest(params.reset_optimiser_at, self.total_updates)
         blank = self.optimiser(params).init(state.variables)
         before = jax.tree.map(lambda new, old: jnp.where(reset, new, old), blank, state.optimiser_state)
         lesson = Lesson(steps, state.envs.context.memory, bits[2])
@@ -351,7 +351,7 @@ class OnPolicy(Learner):
         update = state.update + 1
         intended = [goal.role == "intended" for goal in world.goals]
         successes = jnp.sum(jnp.where(np.array(intended, bool), tally.events, 0.0))
-        clock = settings.tick(state.clock, update / self.total_updates, tally.episodes, successes)
+        clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, successes)
         state = State(variables, optimiser_state, envs, key, update, clock, state.diverged | ~finite, remembered)
         return state, tally, metrics
 

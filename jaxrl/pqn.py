@@ -95,7 +95,7 @@ class PQN(Minibatches):
 
     def init(self, world: World, key: jax.Array, settings: Settings) -> tuple[State, rollout.Tally]:
         state, tally = super().init(world, key, settings)
-        _, params = settings.at(jnp.zeros(()), state.clock)
+        _, params = settings.at(0, self.total_updates, state.clock)
         return state._replace(variables=_exploring(state.variables, params.epsilon)), tally
 
     def learn(

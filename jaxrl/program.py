@@ -288,7 +288,9 @@ class Program:
         if self.curriculum is not None:
             of_levels = jax.vmap(functools.partial(self.curriculum.outcomes, world))(finished.curriculum)
             outcomes |= {name: np.asarray(value) for name, value in of_levels.items()}
-        outcomes |= records.first_met(world, course) | records.openings(self.schedules, course.state)
+        outcomes |= records.first_met(world, course) | records.openings(
+            self.schedules, course.state, self.total_updates
+        )
         if (explaining := goal_directedness.explaining(world)) is not None:
             outcomes |= explaining.columns(learner, policies, settings.env)
         rows = [row for update, results in course.played.items() for row in self._rows(results, update)]
@@ -335,8 +337,8 @@ class Program:
         """Each lane's plan, under the settings where training ended."""
         env, learner = settings.env, settings.learner
         if self.schedules:
-            last = (self.total_updates - 1) / self.total_updates  # where the last update was
-            env, learner = jax.vmap(lambda lane, clock: lane.at(last, clock))(settings, state.clock)
+            last = self.total_updates - 1
+            env, learner = jax.vmap(lambda lane, clock: lane.at(last, self.total_updates, clock))(settings, state.clock)
         env, discount = jax.tree.map(np.asarray, (env, learner.discount))
         lanes = (jax.tree.map(lambda leaf, lane=lane: leaf[lane], env) for lane in range(self.chunk))
         return [self._planner.plan(params, float(gamma)) for params, gamma in zip(lanes, discount, strict=True)]

@@ -52,14 +52,14 @@ def first_met(world: World, course: Course) -> dict[str, np.ndarray]:
     return {f"met.{goal.name}": course.met[:, i] for i, goal in enumerate(world.goals)}
 
 
-def openings(schedules: Sequence[Schedule], state: Any) -> dict[str, np.ndarray]:
+def openings(schedules: Sequence[Schedule], state: Any, total_updates: int) -> dict[str, np.ndarray]:
     """f32[lanes] for each gated schedule, the share of training at which it opened; NaN for never."""
     found = {}
     for i, schedule in enumerate(schedules):
         if schedule.kind == "gated":
-            opened = np.asarray(state.clock.opened[:, i])
+            share = np.asarray(state.clock.opened[:, i], np.float32) / np.float32(total_updates)
             # One that opened when the last update was done has moved nothing.
-            found[f"opened.{schedule.key}"] = np.where(opened < 1, opened, np.float32(np.nan))
+            found[f"opened.{schedule.key}"] = np.where(share < 1, share, np.float32(np.nan))
     return found
 
 

@@ -33,6 +33,8 @@ KINDS: dict[str, tuple[Setting, ...]] = {
 """Each kind of schedule, with its numbers beside `to`."""
 LISTED = ("piecewise", "stages")
 """The kinds that go to several values, each at a time of its own."""
+NEVER = 2**30
+"""The update at which a gate opens that has not opened yet; no training is as long."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Clock(NamedTuple):
     successes: jax.Array
     """Episodes, and those in which the intended goal was reached."""
     opened: jax.Array
-    """f32[schedules], the progress at which each gate opened; inf for not yet, or for no gate."""
+    """i32[schedules], the updates done when each gate opened; NEVER for not yet, or for no gate."""
 
 
 @struct.dataclass
@@ -76,10 +78,12 @@ class Settings:
 
     def clock(self) -> Clock:
         """Before training."""
-        return Clock(jnp.zeros(()), jnp.zeros(()), jnp.full(len(self.schedules), jnp.inf))
+        return Clock(jnp.zeros(()), jnp.zeros(()), jnp.full(len(self.schedules), NEVER, jnp.int32))
 
-    def tick(self, clock: Clock, progress: jax.Array, episodes: jax.Array, successes: jax.Array) -> Clock:
-        """The clock after an update that ended at `progress` and saw these episodes."""
+    def tick(
+        self, clock: Clock, update: jax.Array, total_updates: int, episodes: jax.Array, successes: jax.Array
+    ) -> Clock:
+        """The clock when `update` updates are done, of which the last saw these episodes."""
         if not self.schedules:
             return clock
         episodes = DECAY * clock.episodes + episodes
@@ -89,14 +93,15 @@ class Settings:
         for i, schedule in enumerate(self.schedules):
             if schedule.kind == "gated":
                 numbers = self.numbers[schedule.key]
-                now = (rate >= numbers["threshold"]) & (episodes >= 1) & (progress >= numbers["begin"])
-                opened.append(jnp.where(now, jnp.minimum(clock.opened[i], progress), clock.opened[i]))
+                begun = update >= nearest(numbers["begin"], total_updates)
+                now = (rate >= numbers["threshold"]) & (episodes >= 1) & begun
+                opened.append(jnp.where(now, jnp.minimum(clock.opened[i], update), clock.opened[i]))
             else:
                 opened.append(clock.opened[i])
         return Clock(episodes, successes, jnp.stack(opened))
 
-    def at(self, progress: jax.Array, clock: Clock) -> tuple[Any, Any]:
-        """The world's and the learner's Params at a progress f32[] in [0, 1], the share of updates done.
+    def at(self, update: jax.Array | int, total_updates: int, clock: Clock) -> tuple[Any, Any]:
+        """The world's and the learner's Params when `update` updates are done, i32[].
 
         Shaping is given the learner's discount.
         """
@@ -107,7 +112,7 @@ class Settings:
             holder = functools.reduce(getattr, above, owners[section])
             whole = getattr(holder, name)
             start = whole[schedule.goal] if schedule.goal >= 0 else whole
-            value = moved(schedule.kind, start, self.numbers[schedule.key], progress, clock.opened[i])
+            value = moved(schedule.kind, start, self.numbers[schedule.key], update, total_updates, clock.opened[i])
             value = whole.at[schedule.goal].set(value) if schedule.goal >= 0 else value
             holder = holder.replace(**{name: value})
             owners[section] = owners[section].replace(**{above[0]: holder}) if above else holder
@@ -130,22 +135,43 @@ def _place(key: str) -> tuple[str, ...]:
     return section, name
 
 
+def nearest(share: jax.Array, total_updates: int) -> jax.Array:
+    """i32[...], the updates done at a share f32[...] of training, to the nearest.
+
+    In whole numbers, since k / n in float32 may lie on either side of the share that is meant: for a share k / n of n
+    updates, which float32 holds nearly, it is k (up to 2**22 updates).
+    """
+    return jnp.round(share * jnp.float32(total_updates)).astype(jnp.int32)
+
+
 def moved(
-    kind: str, start: jax.Array, numbers: Mapping[str, jax.Array], progress: jax.Array, opened: jax.Array
+    kind: str,
+    start: jax.Array,
+    numbers: Mapping[str, jax.Array],
+    update: jax.Array | int,
+    total_updates: int,
+    opened: jax.Array,
 ) -> jax.Array:
-    """f32[], where a schedule that starts at `start` is at a progress f32[]; `opened` is its gate's, if it has one."""
-    if kind == "piecewise":
-        at = jnp.concatenate([jnp.zeros(1), numbers["at"]])
-        return jnp.interp(progress, at, jnp.concatenate([start[None], numbers["to"]]))
-    if kind == "stages":
-        return jnp.concatenate([start[None], numbers["to"]])[jnp.sum(progress >= numbers["at"])]
+    """f32[], where a schedule that starts at `start` is when `update` updates are done, i32[].
+
+    opened: i32[], the updates done when its gate opened, if it has one.
+    """
+    if kind in LISTED:
+        at, values = nearest(numbers["at"], total_updates), jnp.concatenate([start[None], numbers["to"]])
+        if kind == "stages":
+            return values[jnp.sum(update >= at)]
+        times = jnp.concatenate([jnp.zeros(1), at.astype(jnp.float32)])
+        return jnp.interp(jnp.asarray(update, jnp.float32), times, values)
     match kind:
         case "step":
-            share = (progress >= numbers["begin"]).astype(jnp.float32)
+            share = (update >= nearest(numbers["begin"], total_updates)).astype(jnp.float32)
         case "gated":
-            share = _between(progress, opened, opened + numbers["over"])
+            last = opened + nearest(numbers["over"], total_updates)
+            share = _within(update, opened, last, (update - opened) / (last - opened))
         case _:
-            share = _between(progress, numbers["begin"], numbers["end"])
+            begin, end = numbers["begin"], numbers["end"]
+            first, last = nearest(begin, total_updates), nearest(end, total_updates)
+            share = _within(update, first, last, (update / total_updates - begin) / (end - begin))
     if kind == "cosine":
         share = (1 - jnp.cos(jnp.pi * share)) / 2
     if kind == "cyclic":
@@ -153,10 +179,10 @@ def moved(
     return start + (numbers["to"] - start) * share
 
 
-def _between(progress: jax.Array, begin: jax.Array, end: jax.Array) -> jax.Array:
-    """0 before `begin`, 1 from `end` on, linear between; never more than 0 where `begin` is infinite."""
-    share = jnp.where(end <= begin, 1.0, jnp.clip((progress - begin) / (end - begin), 0.0, 1.0))
-    return jnp.where(progress < begin, 0.0, share)
+def _within(update: jax.Array | int, first: jax.Array, last: jax.Array, share: jax.Array) -> jax.Array:
+    """f32[], 0 before the first of some updates, 1 from the last on, and `share` between."""
+    share = jnp.where(update >= last, 1.0, jnp.clip(share, 0.0, 1.0))
+    return jnp.where(update < first, 0.0, share)
 
 
 def settings_of(key: str, kind: str, points: int, moving: Setting) -> dict[str, Setting]:

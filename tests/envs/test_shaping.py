@@ -199,7 +199,7 @@ def test_shaping_is_given_the_learners_discount_and_its_weight_can_follow_a_sche
         schedules.numbers_of(moving, values),
         moving,
     )
-    terms = lane.at(jnp.float32(0.75), lane.clock())[0].shaping
+    terms = lane.at(jnp.int32(3), 4, lane.clock())[0].shaping
     assert (float(terms.weight), float(terms.discount)) == (0.5, pytest.approx(0.8))
 
 

@@ -7,9 +7,7 @@ import pytest
 
 import envs
 import jaxrl
-from jaxrl.schedules import Schedule, Settings, moved, numbers_of, schedules_of
-
-TIMES = (0.0, 0.25, 0.5, 0.75, 1.0)
+from jaxrl.schedules import NEVER, Schedule, Settings, moved, nearest, numbers_of, schedules_of
 
 
 @pytest.mark.parametrize(
@@ -27,9 +25,9 @@ TIMES = (0.0, 0.25, 0.5, 0.75, 1.0)
     ],
 )
 def test_every_kind_by_hand(kind, numbers, expected):
-    """From 1; gates opened at 0.5."""
+    """From 1, over four updates; gates opened at the second."""
     numbers = {name: jnp.asarray(value) for name, value in numbers.items()}
-    found = [moved(kind, jnp.ones(()), numbers, jnp.asarray(time), jnp.asarray(0.5)) for time in TIMES]
+    found = [moved(kind, jnp.ones(()), numbers, update, 4, jnp.asarray(2)) for update in range(5)]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -37,7 +35,58 @@ def test_a_gate_that_never_opens_leaves_the_setting_where_it_starts():
     numbers = {
         name: jnp.asarray(value) for name, value in {"to": 3.0, "threshold": 0.9, "begin": 0.0, "over": 0.1}.items()
     }
-    assert moved("gated", jnp.ones(()), numbers, jnp.ones(()), jnp.asarray(jnp.inf)) == 1
+    assert moved("gated", jnp.ones(()), numbers, 10**9, 10**9, jnp.asarray(NEVER)) == 1
+
+
+def test_every_share_of_n_updates_is_the_update_that_it_names():
+    """All k / n with n to 500, in float32 as lanes hold them: steps, stages, gates and resets begin at update k."""
+    totals = np.arange(1, 501)
+    n, k = (axis.ravel() for axis in np.meshgrid(totals, np.arange(501)))
+    n, k = n[k <= n], k[k <= n]
+    shares = np.float32(k / n)
+    np.testing.assert_array_equal(jax.jit(nearest)(shares, n), k)
+
+    def jumped(share, n, update):
+        """At an update, of kinds that jump from 0 to 1 at a share."""
+        numbers = {"to": 1.0, "begin": share, "end": share, "at": share[None]}
+        listed = {**numbers, "to": jnp.ones(1)}
+        ones = [moved(kind, jnp.zeros(()), numbers, update, n, jnp.int32(NEVER)) for kind in ("step", "linear")]
+        return jnp.stack([*ones, moved("stages", jnp.zeros(()), listed, update, n, jnp.int32(NEVER))])
+
+    over_all = jax.jit(jax.vmap(jumped))
+    assert not np.any(over_all(shares, n, k - 1)) and np.all(over_all(shares, n, k) == 1)
+    of_100 = jax.jit(lambda share, k: jax.vmap(jumped, (0, None, 0))(share, 100, k))  # as a program has it: constant
+    assert not np.any(of_100(shares[n == 100], k[n == 100] - 1)) and np.all(of_100(shares[n == 100], k[n == 100]) == 1)
+
+    schedules = (Schedule("env.diversity", "gated"),)
+    params = envs.make("coin-line").default_params, jaxrl.PPO().Params()
+
+    @jax.jit
+    def opened(share, n, update):
+        settings = Settings(*params, {"env.diversity": {"begin": share, "threshold": 0.5}}, schedules)
+        return settings.tick(settings.clock(), update, n, jnp.ones(()), jnp.ones(())).opened[0]
+
+    assert np.all(jax.vmap(opened)(shares, n, k - 1) == NEVER)
+    np.testing.assert_array_equal(jax.vmap(opened)(shares, n, k), k)
+
+
+def test_a_movement_has_arrived_at_its_last_update():
+    """To nothing by 0.3, 0.41 and 0.57 of 100 updates: no rest is left over that rounding could make."""
+    for kind in ("linear", "cosine", "piecewise"):
+        for end in (0.3, 0.41, 0.57):
+            numbers = {"to": jnp.zeros(()), "begin": jnp.float32(0), "end": jnp.float32(end)}
+            if kind == "piecewise":
+                numbers = {"to": jnp.zeros(1), "at": jnp.float32([end])}
+            at = jax.jit(lambda update, kind=kind, numbers=numbers: moved(kind, jnp.ones(()), numbers, update, 100, 0))
+            assert at(round(end * 100)) == 0 and at(round(end * 100) - 1) > 0
+
+
+def test_probes_are_played_at_every_share_of_the_updates():
+    for total in (100, 499):
+        learner = jaxrl.make("cloning", {"learner.total_steps": total})
+        at = [k / total for k in range(total + 1)]
+        program = jaxrl.Program(envs.make("coin-line"), learner, 1, at)
+        assert program.checkpoints == dict(enumerate(at))
 
 
 def test_a_gate_opens_at_the_first_update_whose_running_success_passes_and_not_before_it_may():
@@ -47,8 +96,8 @@ def test_a_gate_opens_at_the_first_update_whose_running_success_passes_and_not_b
     settings = Settings(envs.make("coin-line").default_params, jaxrl.PPO().Params(), numbers, schedules)
     clock = settings.clock()
     for update, successes in enumerate([10, 0, 0, 10, 10, 10], start=1):  # rates 1, .47, .30, .50, .62
-        clock = settings.tick(clock, jnp.asarray(update / 10), jnp.asarray(10.0), jnp.asarray(float(successes)))
-    np.testing.assert_allclose(clock.opened, [0.5, np.inf])
+        clock = settings.tick(clock, jnp.int32(update), 10, jnp.asarray(10.0), jnp.asarray(float(successes)))
+    assert clock.opened.tolist() == [5, NEVER]
 
 
 @pytest.mark.slow
@@ -86,7 +135,7 @@ def test_a_term_of_payment_follows_a_schedule():
     lane = {"schedules.pay.button.probability.to": 0.2}
     settings = Settings(world.params_of(lane), jaxrl.PPO().Params(), numbers_of(schedules, lane), schedules)
     settings = jax.tree.map(jnp.asarray, settings)
-    env_params, _ = settings.at(jnp.asarray(0.5), settings.clock())
+    env_params, _ = settings.at(jnp.int32(5), 10, settings.clock())
     np.testing.assert_allclose(env_params.pay.probability, [1, 0.6, 1, 1])
     np.testing.assert_array_equal(env_params.reward, [1, 2, 2, 0])
 
@@ -117,7 +166,7 @@ def test_an_exact_learner_follows_its_schedule_too():
 
 def test_settings_without_schedules_are_handed_out_as_they_are():
     settings = Settings(envs.make("coin-line").default_params, jaxrl.PPO().Params(), {})
-    env_params, params = settings.at(jnp.asarray(0.5), settings.clock())
+    env_params, params = settings.at(jnp.int32(5), 10, settings.clock())
     assert env_params is settings.env and params is settings.learner
 
 
