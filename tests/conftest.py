@@ -22,6 +22,15 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def strict_promotion():
+    """In these tests arrays of different ranks or dtypes do not mix unless the code says so."""
+    import jax
+
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        yield
+
+
 @pytest.fixture(scope="module")
 def users_compiler():
     """A program that is lowered and compiled in two calls, as `jaxrl.Program` does, is compiled as a user's is."""

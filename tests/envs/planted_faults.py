@@ -192,7 +192,7 @@ class CountingCalls(Meadow):
 class NumPyDraws(Meadow):
     def sample_level(self, key, params):
         level = super().sample_level(key, params)
-        return level._replace(berry=jnp.where(np.random.random() < level.berry, level.berry, level.sign))
+        return level._replace(berry=jnp.where(np.random.random() < jnp.float32(level.berry), level.berry, level.sign))
 
 
 class OtherwiseWhenTraced(Meadow):
