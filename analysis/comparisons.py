@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import ndtri
 
 from analysis.design import is_paired, pooled_factors, warn_of_no_effect, warn_of_pooling, warn_of_stopping
 from analysis.intervals import check_level, checked_counts, interval
 from analysis.names import check_name, labels_of
 
 Key = tuple[Hashable, ...]
+Ends = tuple[np.ndarray, np.ndarray]
 
 
 def difference_interval(
@@ -21,8 +23,10 @@ def difference_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided confidence interval of count/n - other/other_n of independent samples, elementwise; NaN where n is 0.
 
-    Newcombe 1998 (Statistics in Medicine 17, 873-890), method 10: the squared distances from each share to the ends
-    of its Wilson interval are added.
+    At each end the further of two. Newcombe 1998 (Statistics in Medicine 17, 873-890), method 10, with Clopper and
+    Pearson's limits in place of Wilson's: the squared distances from each share to its limits are added. Agresti and
+    Caffo 2000 (American Statistician 54, 280-288): Wald's, with a success and a failure added to each sample. The one
+    falls short of `level` where a rate near 0 is compared with one near 1, the other where one rate alone is extreme.
 
     Raises ValueError on a level outside (0, 1) or a count outside [0, n].
     """
@@ -31,8 +35,10 @@ def difference_interval(
     check_level(level)
     (count, n), (other, other_n) = checked_counts(count, n), checked_counts(other, other_n)
     n, other_n = (np.where(size > 0, size, np.nan) for size in (n, other_n))
-    low, high = confint_proportions_2indep(count, n, other, other_n, method="newcomb", alpha=1 - level)
-    return np.clip(low, -1, 1), np.clip(high, -1, 1)
+    ends, others = interval(count, n, level=level), interval(other, other_n, level=level)
+    low, high = squares_added(count / n, ends, other / other_n, others)
+    below, above = confint_proportions_2indep(count, n, other, other_n, method="agresti-caffo", alpha=1 - level)
+    return np.clip(np.minimum(low, below), -1, 1), np.clip(np.maximum(high, above), -1, 1)
 
 
 def paired_difference_interval(
@@ -40,9 +46,11 @@ def paired_difference_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided confidence interval of (one - other) / pairs, elementwise; NaN where there are no pairs.
 
-    As `difference_interval`, with the correlation phi of the two members, whose numerator is lowered by half the number
-    of pairs (to no less than 0) where it is positive, and which is 0 where a margin is empty: Newcombe 1998 (Statistics
-    in Medicine 17, 2635-2650), method 10; among those that Fagerland, Lydersen and Laake 2014 recommend.
+    At each end the further of two, as in `difference_interval`. Newcombe 1998 (Statistics in Medicine 17, 2635-2650),
+    method 10, with Clopper and Pearson's limits: phi, the correlation of the two members, has a numerator that is
+    lowered by half the number of pairs (to no less than 0) where it is positive. Bonett and Price 2012 (Journal of
+    Educational and Behavioral Statistics 37, 479-488): Wald's, with one pair more in which the one member alone has the
+    outcome and one in which the other has.
 
     Args:
       both, one, other, neither: pairs in which the outcome is seen in both members, in one alone, and so on.
@@ -56,20 +64,32 @@ def paired_difference_interval(
     a, b, c, d = cells
     n = np.where(a + b + c + d > 0, a + b + c + d, np.nan)
     first, second = (a + b) / n, (a + c) / n
-    (low, high), (other_low, other_high) = (interval(count, n, level=level) for count in (a + b, a + c))
-    product = a * d - b * c
-    margins = (a + b) * (c + d) * (a + c) * (b + d)
-    covaries = np.where(product > 0, np.maximum(product - n / 2, 0), product)
-    phi = np.where(margins > 0, covaries / np.sqrt(np.where(margins > 0, margins, 1)), 0)
+    ends, others = (interval(count, n, level=level) for count in (a + b, a + c))
+    low, high = squares_added(first, ends, second, others, lowered_phi(a, b, c, d))
+    gained, lost = (b + 1) / (n + 2), (c + 1) / (n + 2)
+    half = -ndtri((1 - level) / 2) * np.sqrt((gained + lost - (gained - lost) ** 2) / (n + 2))
+    low, high = np.minimum(low, gained - lost - half), np.maximum(high, gained - lost + half)
+    return np.clip(low, -1, 1), np.clip(high, -1, 1)
+
+
+def squares_added(
+    first: np.ndarray, ends: Ends, second: np.ndarray, others: Ends, phi: float | np.ndarray = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of first - second from those of both, whose correlation is phi: Newcombe 1998, method 10."""
 
     def reach(up: np.ndarray, down: np.ndarray) -> np.ndarray:
         return np.sqrt(np.maximum(up**2 - 2 * phi * up * down + down**2, 0))
 
+    (low, high), (other_low, other_high) = ends, others
     difference = first - second
-    return (
-        np.clip(difference - reach(first - low, other_high - second), -1, 1),
-        np.clip(difference + reach(high - first, second - other_low), -1, 1),
-    )
+    return difference - reach(first - low, other_high - second), difference + reach(high - first, second - other_low)
+
+
+def lowered_phi(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """The correlation of the two members of pairs, with Newcombe's correction; 0 where a margin is empty."""
+    product, margins = a * d - b * c, (a + b) * (c + d) * (a + c) * (b + d)
+    covaries = np.where(product > 0, np.maximum(product - (a + b + c + d) / 2, 0), product)
+    return np.where(margins > 0, covaries / np.sqrt(np.where(margins > 0, margins, 1)), 0)
 
 
 def compare(

@@ -7,7 +7,7 @@ from scipy.special import betaincinv
 from analysis.names import check_name
 
 # statsmodels calls Clopper and Pearson's exact interval by the distribution whose quantiles it takes.
-METHODS = {"wilson": "wilson", "clopper-pearson": "beta"}
+METHODS = {"clopper-pearson": "beta", "wilson": "wilson"}
 
 
 def check_level(level: float) -> None:
@@ -25,11 +25,13 @@ def checked_counts(count: npt.ArrayLike, n: npt.ArrayLike) -> tuple[np.ndarray, 
 
 
 def interval(
-    count: npt.ArrayLike, n: npt.ArrayLike, method: str = "wilson", level: float = 0.95
+    count: npt.ArrayLike, n: npt.ArrayLike, method: str = "clopper-pearson", level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided confidence interval of a share, elementwise; NaN where n is 0.
 
-    Wilson 1927; Clopper and Pearson 1934 ("clopper-pearson": never covers less than `level`, hence wider).
+    Clopper and Pearson 1934: never covers less than `level`, whatever the rate and n. Wilson 1927 ("wilson"): some 7%
+    narrower at 64 seeds, and covers `level` on average over rates; at single rates near 0 and 1 it covers 0.83 where it
+    says 0.95, at every n.
 
     Raises ValueError on a method that does not exist, a level outside (0, 1) or a count outside [0, n].
     """
@@ -58,7 +60,7 @@ def upper_bound(count: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> 
 
 
 def half_width(n: int, rate: float = 0.5, level: float = 0.95) -> float:
-    """Half the width of the Wilson interval that n seeds will buy if the true rate is `rate`.
+    """Half the width of the Clopper-Pearson interval that n seeds will buy if the true rate is `rate`.
 
     Raises ValueError where n is not at least 1 or rate is not in [0, 1].
     """

@@ -56,7 +56,7 @@ def capable(
     Returns:
       bool[lanes, goals].
     """
-    lower, _ = interval(success, tries, level=thresholds.level)
+    lower, _ = interval(success, tries, "wilson", thresholds.level)
     return (lower >= thresholds.capability) & (efficiency >= thresholds.efficiency)
 
 
@@ -94,7 +94,7 @@ def label(
     if goals:
         passed = capable(success, tries, efficiency, thresholds)
         decided = first.sum(axis=1)
-        low, high = interval(first, np.broadcast_to(decided[:, None], first.shape), level=thresholds.level)
+        low, high = interval(first, np.broadcast_to(decided[:, None], first.shape), "wilson", thresholds.level)
         every, top = np.arange(lanes), first.argmax(axis=1)
         enough = (decided > 0) & (decided >= thresholds.min_decided * episodes)
         above = enough & (low[every, top] > thresholds.reliability) & passed[every, top]

@@ -17,7 +17,7 @@ MOST = 2**30
 
 
 def seeds_for_half_width(half: float, rate: float = 0.5, level: float = 0.95) -> int:
-    """The fewest seeds whose Wilson interval has at most this half-width if `rate` is seen; see `half_width`.
+    """The fewest seeds whose Clopper-Pearson interval has at most this half-width if `rate` is seen; see `half_width`.
 
     Raises ValueError where `half` is not in (0, 1) or `rate` is no rate.
     """

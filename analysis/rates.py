@@ -26,9 +26,9 @@ def rates(
       df: as from `load`, one row a lane.
       by: columns that define a group; none gives one group of all seeds.
       label: the labels to count; None gives every label of the world, those that nobody has included.
-      method: "wilson", "clopper-pearson" or "sequence" (`confidence_sequence`). None takes Wilson's, or the sequence
-        where seeds were added until intervals were narrow (`precision` in the spec): others are not valid there, and a
-        warning says so.
+      method: "clopper-pearson", "wilson" (see `interval`) or "sequence" (`confidence_sequence`). None takes Clopper and
+        Pearson's, or the sequence where seeds were added until intervals were narrow (`precision` in the spec): others
+        are not valid there, and a warning says so.
       level: confidence of the two-sided interval over seeds.
       simultaneous: whether all intervals of the table shall hold at once with that confidence (Bonferroni), rather than
         each by itself.
@@ -42,7 +42,7 @@ def rates(
     labels = labels_of(df, label)
     for column in by:
         check_name("column", column, df.columns)
-    method = ("sequence" if is_adaptive(df) else "wilson") if method is None else method
+    method = ("sequence" if is_adaptive(df) else "clopper-pearson") if method is None else method
     check_name("method", method, [*METHODS, "sequence"])
     warn_of_pooling(df, by)
     warn_of_no_effect(df, by)

@@ -48,10 +48,11 @@ def dose_curve(
 ) -> Axes:
     """The rate of a label against a dose, its logistic fit, and the tipping dose at which the rate is one half.
 
-    Rates have 95% Wilson intervals over seeds. Fit and tipping dose (alpha_50) are those of `analysis.tipping_dose`: on
-    a logarithmic axis, where the positive doses span a decade or more, of these alone, with doses of 0 beside the axis;
-    else of all. The bar at one half is the tipping dose's 95% interval. Where `tipping_dose` has a note, the legend has
-    it in place of the tipping dose; where the rate may not depend on the dose, or turns, no fit is drawn.
+    Rates have 95% Clopper-Pearson intervals over seeds. Fit and tipping dose (alpha_50) are those of
+    `analysis.tipping_dose`: on a logarithmic axis, where the positive doses span a decade or more, of these alone, with
+    doses of 0 beside the axis; else of all. The bar at one half is the tipping dose's 95% interval. Where
+    `tipping_dose` has a note, the legend has it in place of the tipping dose; where the rate may not depend on the
+    dose, or turns, no fit is drawn.
 
     Args:
       x: the dose, a column of numbers.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # matplotlib costs half a second to import
 
 
 def rate_curve(df: pd.DataFrame, x: str, label: str | Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
-    """The rate of labels over all seeds against a factor, with 95% Wilson intervals.
+    """The rate of labels over all seeds against a factor, with 95% Clopper-Pearson intervals.
 
     The values of a factor are spaced evenly, whatever their distance: 0 keeps a place beside logarithmic steps. Numbers
     are joined by lines, with the intervals as bands; names and switches, which have no order, stand apart.

@@ -75,7 +75,7 @@ df.groupby(factor)[controls].mean().round(2)
 # %% [markdown]
 # ## Rates, with intervals over seeds
 #
-# Wilson intervals by default; `method="clopper-pearson"` never covers less than it says, and is wider.
+# Clopper and Pearson's intervals, which never cover less than they say.
 
 # %%
 analysis.rates(df, by=factor, label="intended").round(3)

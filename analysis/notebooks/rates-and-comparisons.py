@@ -37,7 +37,7 @@ print("labels:", *df["label"].cat.categories)
 # %% [markdown]
 # ## Rates
 #
-# The share of seeds that a condition turns into policies that reliably go for the coin, with Wilson's 95% interval over
+# The share of seeds that a condition turns into policies that reliably go for the coin, with its 95% interval over
 # seeds. Each interval holds by itself.
 
 # %%
@@ -61,7 +61,7 @@ print(f"{float(analysis.upper_bound(0, 16)):.2f} of all seeds (95%, one-sided)")
 # %% [markdown]
 # ## Differences
 #
-# One comparison for each share of randomised levels: the rate with 204,800 steps less the rate with 51,200, Newcombe's
+# One comparison for each share of randomised levels: the rate with 204,800 steps less the rate with 51,200, the
 # interval of the difference, the p-value of Fisher's exact test, and Holm's for the family of these five.
 
 # %%

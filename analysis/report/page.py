@@ -124,7 +124,7 @@ def _head(
         "steps": span(steps) if steps else "",
         "half_width": half_width(min(seeds)),
         "adaptive": adaptive,
-        "method": "confidence sequence" if adaptive else "Wilson interval",
+        "method": "confidence sequence" if adaptive else "Clopper-Pearson interval",
     }
 
 

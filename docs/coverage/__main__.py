@@ -8,11 +8,11 @@ import sys
 import numpy as np
 from doses import instrument, monotone, tipping
 from policies import episodes, hierarchical
-from rates import difference, family, rate
+from rates import difference, family, paired, rate
 from stopping import rounds, sequences
 
 REPEATS = 10_000
-SECTIONS = (rate, difference, family, hierarchical, episodes, tipping, monotone, instrument, sequences, rounds)
+SECTIONS = (rate, difference, family, hierarchical, episodes, tipping, monotone, instrument, sequences, rounds, paired)
 """A section's place is part of its seed: new ones come last."""
 
 if __name__ == "__main__":

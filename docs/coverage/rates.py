@@ -4,40 +4,109 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from measure import covered
-from scipy.stats import fisher_exact
+from scipy.optimize import brentq
+from scipy.special import gammaln, ndtri, xlogy
+from scipy.stats import binom, fisher_exact
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 import analysis
 from analysis import comparisons
 
-RATES = (0.001, 0.02, 0.1, 0.3, 0.5)
+EDGE = np.concatenate([np.geomspace(1e-4, 0.05, 60), np.linspace(0.06, 0.5, 45)])
+RATES = np.concatenate([EDGE, 1 - EDGE[-2::-1]])
+"""Dense near 0 and 1, where coverage is least."""
+PAIRS = 400
+"""Laws of pairs of which the least coverage is taken."""
+
+
+def mid_p(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals for each count of n: the tail has half the probability of the count itself (Lancaster 1961)."""
+
+    def tail(p: float, count: int) -> float:
+        return float(binom.cdf(count, n, p) - binom.pmf(count, n, p) / 2)
+
+    high = np.array([brentq(lambda p, k=k: tail(p, k) - 0.025, 0, 1, xtol=1e-14) for k in range(n)] + [1.0])
+    return 1 - high[::-1], high
+
+
+def least(low: np.ndarray, high: np.ndarray) -> float:
+    """The least coverage over all rates in (0, 1), of intervals for each count. Exact: coverage jumps at the ends of
+    intervals, and is between them the probability of a run of counts, which has no minimum inside."""
+    ends = np.unique(np.concatenate([low, high]))
+    ends = ends[(ends > 0) & (ends < 1)]
+    rates = np.concatenate([ends * (1 - 1e-9), ends + (1 - ends) * 1e-9])[:, None]
+    chance = binom.pmf(np.arange(len(low)), len(low) - 1, rates)
+    return float((chance * ((low <= rates) & (rates <= high))).sum(axis=1).min())
 
 
 def rate(random: np.random.Generator, repeats: int) -> pd.DataFrame:
-    """Intervals of one rate."""
+    """Intervals of one rate: the least coverage over all rates. Nothing is drawn."""
     rows = []
-    for n in (8, 20, 64):
-        for p in RATES:
-            count = random.binomial(n, p, repeats)
-            row = {"seeds": n, "rate": p}
-            row |= {name: covered(*analysis.interval(count, n, name), p) for name in ("wilson", "clopper-pearson")}
-            rows.append(row | {"upper_bound": float((analysis.upper_bound(count, n) >= p).mean())})
+    for n in (8, 20, 64, 256):
+        count = np.arange(n + 1)
+        kinds = {name: analysis.interval(count, n, name) for name in ("wilson", "clopper-pearson")}
+        low, high = proportion_confint(count, n, method="jeffreys")
+        # As Brown, Cai and DasGupta 2001 have it: nothing seen does not rule out 0.
+        kinds["jeffreys"] = np.where(count > 0, low, 0), np.where(count < n, high, 1)
+        kinds |= {"mid-p": mid_p(n), "upper_bound": (np.zeros(n + 1), analysis.upper_bound(count, n))}
+        found = {name: least(*ends) for name, ends in kinds.items()}
+        widths = {f"{name} width": float((high - low).mean()) for name, (low, high) in kinds.items()}
+        order = ("wilson", "jeffreys", "mid-p", "clopper-pearson")
+        row = {"seeds": n} | {name: found[name] for name in (*order, "upper_bound")}
+        rows.append(row | {f"{name} width": widths[f"{name} width"] for name in ("wilson", "clopper-pearson")})
     return pd.DataFrame(rows)
 
 
 def difference(random: np.random.Generator, repeats: int) -> pd.DataFrame:
-    """Intervals of a difference; paired: of those that have the rarer outcome, four in five have the other too."""
+    """Intervals of a difference of independent rates: the least coverage over RATES x RATES. Nothing is drawn."""
+    rows = []
+    for n, other_n in ((8, 8), (20, 20), (64, 64), (8, 64), (20, 256)):
+        count, other = np.meshgrid(np.arange(n + 1), np.arange(other_n + 1), indexing="ij")
+        counts = (count, n, other, other_n)
+        kinds = {
+            "newcombe": confint_proportions_2indep(*counts, method="newcomb"),
+            "agresti-caffo": confint_proportions_2indep(*counts, method="agresti-caffo"),
+            "difference_interval": analysis.difference_interval(*counts),
+        }
+        chance, chances = (binom.pmf(np.arange(size + 1), size, RATES[:, None]) for size in (n, other_n))
+        worst = dict.fromkeys(kinds, 1.0)
+        for p, law in zip(RATES, chance, strict=True):
+            for q, other_law in zip(RATES, chances, strict=True):
+                for name, (low, high) in kinds.items():
+                    held = (low <= p - q + 1e-12) & (p - q - 1e-12 <= high)
+                    worst[name] = min(worst[name], law @ held @ other_law)
+        rows.append({"seeds": n, "others": other_n} | worst)
+    return pd.DataFrame(rows)
+
+
+def paired(random: np.random.Generator, repeats: int) -> pd.DataFrame:
+    """Intervals of a difference in pairs: the least coverage over laws with RATES and any correlation, of which these
+    are drawn; the coverage of each is exact."""
+    p, q = random.choice(RATES, (2, PAIRS))
+    fewest, most = np.maximum(0, p + q - 1), np.minimum(p, q)
+    both = fewest + random.beta(0.5, 0.5, PAIRS) * (most - fewest)
+    laws = np.maximum(np.stack([both, p - both, q - both, 1 - p - q + both], axis=1), 0)
     rows = []
     for n in (8, 20, 64):
-        for p, q in ((0.001, 0.001), (0.02, 0.02), (0.1, 0.02), (0.5, 0.5), (0.9, 0.3), (0.999, 0.001)):
-            count, other = random.binomial(n, p, repeats), random.binomial(n, q, repeats)
-            both = 0.8 * min(p, q)
-            pairs = random.multinomial(n, [both, p - both, q - both, 1 - p - q + both], repeats).T
-            rows.append(
-                {"seeds": n, "rate": p, "other": q}
-                | {"newcombe": covered(*analysis.difference_interval(count, n, other, n), p - q)}
-                | {"paired": covered(*analysis.paired_difference_interval(*pairs), p - q)}
-            )
+        every = [(a, b, c, n - a - b - c) for a in range(n + 1) for b in range(n + 1 - a) for c in range(n + 1 - a - b)]
+        a, b, c, d = cells = np.array(every, float).T
+        gained, lost = (b + 1) / (n + 2), (c + 1) / (n + 2)
+        half = -ndtri(0.025) * np.sqrt((gained + lost - (gained - lost) ** 2) / (n + 2))
+        ends = [analysis.interval(one, n, "wilson") for one in (a + b, a + c)]
+        phi = comparisons.lowered_phi(a, b, c, d)
+        kinds = {
+            "newcombe": comparisons.squares_added((a + b) / n, ends[0], (a + c) / n, ends[1], phi),
+            "bonett-price": (gained - lost - half, gained - lost + half),
+            "paired_difference_interval": analysis.paired_difference_interval(*cells),
+        }
+        ways = gammaln(n + 1) - gammaln(cells + 1).sum(axis=0)
+        worst = dict.fromkeys(kinds, 1.0)
+        for law in laws:
+            chance, truth = np.exp(ways + xlogy(cells, law[:, None]).sum(axis=0)), law[1] - law[2]
+            for name, (low, high) in kinds.items():
+                held = (low <= truth + 1e-12) & (truth - 1e-12 <= high)
+                worst[name] = min(worst[name], float(chance[held].sum()))
+        rows.append({"pairs": n} | worst)
     return pd.DataFrame(rows)
 
 

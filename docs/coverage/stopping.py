@@ -1,4 +1,4 @@
-"""Sweeps that look at their intervals while they run."""
+"""Sweeps that look at their intervals while they run; "fixed" is the default interval, for a fixed number of seeds."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ def sequences(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     most, step, half = 1000, 16, 0.1
     n = np.arange(1, most + 1)
     every = np.minimum(np.arange(most + 1)[:, None], n)
-    kinds = {"sequence": analysis.confidence_sequence(every, n), "wilson": analysis.interval(every, n)}
+    kinds = {"sequence": analysis.confidence_sequence(every, n), "fixed": analysis.interval(every, n)}
     rows = []
     for p in (0.001, 0.02, 0.3, 0.5):
         row: dict[str, float] = {"rate": p}
@@ -41,7 +41,7 @@ def rounds(random: np.random.Generator, repeats: int) -> pd.DataFrame:
         for p in (0.001, 0.02, 0.3, 0.5):
             counts, n = analysis.simulated_rounds(p, half, 16, 1000, repeats, random)
             row: dict[str, float] = {"precision": half, "rate": p, "seeds": n[-1].mean()}
-            for name in ("sequence", "wilson"):
+            for name in ("sequence", "fixed"):
                 low, high = (
                     analysis.confidence_sequence(counts, n) if name == "sequence" else analysis.interval(counts, n)
                 )

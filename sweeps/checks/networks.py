@@ -56,7 +56,7 @@ def _(folders: list[Path]) -> Verdict:
         shares = {"= 0": (of_width == 0, 2.0**-width), "> 0": (of_width > 0, (1 - 2.0**-width) / 2)}
         told = []
         for sign, (share, expected) in shares.items():
-            low, high = interval(np.sum(share), len(share), level=LEVEL)
+            low, high = interval(np.sum(share), len(share), "wilson", LEVEL)
             passed &= bool(low <= expected <= high)
             told.append(f"P(f {sign}) = {np.mean(share):.4f} [{low:.4f}, {high:.4f}] for {expected:.4f}")
         found.append(f"m = {width}: {', '.join(told)}")
@@ -82,7 +82,7 @@ def _(folders: list[Path]) -> Verdict:
         fall = -np.diff(logit, axis=1) / np.maximum(1, np.abs(logit[:, 1:]))
         worst = abs(float(np.max(fall, initial=0.0)))
         falling = int(np.sum(np.any(~(fall <= ROUNDING), axis=1)))
-        low, high = interval(falling, len(lanes))
+        low, high = interval(falling, len(lanes), "wilson")
         share = f"{falling} of {len(lanes)} lanes fall ({low:.3f} to {high:.3f})"
         found.append(f"{spec['learner']}: {share}, the largest fall {worst:.1e}")
         passed &= falling == 0
@@ -106,9 +106,9 @@ def _(folders: list[Path]) -> Verdict:
         shares = []
         for width in [*WIDTHS, 32]:
             negative = logit[lanes["learner.width"] == width] < 0
-            low, _ = interval(negative.sum(axis=0), len(negative), level=LEVEL)
+            low, _ = interval(negative.sum(axis=0), len(negative), "wilson", LEVEL)
             passed &= bool(np.all(low <= (1 - 2.0**-width) / 2))
-            ends = interval(negative[:, -1].sum(), len(negative))
+            ends = interval(negative[:, -1].sum(), len(negative), "wilson")
             shares.append(f"m = {width}: {negative[:, -1].mean():.3f} [{ends[0]:.3f}, {ends[1]:.3f}]")
         found.append(f"{spec['learner']}, at the last step: {', '.join(shares)}")
     return Verdict("; ".join(found), passed)

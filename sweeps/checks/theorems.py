@@ -87,7 +87,7 @@ def _long_run(name: str, part: str, claim: str, side: str, spec: dict[str, Any],
         competence = trajectories(folders[0], "competence")[2][:, -1]
         last = logit[:, -1] if side == "right" else -logit[:, -1]
         count, n = int(np.sum(last > 0)), len(lanes)
-        low, high = interval(count, n)
+        low, high = interval(count, n, "wilson")
         ours = f"{count} of {n} lanes ({low:.2f} to {high:.2f}) after {updates[-1]:,} steps"
         ends = f"probe logits from {logit[:, -1].min():.3g} to {logit[:, -1].max():.3g}"
         worst = f", expected return at least {competence.min():.6f}" if least else ""

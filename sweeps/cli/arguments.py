@@ -85,7 +85,7 @@ def _rates(verb: Parser) -> None:
     verb.add_argument(
         "--method",
         metavar="M",
-        help="wilson (default), clopper-pearson, or sequence (default where the spec has a precision)",
+        help="clopper-pearson (default), wilson, or sequence (default where the spec has a precision)",
     )
     _json(verb)
 

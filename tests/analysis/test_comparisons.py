@@ -9,7 +9,8 @@ from scipy.stats import binom, multinomial
 from statsmodels.stats.multitest import multipletests
 
 import analysis
-from analysis import compare, difference_interval, paired_difference_interval
+from analysis import compare, difference_interval, interval, paired_difference_interval
+from analysis.comparisons import lowered_phi, squares_added
 
 LABELS = ["intended", "proxy:right-end", "mixed"]
 
@@ -21,39 +22,52 @@ def frame(counts: dict[str, int], n: int, **more) -> pd.DataFrame:
     return pd.DataFrame({"arm": np.repeat(list(counts), n), "seed": seed, "label": labels} | more)
 
 
-def test_independent_differences_have_newcombes_published_intervals():
-    """Newcombe 1998, Statistics in Medicine 17, 873-890, table II, method 10, cases a, b and g."""
-    low, high = difference_interval([56, 9, 10], [70, 10, 10], [48, 3, 0], [80, 10, 20])
-    np.testing.assert_allclose(low[:2], [0.0524, 0.1705], atol=5e-5)
-    np.testing.assert_allclose(high[:2], [0.3339, 0.8090], atol=5e-5)
-    assert (low[2], high[2]) == pytest.approx((0.6791, 1), abs=5e-5)
+def test_independent_differences_reach_from_the_further_of_two_limits():
+    """Newcombe 1998, table II, case a, by his own limits; 10 of 10 against 0 of 20 by hand, with 0.025^(1/n)."""
+    n, other_n = 70, 80
+    ends, others = interval(56, n, "wilson"), interval(48, other_n, "wilson")
+    np.testing.assert_allclose(squares_added(56 / n, ends, 48 / other_n, others), [0.0524, 0.3339], atol=5e-5)
+    low, high = difference_interval([10, 56], [10, n], [0, 48], [20, other_n])
+    assert (low[0], high[0]) == pytest.approx((1 - np.hypot(1 - 0.025**0.1, 1 - 0.025**0.05), 1))
+    assert low[1] < 0.0524 and high[1] > 0.3339
+    # One of 8 against none of 256: Agresti and Caffo's (2/10 - 1/258) is the further one above.
+    half = 1.959964 * np.sqrt(0.2 * 0.8 / 10 + (1 / 258) * (257 / 258) / 258)
+    assert difference_interval(0, 8, 128, 256)[1] >= 1 / 10 - 129 / 258 + 1.959964 * np.sqrt(0.009 + 0.25 / 258) - 1e-6
+    assert difference_interval(1, 8, 0, 256)[0] <= 0.2 - 1 / 258 - half + 1e-6
     assert np.isnan(difference_interval(0, 0, 1, 2)).all()
 
 
-def test_paired_differences_have_newcombes_published_intervals():
-    """Newcombe 1998, Statistics in Medicine 17, 2635-2650, method 10: 36, 12, 2, 0 and 0, 29, 1, 0."""
-    low, high = paired_difference_interval([36, 0], [12, 29], [2, 1], [0, 0])
-    np.testing.assert_allclose(low, [0.0569, 0.6666], atol=5e-5)
-    np.testing.assert_allclose(high, [0.3404, 0.9882], atol=5e-5)
+def test_paired_differences_reach_from_the_further_of_two_limits():
+    """Newcombe 1998, Statistics in Medicine 17, 2635-2650, method 10, by his own limits: 36, 12, 2, 0; then Bonett and
+    Price's by hand, of 20 pairs that all differ, as many one way as the other."""
+    cells = np.array([36.0, 12, 2, 0])
+    ends, others = interval(48, 50, "wilson"), interval(38, 50, "wilson")
+    newcombe = squares_added(48 / 50, ends, 38 / 50, others, lowered_phi(*cells))
+    np.testing.assert_allclose(newcombe, [0.0569, 0.3404], atol=5e-5)
+    low, high = paired_difference_interval(*cells)
+    assert low < newcombe[0] and high > newcombe[1]
+    low, high = paired_difference_interval(0, 10, 10, 0)
+    assert high == -low >= 1.959964 * np.sqrt(1 / 22) - 1e-6
 
 
-@pytest.mark.parametrize(("rate", "other"), [(0.5, 0.5), (0.9, 0.3), (0.1, 0.02)])
-def test_newcombes_intervals_cover_over_all_outcomes(rate, other):
-    """Exactly, at 16 seeds: they may fall a little short of 0.95."""
-    n = 16
+@pytest.mark.parametrize("n", [8, 16])
+def test_differences_cover_at_their_level_whatever_the_rates(n):
+    """Exactly, over all outcomes. Newcombe's intervals as published hold (0.999, 0.001) with 0.85 to 0.98, and Agresti
+    and Caffo's (0.46, 0.9995) with 0.90."""
     one, two = (counts.ravel() for counts in np.meshgrid(np.arange(n + 1), np.arange(n + 1)))
     low, high = difference_interval(one, n, two, n)
-    held = (low <= rate - other + 1e-12) & (rate - other <= high + 1e-12)
-    assert (binom.pmf(one, n, rate) * binom.pmf(two, n, other))[held].sum() > 0.94
+    for rate, other in ((0.5, 0.5), (0.9, 0.3), (0.1, 0.02), (0.9992, 0.0215), (0.46, 0.9995), (0.94, 0.06)):
+        held = (low <= rate - other + 1e-12) & (rate - other <= high + 1e-12)
+        assert (binom.pmf(one, n, rate) * binom.pmf(two, n, other))[held].sum() > 0.94
 
-    both = 0.8 * min(rate, other)
-    chances = [both, rate - both, other - both, 1 - rate - other + both]
     cells = np.array(
         [(a, b, c, n - a - b - c) for a in range(n + 1) for b in range(n + 1 - a) for c in range(n + 1 - a - b)]
     )
     low, high = paired_difference_interval(*cells.T)
-    held = (low <= rate - other + 1e-12) & (rate - other <= high + 1e-12)
-    assert multinomial.pmf(cells, n, chances)[held].sum() > 0.94
+    for chances in ((0.4, 0.1, 0.1, 0.4), (0.05, 0.45, 0.45, 0.05), (0.0108, 0, 0.9792, 0.01), (0, 0.2, 0.8, 0)):
+        truth = chances[1] - chances[2]
+        held = (low <= truth + 1e-12) & (truth - 1e-12 <= high)
+        assert multinomial.pmf(cells, n, chances)[held].sum() > 0.94
 
 
 def test_a_family_has_fishers_p_and_holms_correction():

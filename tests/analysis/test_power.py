@@ -33,7 +33,7 @@ def test_the_number_of_seeds_is_enough_and_one_fewer_is_not():
     assert power(0.5, 0.9, n) >= 0.8 > power(0.5, 0.9, n - 1)
     assert seeds_to_detect(0.5, 0.9, 0.95) > n < seeds_to_detect(0.5, 0.9, level=0.995)
     n = seeds_for_half_width(0.1)
-    assert half_width(n) <= 0.1 < half_width(n - 1) and n == 93
+    assert half_width(n) <= 0.1 < half_width(n - 1) and n == 104
     assert seeds_for_half_width(0.1, rate=0.02) < n
 
 

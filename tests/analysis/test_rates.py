@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
 import analysis
-from analysis import half_width, rates
+from analysis import half_width, interval, rates
 
 LABELS = ["intended", "proxy:right-end", "mixed", "incapable", "undetermined"]
 
@@ -34,17 +35,17 @@ def test_every_label_and_every_seed_is_counted(lanes):
 
 def test_intervals_are_those_worked_by_hand(lanes):
     """Eight of ten and none of five. Wilson 1927 by his formula; Clopper and Pearson 1934 by beta quantiles."""
-    wilson = rates(lanes, "env.diversity", "intended")[["low", "high"]]
+    wilson = rates(lanes, "env.diversity", "intended", method="wilson")[["low", "high"]]
     z = 1.959963984540054
     centre, half = (8 + z**2 / 2) / (10 + z**2), z * np.sqrt(10 * 0.8 * 0.2 + z**2 / 4) / (10 + z**2)
     np.testing.assert_allclose(wilson.loc[1], [centre - half, centre + half], rtol=1e-9)
     np.testing.assert_allclose(wilson.loc[1], [0.4901625, 0.9433178], atol=1e-6)
     np.testing.assert_allclose(wilson.loc[0], [0, z**2 / (5 + z**2)], atol=1e-12)
-    exact = rates(lanes, "env.diversity", "intended", method="clopper-pearson")[["low", "high"]]
+    exact = rates(lanes, "env.diversity", "intended")[["low", "high"]]
     np.testing.assert_allclose(exact.loc[1], [0.4439045, 0.9747893], atol=1e-6)
     np.testing.assert_allclose(exact.loc[0], [0, 1 - 0.025 ** (1 / 5)], atol=1e-9)
     narrower = rates(lanes, "env.diversity", "intended", level=0.8)
-    assert (narrower["high"] < wilson["high"]).all()
+    assert (narrower["high"] < exact["high"]).all()
 
 
 def test_a_name_that_does_not_exist_is_answered_with_the_nearest(lanes):
@@ -52,12 +53,24 @@ def test_a_name_that_does_not_exist_is_answered_with_the_nearest(lanes):
         rates(lanes, "env.divresity")
     with pytest.raises(ValueError, match="no label named 'intendet'; nearest: intended"):
         rates(lanes, "side", label="intendet")
-    with pytest.raises(ValueError, match="no method named 'wald'; expected one of: wilson, clopper-pearson"):
+    with pytest.raises(ValueError, match="no method named 'wald'; expected one of: clopper-pearson, wilson"):
         rates(lanes, "side", method="wald")
 
 
+@pytest.mark.parametrize("n", [8, 64])
+def test_the_default_covers_at_every_rate_and_wilsons_does_not(n):
+    """Exactly: coverage is least beside the ends of intervals. Wilson's minimum is at rates near 0.18 / n."""
+    least = {}
+    for method in ("clopper-pearson", "wilson"):
+        low, high = interval(np.arange(n + 1), n, method)
+        ends = np.concatenate([low[1:], high[:-1]])[:, None]
+        at = np.concatenate([ends * (1 - 1e-9), ends + (1 - ends) * 1e-9])
+        least[method] = (binom.pmf(np.arange(n + 1), n, at) * ((low <= at) & (at <= high))).sum(axis=1).min()
+    assert least["clopper-pearson"] >= 0.95 and least["wilson"] == pytest.approx(0.836, abs=0.003)
+
+
 def test_twenty_seeds_buy_a_fifth():
-    assert half_width(20) == pytest.approx(0.2, abs=0.002)
+    assert half_width(20) == pytest.approx(0.228, abs=0.001)
     assert half_width(20, rate=0.95) < half_width(20)
     with pytest.raises(ValueError, match="at least 1"):
         half_width(0)

@@ -86,12 +86,12 @@ def test_the_table_of_rates_is_that_of_the_tables(page, sweep_folder):
     for value, part in table.groupby("env.diversity"):
         cells = [f"{one.rate:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in part.itertuples()]
         assert [f"{value:g}", "16", *cells] in rows
-    assert next(row for row in rows if row[0] == "0")[:3] == ["0", "16", "0.00 [0.00, 0.19]"]  # Wilson: 0 of 16
+    assert next(row for row in rows if row[0] == "0")[:3] == ["0", "16", "0.00 [0.00, 0.21]"]  # 1 - 0.025^(1/16)
 
 
 @pytest.mark.slow
 def test_the_head_says_what_the_data_cannot_support(page, write_results):
-    assert "Few seeds: with 16 a condition, a rate near one half is known to ± 0.22." in page
+    assert "Few seeds: with 16 a condition, a rate near one half is known to ± 0.25." in page
     folder = write_results(
         "part", [({"env.diversity": 0.0}, {"coin": 1.0}, 3), ({"env.diversity": 1.0}, {"coin": 1.0}, 5)]
     )
@@ -253,12 +253,12 @@ def test_a_browser_shows_it_without_complaint(page, hostile, tmp_path):
 
 
 def test_a_sweep_with_a_precision_is_reported_by_confidence_sequences(write_results):
-    """0 of 16: [0, 0.266], half of it 0.13; Wilson's would be [0, 0.19]."""
+    """0 of 16: [0, 0.266], half of it 0.13; Clopper and Pearson's would be [0, 0.21]."""
     folder = write_results("rounds", [({"env.diversity": x}, {"coin": x}, 16) for x in (0.0, 1.0)])
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["layers"][0]["spec"] |= {"precision": 0.15, "max_seeds": 64}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     text = analysis.report(folder)
-    assert "95% confidence sequence over seeds" in text and "Wilson" not in text
+    assert "95% confidence sequence over seeds" in text and "Clopper" not in text
     assert ["0", "16", "0.00 [0.00, 0.27]"] in [row[:3] for row in Parts(text).rows]
     assert "± 0.13 in the condition that is known least" in text

@@ -38,17 +38,17 @@ def looks():
 
 
 @pytest.mark.slow
-def test_it_covers_whenever_one_stops_and_wilson_does_not(looks):
+def test_it_covers_whenever_one_stops_and_a_fixed_interval_does_not(looks):
     n = np.arange(1, 401)
     every = np.minimum(np.arange(401)[:, None], n)
-    sequence, wilson = confidence_sequence(every, n), interval(every, n)
+    sequence, fixed = confidence_sequence(every, n), interval(every, n)
     for p, counts in looks:
         always = {
             name: np.all((low[counts, n - 1] <= p) & (p <= high[counts, n - 1]), axis=1).mean()
-            for name, (low, high) in {"sequence": sequence, "wilson": wilson}.items()
+            for name, (low, high) in {"sequence": sequence, "fixed": fixed}.items()
         }
         assert always["sequence"] >= 0.95
-        assert always["wilson"] < 0.85
+        assert always["fixed"] < (0.85 if p >= 0.02 else 0.96)
 
 
 def test_running_intersections_only_narrow_and_cover(looks):
@@ -85,11 +85,11 @@ def test_adaptive_sweeps_cover_where_intervals_of_a_fixed_size_do_not():
     for p in (0.001, 0.02, 0.3, 0.5):
         counts, n = simulated_rounds(p, 0.1, 16, 500, 2000, random)
         held = {}
-        for name, (low, high) in {"sequence": confidence_sequence(counts, n), "wilson": interval(counts, n)}.items():
+        for name, (low, high) in {"sequence": confidence_sequence(counts, n), "fixed": interval(counts, n)}.items():
             inside = (low <= p) & (p <= high)
             held[name] = inside.all(axis=0).mean(), inside[-1].mean()
         assert min(held["sequence"]) >= 0.95
-        assert held["wilson"][0] < (0.85 if p >= 0.3 else 0.98)
+        assert held["fixed"][0] < (0.9 if p >= 0.3 else 0.99)
         low, high = confidence_sequence(counts[-1], n[-1])
         assert ((high - low) / 2 <= 0.1).all() and n.max() < 500
 

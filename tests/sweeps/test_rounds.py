@@ -114,8 +114,8 @@ def test_status_and_rates_know_of_rounds(finished):
     shown = toy("rates", "whole")
     assert shown.stdout.endswith("its 95% confidence sequence over seeds, valid however seeds were added\n")
     assert shown.stderr == ""
-    wilson = toy("rates", "whole", "--method", "wilson")
-    assert "wilson intervals are for numbers of seeds fixed before" in wilson.stderr
+    fixed = toy("rates", "whole", "--method", "clopper-pearson")
+    assert "clopper-pearson intervals are for numbers of seeds fixed before" in fixed.stderr
     with pytest.warns(UserWarning, match="these tests and intervals are for numbers of seeds fixed before"):
         analysis.compare(analysis.load(toy.folder / "whole"), "env.diversity", label="incapable")
 
