@@ -54,7 +54,8 @@ def environment(variables: Mapping[str, str], platform: str, cores: int | None =
     machine; `cores` None leaves that open. Compiled programs are kept in the user's cache folder unless
     CHISEL_COMPILATION_CACHE=off.
     """
-    found = {name: value for name, value in variables.items() if name not in ignored(variables)}
+    left_out = ignored(variables)
+    found = {name: value for name, value in variables.items() if name not in left_out}
     if flags := [flag for flag in variables.get("XLA_FLAGS", "").split() if flag.startswith(HARMLESS_FLAGS)]:
         found["XLA_FLAGS"] = " ".join(flags)
     if platform == "cpu" and cores is not None:

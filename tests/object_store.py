@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server():
     """The port of an S3 server."""
     pytest.importorskip("moto")

@@ -15,6 +15,7 @@ import pytest
 
 from analysis.folder import SHARD_TABLES
 from sweeps import checkpoints, load_spec, make_plan
+from sweeps.cli import main
 
 
 def from_checkpoints(done):
@@ -34,10 +35,9 @@ def until(found, process):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("every", [None, "1000"])
-def test_on_sigterm_a_run_exits_3_within_seconds_and_loses_nothing(toy, contents, every):
-    toy("run", "toy.toml", "--out", "whole")
+def test_on_sigterm_a_run_exits_3_within_seconds_and_loses_nothing(toy, complete, contents, every):
     arguments = ["run", "toy.toml", "--out", "out", *(["--checkpoint-every", every] if every else [])]
-    process = toy.start(*arguments, fake={"sleep": 0.3, "draw_for": 30}, start_new_session=True)
+    process = toy.start(*arguments, fake={"sleep": 0.3, "draw_for": 30}, own_session=True)
     until(lambda: list((toy.folder / "out").glob("outcomes/*.parquet")), process)
     time.sleep(0.5)  # and then workers are at the next shards
     os.killpg(process.pid, signal.SIGTERM)
@@ -48,10 +48,10 @@ def test_on_sigterm_a_run_exits_3_within_seconds_and_loses_nothing(toy, contents
     assert (process.returncode, time.monotonic() - sent < 10) == (3, True), err
     assert "Traceback" not in err and "died" not in err and "killed" not in err
     assert toy.workers() == []
-    done = toy("run", "toy.toml", "--out", "out")
+    done = toy.run()
     assert done.returncode == 0, done.stderr
     assert (from_checkpoints(done) > 0) == (every is not None)
-    assert contents(toy.folder / "out") == contents(toy.folder / "whole")
+    assert contents(toy.folder / "out") == contents(complete)
 
 
 def forged(path, change):
@@ -109,8 +109,7 @@ def test_a_checkpoint_comes_back_whole_and_anything_else_does_not(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_no_use_is_told_and_its_shard_trained_anew(toy, contents):
-    toy("run", "toy.toml", "--out", "whole")
+def test_a_checkpoint_of_no_use_is_told_and_its_shard_trained_anew(toy, complete, contents):
     out = toy.folder / "out"
     process = toy.start(
         "run", "toy.toml", "--out", "out", "--workers", "2", "--checkpoint-every", "0.01", fake={"sleep": 0.5}
@@ -121,20 +120,20 @@ def test_a_checkpoint_of_no_use_is_told_and_its_shard_trained_anew(toy, contents
     one, other = out.glob("checkpoints/*.checkpoint")
     one.write_bytes(one.read_bytes()[:-1])
     forged(other, lambda head, body: (head, arrays(**{"state.0": np.array([1, 2])})))
-    done = toy("run", "toy.toml", "--out", "out")
+    done = toy.run()
     assert (done.returncode, from_checkpoints(done)) == (0, 0), done.stderr
     said = "its checkpoint could not be used"
     assert f"chisel: shard {one.stem}: {said} (its content does not match its digest); trained again." in done.stderr
     assert f"chisel: shard {other.stem}: {said} (not of this program); trained again." in done.stderr
-    assert contents(out) == contents(toy.folder / "whole")
+    assert contents(out) == contents(complete)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("given", ["0", "-1", "nan", "soon"])
-def test_seconds_that_are_none_are_one_line(toy, given):
-    refused = toy("run", "toy.toml", f"--checkpoint-every={given}")
-    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
-    assert not (toy.folder / "results").exists()
+def test_seconds_that_are_none_are_one_line(tmp_path, monkeypatch, capsys, given):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "coin-line", f"--checkpoint-every={given}"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_notice_whose_exception_was_lost_ends_the_run_after_the_shard(toy):

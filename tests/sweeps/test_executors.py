@@ -9,8 +9,6 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from tests.sweeps.conftest import TOY, Chisel
-
 pytestmark = pytest.mark.slow
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -42,15 +40,6 @@ def start(toy, executor, request):
     return lambda *more, **given: toy.start("run", "toy.toml", "--out", "out", "--executor", executor, *more, **given)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The folder that an uninterrupted run leaves."""
-    folder = tmp_path_factory.mktemp("whole")
-    (folder / "toy.toml").write_text(TOY)
-    assert Chisel(folder, fake=True)("run", "toy.toml", "--out", "out", "--workers", "3").returncode == 0
-    return folder / "out"
-
-
 def ended(process):
     """Exit code, stdout and stderr."""
     out, err = process.communicate(timeout=280)
@@ -63,20 +52,20 @@ def lanes(folder):
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_every_lane_is_one_row_the_same_on_all_and_a_second_run_has_nothing_to_do(toy, start, whole, contents):
+def test_every_lane_is_one_row_the_same_on_all_and_a_second_run_has_nothing_to_do(toy, start, complete, contents):
     code, out, err = ended(start())
     assert (code, out.splitlines()[0]) == (0, "15 of 15 lanes in out, 15 of them trained now"), err
     found, rows = lanes(toy.folder / "out")
     assert len(found) == rows == 15
-    assert contents(toy.folder / "out") == contents(whole)
+    assert contents(toy.folder / "out") == contents(complete)
     code, out, err = ended(start())
     assert (code, err) == (0, "") and out.startswith("Complete already: 15 of 15 lanes in out")
-    assert contents(toy.folder / "out") == contents(whole)
+    assert contents(toy.folder / "out") == contents(complete)
 
 
 @LINUX
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_a_driver_that_is_killed_and_run_again_ends_with_the_same_bytes(toy, start, whole, contents, executor):
+def test_a_driver_that_is_killed_and_run_again_ends_with_the_same_bytes(toy, start, complete, contents, executor):
     """With checkpoints, too: what they say of a shard has to be as true as its tables."""
     moments = random.Random(executor)
     for more in [], ["--checkpoint-every", "0.01"]:
@@ -94,11 +83,11 @@ def test_a_driver_that_is_killed_and_run_again_ends_with_the_same_bytes(toy, sta
             time.sleep(0.05)
     code, out, err = ended(start())
     assert code == 0 and not out.startswith("Complete already"), err
-    assert contents(toy.folder / "out") == contents(whole)
+    assert contents(toy.folder / "out") == contents(complete)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS[1:])
-def test_a_worker_that_dies_is_told_and_its_shard_trained_again(toy, start, whole, contents):
+def test_a_worker_that_dies_is_told_and_its_shard_trained_again(toy, start, complete, contents):
     code, _, err = ended(start(fake={"die_at": 0.5, "once": str(toy.folder / "died")}))
     assert code == 0, err
     assert (toy.folder / "died").exists()
@@ -108,7 +97,7 @@ def test_a_worker_that_dies_is_told_and_its_shard_trained_again(toy, start, whol
         r"plan with --set run.chunk=1 and another --out; trying once more\.",
         line,
     )
-    assert contents(toy.folder / "out") == contents(whole)
+    assert contents(toy.folder / "out") == contents(complete)
 
 
 @pytest.mark.parametrize(
@@ -135,27 +124,26 @@ def test_shards_that_always_fail_exit_4_with_the_reason_while_others_finish(toy,
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_two_drivers_that_start_at_once_on_one_folder_train_no_shard_twice(toy, start, whole, contents):
+def test_two_drivers_that_start_at_once_on_one_folder_train_no_shard_twice(toy, start, complete, contents):
     both = [ended(process) for process in [start(fake={"sleep": 0.1}), start(fake={"sleep": 0.1})]]
     codes = sorted(code for code, *_ in both)
     assert codes in ([0, 2], [0, 0]), both
     trained = [int(out.split(", ")[1].split()[0]) for _, out, _ in both if "of them trained now" in out]
     assert trained == [15], both
     assert all("another run is training these shards" in err for code, _, err in both if code == 2)
-    assert contents(toy.folder / "out") == contents(whole)
+    assert contents(toy.folder / "out") == contents(complete)
 
 
 def test_a_cluster_that_does_not_answer_is_one_line(toy):
     toy.variables["RAY_ADDRESS"] = "127.0.0.1:9"
-    refused = toy("run", "toy.toml", "--out", "out", "--executor", "ray")
+    refused = toy.run("--executor", "ray")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
     assert refused.stderr.startswith("RAY_ADDRESS: 127.0.0.1:9 cannot be reached (Connection refused)")
 
 
 def test_without_ray_there_is_one_line_that_names_the_extra(toy):
-    (toy.folder / "ray.py").write_text("raise ImportError")
-    toy.variables["PYTHONPATH"] = f"{toy.folder}:{toy.variables['PYTHONPATH']}"
-    refused = toy("run", "toy.toml", "--out", "out", "--executor", "ray")
+    (toy.folder / "ray.py").write_text("raise ImportError")  # the command's own folder comes first
+    refused = toy.run("--executor", "ray")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == "--executor ray: Ray is not installed; pip install 'chisel-rl[ray]'.\n"
     assert not (toy.folder / "out").exists()

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 import signal
 import time
 
@@ -25,7 +26,7 @@ def layers(folder):
 
 def run(toy, out, *changes, **options):
     given = [part for change in changes for part in ("--set", change)]
-    return toy("run", "toy.toml", "--out", out, "--executor", "inline", *given, **options)
+    return toy.run(*given, out=out, **options)
 
 
 GROWTH = {
@@ -42,22 +43,21 @@ GROWTH = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", GROWTH)
-def test_what_a_spec_has_more_is_trained_and_each_lane_is_as_in_a_fresh_folder(toy, contents, how):
+def test_what_a_spec_has_more_is_trained_and_each_lane_is_as_in_a_fresh_folder(trained, contents, how):
     changes, new = GROWTH[how]
-    assert run(toy, "out").returncode == 0
-    before = contents(toy.folder / "out")
-    grown = run(toy, "out", *changes)
+    before = contents(trained.folder / "out")
+    grown = run(trained, "out", *changes)
     assert grown.returncode == 0, grown.stderr
     assert f"chisel: out grows by {new} lanes, to {15 + new}." in grown.stderr.splitlines()
-    after = contents(toy.folder / "out")
+    after = contents(trained.folder / "out")
     assert {path: after[path] for path in before if path != "manifest.json"} | {
         "manifest.json": before["manifest.json"]
     } == before, "what was there is untouched"
-    first, second = layers(toy.folder / "out")
+    first, second = layers(trained.folder / "out")
     assert first == json.loads(before["manifest.json"])["layers"][0]
     assert sum(stop - start for start, stop in second["seeds"].values()) == new
-    assert run(toy, "fresh", *changes).returncode == 0
-    fresh, whole = rows(toy.folder / "fresh"), rows(toy.folder / "out")
+    assert run(trained, "fresh", *changes).returncode == 0
+    fresh, whole = rows(trained.folder / "fresh"), rows(trained.folder / "out")
     assert len(whole) == 15 + new and not whole[LANE].duplicated().any()
     both = whole.merge(fresh[LANE], on=LANE)[fresh.columns]
     pd.testing.assert_frame_equal(both, fresh, check_exact=True)
@@ -65,11 +65,11 @@ def test_what_a_spec_has_more_is_trained_and_each_lane_is_as_in_a_fresh_folder(t
         whole["label"].cat.categories
     )
     for kind in (analysis.load_probes, analysis.load_curves):
-        assert len(kind(toy.folder / "out")[LANE].drop_duplicates()) == 15 + new
-    status = json.loads(toy("status", "out", "--json").stdout)
+        assert len(kind(trained.folder / "out")[LANE].drop_duplicates()) == 15 + new
+    status = json.loads(trained("status", "out", "--json").stdout)
     assert (status["lanes"]["done"], status["layers"]) == (15 + new, [15, new])
-    again = run(toy, "out", *changes)
-    assert again.stdout.startswith("Complete already") and contents(toy.folder / "out") == after
+    again = run(trained, "out", *changes)
+    assert again.stdout.startswith("Complete already") and contents(trained.folder / "out") == after
 
 
 @pytest.mark.slow
@@ -116,21 +116,20 @@ def test_a_folder_that_grows_thrice_is_completed_by_any_spec_that_has_the_lanes(
 
 
 @pytest.mark.slow
-def test_killed_within_a_later_layer_and_run_again_ends_with_the_same_bytes(toy, contents):
-    for name in ("out", "whole"):
-        run(toy, name)
-    run(toy, "whole", "seeds=12")
+def test_killed_within_a_later_layer_and_run_again_ends_with_the_same_bytes(trained, contents):
+    shutil.copytree(trained.folder / "out", trained.folder / "whole")
+    run(trained, "whole", "seeds=12")
     moments = random.Random(2)
     command = ["run", "toy.toml", "--out", "out", "--executor", "inline", "--set", "seeds=12"]
     for _ in range(2):
-        process = toy.start(*command, fake={"sleep": 0.05})
-        while len(layers(toy.folder / "out")) < 2:
+        process = trained.start(*command, fake={"sleep": 0.05})
+        while len(layers(trained.folder / "out")) < 2:
             time.sleep(0.02)
         time.sleep(moments.uniform(0.1, 0.9))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    assert run(toy, "out", "seeds=12").returncode == 0
-    assert contents(toy.folder / "out") == contents(toy.folder / "whole")
+    assert run(trained, "out", "seeds=12").returncode == 0
+    assert contents(trained.folder / "out") == contents(trained.folder / "whole")
 
 
 CONFUSED = {
@@ -162,9 +161,8 @@ def test_a_layer_whose_conditions_could_not_be_told_apart_is_refused(toy, conten
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spoil", ["seeds", "settings", "spec", "shards", "versions"])
-def test_a_layer_that_its_spec_does_not_make_is_refused(toy, spoil):
-    run(toy, "out")
-    (layer,) = layers(toy.folder / "out")
+def test_a_layer_that_its_spec_does_not_make_is_refused(trained, spoil):
+    (layer,) = layers(trained.folder / "out")
     match spoil:
         case "seeds":
             layer["seeds"] = {condition: [0, 9] for condition in layer["seeds"]}
@@ -176,8 +174,8 @@ def test_a_layer_that_its_spec_does_not_make_is_refused(toy, spoil):
             layer["shards"][0] = "0" * 16
         case "versions":
             layer["versions"]["jax"] = "0"
-    (toy.folder / "out" / "manifest.json").write_text(json.dumps({"layers": [layer]}))
-    refused = run(toy, "out")
+    (trained.folder / "out" / "manifest.json").write_text(json.dumps({"layers": [layer]}))
+    refused = run(trained, "out")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
     why = "out/manifest.json: is not the manifest of" if spoil == "seeds" else "out: holds the run of "
     assert refused.stderr.startswith(why)

@@ -95,7 +95,7 @@ def test_a_sweep_in_a_store_has_the_bytes_of_a_local_one_and_every_verb_reads_it
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"15 of 15 lanes in {uri}, 15 of them trained now")
     assert f"{uri}: there are no locks here; make sure that no other run trains the same shards." in done.stderr
     assert objects(as_place(uri)) == contents(complete)
-    assert remote("run", "toy.toml", "--out", uri, "--workers", "1").stdout.startswith("Complete already: 15 of 15")
+    assert remote.run(out=uri).stdout.startswith("Complete already: 15 of 15")
     pd.testing.assert_frame_equal(analysis.load(uri), analysis.load(complete))
     pd.testing.assert_frame_equal(analysis.load_curves(uri), analysis.load_curves(complete))
     found = status(uri, verify=True)
@@ -116,7 +116,7 @@ def test_killed_and_run_again_ends_with_the_same_bytes_and_a_spoilt_object_is_ma
     remote, bucket, complete, contents
 ):
     uri = f"{bucket}/out"
-    process = remote.start("run", "toy.toml", "--out", uri, fake={"sleep": 0.2})
+    process = remote.start("run", "toy.toml", "--out", uri, "--executor", "inline", fake={"sleep": 0.1})
     while len(names_in(as_place(uri), "outcomes")) < 3:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
@@ -126,7 +126,7 @@ def test_killed_and_run_again_ends_with_the_same_bytes_and_a_spoilt_object_is_ma
     victim = as_place(uri) / "probes" / f"{there[0]}.parquet"
     victim.write_bytes(victim.read_bytes()[:-20])
     assert 0 < status(uri)["lanes"]["done"] < 15
-    done = remote("run", "toy.toml", "--out", uri)
+    done = remote.run(out=uri)
     assert (done.returncode, "15 of 15 lanes" in done.stdout) == (0, True), done.stderr
     found = f"{victim}: its content does not match its digest; kept as {victim.name}.bad, and made again."
     assert found in done.stderr
@@ -143,7 +143,7 @@ def test_a_fifth_of_all_requests_spoilt_costs_time_and_no_row(remote, bucket, se
     with FaultyProxy(server, 0.2, seed=seed) as proxy:
         remote.variables["AWS_ENDPOINT_URL"] = proxy.url
         for _ in range(tries):
-            done = remote("run", "toy.toml", "--out", f"{bucket}/out")
+            done = remote.run(out=f"{bucket}/out")
             assert done.returncode in (0, 2, 4) and "Traceback" not in done.stderr, done.stderr
             tables = objects(as_place(f"{bucket}/out"), ".parquet")
             assert tables.items() <= expected.items(), "a table that is whole and wrong"
@@ -163,7 +163,7 @@ def test_where_a_store_gives_up_shards_fail_with_the_reason_and_running_again_co
     with FaultyProxy(server, 1.0, kinds=("503",), only=r"PUT \S+/curves/") as proxy:
         there = {**remote.variables}
         remote.variables["AWS_ENDPOINT_URL"] = proxy.url
-        done = remote("run", "toy.toml", "--out", uri, "--workers", "1")
+        done = remote.run(out=uri)
         remote.variables = there
     assert (done.returncode, done.stdout.splitlines()[0]) == (4, f"0 of 15 lanes in {uri}, 0 of them trained now")
     failed = [line for line in done.stderr.splitlines() if line.startswith("chisel: shard ")]
@@ -172,7 +172,7 @@ def test_where_a_store_gives_up_shards_fail_with_the_reason_and_running_again_co
     found = status(uri)
     assert (found["lanes"]["done"], found["lanes"]["failed"], len(found["failed"])) == (0, 15, 8)
     assert "RemoteError: s3://" in found["failed"][0]["reason"]
-    assert remote("run", "toy.toml", "--out", uri, "--workers", "1").returncode == 0
+    assert remote.run(out=uri).returncode == 0
     assert objects(as_place(uri)) == contents(complete)
 
 
@@ -187,7 +187,7 @@ def test_what_a_store_refuses_is_one_line_and_nothing_is_trained(remote, bucket,
         return said.err
 
     def run(uri):
-        done = remote("run", "toy.toml", "--out", uri)
+        done = remote.run(out=uri)
         assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
         return done.stderr
 
