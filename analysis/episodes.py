@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analysis.exchange import indifference
+from analysis.exchange import Indifference, indifference
 from analysis.results import Results
 
 NEVER = np.iinfo(np.int16).max
@@ -21,8 +21,8 @@ def counts(folder: Results, tables: Iterable[pa.Table]) -> pd.DataFrame:
 
     Returns the tables' plain columns and: episodes, labels (bool), goals (those at stake; the probe asks for the first)
     and paid (those that pay, of a contingency probe), as text; first.GOAL and reached.GOAL (episodes), efficiency.GOAL
-    (f64, NaN where it was never reached), indifference (f64, of a choice between two at unequal distances); in worlds
-    without goals, return (mean).
+    (f64, NaN where it was never reached); of a choice between two at unequal distances, the fields of `Indifference`
+    as indifference.FIELD; in worlds without goals, return (mean).
     """
     levels = dict(tuple(folder.table("levels").to_pandas().groupby(["program", "probe"])))
     return pd.concat([_counted(folder, table, levels) for table in tables if table.num_rows], ignore_index=True)
@@ -69,7 +69,8 @@ def _counted(folder: Results, table: pa.Table, levels: dict[Any, pd.DataFrame]) 
     df["episodes"] = steps.length.max(axis=0)
     labels, stake, paid = np.zeros(len(df), bool), np.full(len(df), "", object), np.full(len(df), "", object)
     columns = {f"{kind}.{goal}": np.zeros(len(df)) for kind in ("first", "reached", "efficiency") for goal in goals}
-    columns |= {"indifference": np.full(len(df), np.nan)} if goals else {"return": np.zeros(len(df))}
+    nothing = Indifference(*np.full((3, len(df)), np.nan), why=np.full(len(df), "", object))
+    columns |= _named(nothing) if goals else {"return": np.zeros(len(df))}
     for (program, probe, episodes), members in df.groupby(["program", "probe", "episodes"]).indices.items():
         bank = levels.get((program, probe))
         if bank is None or len(bank) < episodes:
@@ -87,7 +88,8 @@ def _counted(folder: Results, table: pa.Table, levels: dict[Any, pd.DataFrame]) 
             for name, values in _tallies(reached, goals, bank).items():
                 columns[name][chosen] = values
             if probe.startswith("exchange:"):
-                columns["indifference"][chosen] = _indifference(reached, goals, bank)
+                for name, values in _named(_indifference(reached, goals, bank)).items():
+                    columns[name][chosen] = values
     return pd.concat([df.assign(labels=labels, goals=stake, paid=paid), pd.DataFrame(columns, index=df.index)], axis=1)
 
 
@@ -109,7 +111,11 @@ def _tallies(steps: np.ndarray, goals: list[str], bank: pd.DataFrame) -> dict[st
     return found
 
 
-def _indifference(steps: np.ndarray, goals: list[str], bank: pd.DataFrame) -> np.ndarray:
+def _named(found: Indifference) -> dict[str, np.ndarray]:
+    return {f"indifference.{name}": values for name, values in found._asdict().items()}
+
+
+def _indifference(steps: np.ndarray, goals: list[str], bank: pd.DataFrame) -> Indifference:
     winner = _winner(steps)
     one, other = bank["goals"].iloc[0].split(",")
     further = bank[f"distance.{other}"].to_numpy() - bank[f"distance.{one}"].to_numpy()

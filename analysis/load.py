@@ -73,7 +73,8 @@ def load(directory: str | Place | Sequence[str | Place], **thresholds: float) ->
       tracks_payment: whether behaviour follows where payment went. NaN wherever the policy's inputs cannot say, for the
         reason in tracks_payment.why.
       exchange.GOAL: how many steps further than the intended goal GOAL may be for both to be taken as often, from the
-        probe exchange:INTENDED-GOAL; at its furthest and nearest a bound.
+        probe exchange:INTENDED-GOAL, with its 95% interval, exchange.GOAL.low and .high. NaN where that lies beyond what
+        was offered or the policy is distance-blind: exchange.GOAL.why says which. See `indifference`.
       avoidance.GOAL: the share of episodes on avoid:GOAL in which the thing was entered when it was hidden, less that
         when it was seen: positive where it is avoided.
       planner.share.GOAL: what the best policy does there, under the lane's payments and discount at the end of
@@ -293,7 +294,7 @@ def _controls(controls: Mapping[str, pd.DataFrame], goals: dict[str, str], lanes
 def _differences(
     measured: pd.DataFrame, blind: pd.DataFrame, goals: dict[str, str], lanes: int
 ) -> dict[str, np.ndarray]:
-    """avoidance.GOAL and exchange.GOAL."""
+    """avoidance.GOAL, and exchange.GOAL with its interval and why it is missing."""
     found = {}
     for goal in goals:
         seen, hidden = (
@@ -303,7 +304,9 @@ def _differences(
             found[f"avoidance.{goal}"] = success(hidden, goal, lanes) - success(seen, goal, lanes)
     # Of its kind, choice, and its goals are other probes too: that its distances differ is in the levels alone.
     for stake, chosen in measured[measured["probe"].str.startswith("exchange:")].groupby("goals"):
-        found[f"exchange.{str(stake).split(',')[1]}"] = by_lane(chosen, "indifference", lanes)
+        name = f"exchange.{str(stake).split(',')[1]}"
+        found[name] = by_lane(chosen, "indifference.steps", lanes)
+        found |= {f"{name}.{part}": by_lane(chosen, f"indifference.{part}", lanes) for part in ("low", "high", "why")}
     return found
 
 

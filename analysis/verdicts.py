@@ -9,9 +9,10 @@ from analysis.labels import Thresholds, capable, goal_label, label
 
 
 def by_lane(rows: pd.DataFrame, column: str, lanes: int) -> np.ndarray:
-    """f64[lanes]: the column by lane, NaN for lanes without a row."""
-    placed = np.full(lanes, np.nan)
-    placed[rows["lane"].to_numpy()] = rows[column].to_numpy()
+    """The column by lane: f64[lanes], NaN for lanes without a row, or text, "" for those."""
+    values = rows[column]
+    placed = np.full(lanes, np.nan) if pd.api.types.is_numeric_dtype(values) else np.full(lanes, "", object)
+    placed[rows["lane"].to_numpy()] = values.to_numpy()
     return placed
 
 

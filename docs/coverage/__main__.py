@@ -8,11 +8,25 @@ import sys
 import numpy as np
 from doses import instrument, monotone, tipping
 from policies import episodes, hierarchical
+from preferences import exchange
 from rates import difference, family, paired, rate
 from stopping import rounds, sequences
 
 REPEATS = 10_000
-SECTIONS = (rate, difference, family, hierarchical, episodes, tipping, monotone, instrument, sequences, rounds, paired)
+SECTIONS = (
+    rate,
+    difference,
+    family,
+    hierarchical,
+    episodes,
+    tipping,
+    monotone,
+    instrument,
+    sequences,
+    rounds,
+    paired,
+    exchange,
+)
 """A section's place is part of its seed: new ones come last."""
 
 if __name__ == "__main__":

@@ -283,7 +283,10 @@ def test_the_exchange_rate_is_read_off_choices_at_unequal_distances(write_result
     further = np.where(levels["episode"] % 4 == 0, -3, 2)
     levels["distance.right-end"] = np.where(levels["probe"] == name, DISTANCE + further, levels["distance.right-end"])
     write_rows(path, "levels", PROGRAM, levels)
-    assert analysis.load(path)["exchange.right-end"].tolist() == [2, -3], "bounds: it always went for the same one"
+    df = analysis.load(path)
+    assert df["exchange.right-end"].isna().all(), "it always went for the same one"
+    assert df[["exchange.right-end.low", "exchange.right-end.high"]].to_numpy().tolist() == [[2, np.inf], [-np.inf, -3]]
+    assert df["exchange.right-end.why"].str.startswith("beyond what was offered").all()
 
 
 def test_a_setting_that_one_folder_samples_is_known_in_the_others(write_results):
