@@ -69,7 +69,8 @@ def _counted(folder: Results, table: pa.Table, levels: dict[Any, pd.DataFrame]) 
     df["episodes"] = steps.length.max(axis=0)
     labels, stake, paid = np.zeros(len(df), bool), np.full(len(df), "", object), np.full(len(df), "", object)
     columns = {f"{kind}.{goal}": np.zeros(len(df)) for kind in ("first", "reached", "efficiency") for goal in goals}
-    nothing = Indifference(*np.full((3, len(df)), np.nan), why=np.full(len(df), "", object))
+    blank = np.full((3, len(df)), np.nan)
+    nothing = Indifference(blank[0], blank[1], blank[2], np.full(len(df), "", object))
     columns |= _named(nothing) if goals else {"return": np.zeros(len(df))}
     for (program, probe, episodes), members in df.groupby(["program", "probe", "episodes"]).indices.items():
         bank = levels.get((program, probe))

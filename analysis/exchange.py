@@ -44,8 +44,9 @@ def indifference(difference: np.ndarray, chosen: np.ndarray, decided: np.ndarray
 
     The share of choices of the goal is a falling logistic curve in the difference, mixed with lapses: with some
     probability the choice is a toss of a coin. Slope and lapses are those of greatest likelihood at each place of the
-    curve, and the interval is the profile likelihood's, a little widened for few choices (F(1, choices - 3)). A psychometric function: Wichmann and Hill 2001 (Perception &
-    Psychophysics 63, 1293-1313), with equal lapses to both sides.
+    curve, and the interval is the profile likelihood's, a little widened for few choices (F(1, choices - 3)). A
+    psychometric function: Wichmann and Hill 2001 (Perception & Psychophysics 63, 1293-1313), with equal lapses to both
+    sides.
 
     Nothing is extrapolated: an end beyond the differences at which something was decided is infinite, and where the
     curve is centred beyond them, or the goal is taken at all of them, the nearer end of the interval is a bound on

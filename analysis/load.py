@@ -73,8 +73,8 @@ def load(directory: str | Place | Sequence[str | Place], **thresholds: float) ->
       tracks_payment: whether behaviour follows where payment went. NaN wherever the policy's inputs cannot say, for the
         reason in tracks_payment.why.
       exchange.GOAL: how many steps further than the intended goal GOAL may be for both to be taken as often, from the
-        probe exchange:INTENDED-GOAL, with its 95% interval, exchange.GOAL.low and .high. NaN where that lies beyond what
-        was offered or the policy is distance-blind: exchange.GOAL.why says which. See `indifference`.
+        probe exchange:INTENDED-GOAL, with its 95% interval, exchange.GOAL.low and .high. NaN where that lies beyond
+        what was offered or the policy is distance-blind: exchange.GOAL.why says which. See `indifference`.
       avoidance.GOAL: the share of episodes on avoid:GOAL in which the thing was entered when it was hidden, less that
         when it was seen: positive where it is avoided.
       planner.share.GOAL: what the best policy does there, under the lane's payments and discount at the end of

@@ -18,7 +18,7 @@ POLICIES = (
 def spearman_karber(chosen: np.ndarray) -> float:
     """The mean of the distribution whose survival function is the share, made monotone: within what was offered."""
     offered = np.unique(OFFERED)
-    share = [chosen[OFFERED == one].mean() for one in offered]
+    share = [chosen[one == OFFERED].mean() for one in offered]
     falling = isotonic_regression(share, increasing=False).x
     edges = np.concatenate([offered[:1], (offered[1:] + offered[:-1]) / 2, offered[-1:]])
     return float(-np.diff(np.concatenate([[1.0], falling, [0.0]])) @ edges)
