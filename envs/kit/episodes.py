@@ -7,7 +7,7 @@ import numpy as np
 from envs import tabular
 from envs.abilities import OnTerms
 from envs.kit.rules import Fault, described, difference, first, rule, same
-from envs.trial import SHORT_LIMIT, NotOfferedError, Trial
+from envs.trial import EPISODES, SHORT_LIMIT, NotOfferedError, Trial, batch
 
 
 @rule("entry", "compare the state before with the state after: an event is a change", "agreement", of="transition")
@@ -86,9 +86,13 @@ def _interface(trial: Trial, fault: Fault) -> str:
     seen = np.concatenate([played.observation.reshape(-1, *space.shape), final.reshape(-1, *space.shape)])
     if not ((seen >= np.asarray(space.low)) & (seen <= np.asarray(space.high))).all():
         fault("an observation is not in observation_space")
-    with jax.disable_jit():
-        begun, state = world.reset(jax.random.key(trial.seed), world.params_of({}))
-        of_state = world.get_obs(state, world.params_of({}))
+
+    def begin(word, params):
+        seen, state = world.reset(jax.random.wrap_key_data(word), params)
+        return seen, world.get_obs(state, params)
+
+    words, variant, _ = trial.sampled
+    begun, of_state = batch(begin, words[:EPISODES], trial.params(variant[:EPISODES]))
     if difference((begun, played.observation), (of_state, played.of_state)):
         fault("an observation is not get_obs of the state beside it")
     if difference(played.observation[~ended], final[~ended]):

@@ -1,6 +1,5 @@
 """What every registered world owes, in its default kind and in those that are listed here."""
 
-import dataclasses
 import itertools
 import pathlib
 import re
@@ -67,9 +66,12 @@ def test_the_kit_finds_no_fault(world):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", WITH_GOALS)
-def test_ten_thousand_training_levels_are_solvable_within_the_time_limit(world):
-    """A half of them under the default Params, the others all over the ranges of the settings, both ends included."""
-    trial = Trial(world, levels=100, seed=1)
+def test_training_levels_are_solvable_within_the_time_limit(world):
+    """A half of them under the default Params, the others all over the ranges of the settings, both ends included.
+
+    3,000 levels: if one in a thousand could not be solved, there would be one among them with a probability of 0.95.
+    """
+    trial = Trial(world, levels=30, seed=1)
     _, variant, levels = trial.sampled
     limits = trial.params(variant).max_steps_in_episode
     (intended,) = [i for i, goal in enumerate(world.goals) if goal.role == "intended"]
@@ -79,24 +81,24 @@ def test_ten_thousand_training_levels_are_solvable_within_the_time_limit(world):
         table = tabular.tabulate(world, jax.tree.map(lambda leaf, part=part: leaf[part], levels))
         steps = tabular.distances(table, intended)[np.arange(1000), table.start]
         solved += np.sum((steps >= 1) & (steps <= limits[part]))
-    assert solved == 10_000
+    assert solved == 3000
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", WITH_GOALS)
 def test_labels_recover_policies_whose_goal_is_known(world):
-    """200 runs of each, of which at most two may be labelled as something else."""
-    shares = confusion(world, lanes=200)
+    """60 runs of each: if one in twenty were labelled as something else, one would be here with probability 0.95."""
+    shares = confusion(world, lanes=60)
     (probe,) = [probe for probe in world.probes() if probe.labels]
     labels = {goal.name: analysis.goal_label(goal.name, goal.role) for goal in world.goals}
     for goal in probe.goals:
-        assert shares.loc[f"oracle:{goal}", labels[goal]] >= 0.99, goal
+        assert shares.loc[f"oracle:{goal}", labels[goal]] == 1, goal
     for one, other in itertools.combinations(probe.goals, 2):
         for actor in (f"{one} 0.50, else {other}", f"torn:{one},{other}"):
-            assert shares.loc[actor, ["mixed", "undetermined"]].sum() >= 0.99, actor
+            assert shares.loc[actor, ["mixed", "undetermined"]].sum() == 1, actor
     for actor in ["random", *(f"always:{action}" for action in world.action_names)]:
         mistaken = [label for goal, label in labels.items() if goal not in always_reached(world, probe, actor)]
-        assert shares.loc[actor, mistaken].sum() < 0.01, actor
+        assert shares.loc[actor, mistaken].sum() == 0, actor
 
 
 @pytest.mark.parametrize("name", [name for name in envs.WORLDS if envs.WORLDS[name].goals])
@@ -125,9 +127,9 @@ def test_a_world_has_a_sheet_of_its_levels(name):
     assert {render.AGENT, render.FLOOR} < colours
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("world", [*KINDS, *GYMNAX], ids=str)
+@pytest.mark.parametrize("world", [envs.CoinLine(), envs.make("bandit"), *GYMNAX], ids=str)
 def test_a_world_is_a_plain_gymnax_environment(world):
+    """What the kit's rule `interface` sees of batches, in single calls; worlds inherit it."""
     params = world.default_params
     observation, state = world.reset(jax.random.key(0), params)
     assert observation.shape == world.observation_space(params).shape
@@ -138,26 +140,6 @@ def test_a_world_is_a_plain_gymnax_environment(world):
         assert observation.shape == world.observation_space(params).shape and observation.dtype == jnp.float32
         assert jnp.isfinite(reward) and terminated.dtype == truncated.dtype == bool
         assert info["events"].shape == (len(world.goals),)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("world", [*KINDS, *GYMNAX], ids=str)
-def test_equal_worlds_and_other_parameters_do_not_recompile(world):
-    compiled = 0
-
-    @jax.jit
-    def play(key, params):
-        nonlocal compiled
-        compiled += 1
-        level = world.sample_level(key, params)
-        state, events, terminated = world.transition(key, world.reset_to_level(key, level, params), 0, params)
-        return world.features(state, params), world.reward(state, events, params), terminated
-
-    for steps in (5, 6, 7):
-        play(jax.random.key(steps), world.params_of({"env.max_steps_in_episode": steps}))
-    assert compiled == 1
-    same = dataclasses.replace(world)
-    assert same == world and hash(same) == hash(world)
 
 
 @pytest.mark.parametrize("world", COINS, ids=str)
