@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from envs import Observation, World
@@ -195,9 +194,7 @@ class Evolution(Learner):
         metrics = Metrics(jnp.mean(fitness), jnp.max(fitness), jnp.std(fitness), params.sigma, norm)
         finite = jnp.all(jnp.isfinite(fitness)) & jnp.isfinite(norm)
         update = state.update + 1
-        intended = np.array([goal.role == "intended" for goal in world.goals], bool)
-        successes = jnp.sum(jnp.where(intended, tally.events, 0.0))
-        clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, successes)
+        clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, tally.successes)
         return State(policy, algorithm, key, update, clock, state.diverged | ~finite), tally, metrics
 
 

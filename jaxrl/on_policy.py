@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import struct
 
@@ -264,7 +263,7 @@ class OnPolicy(Learner):
         clock = settings.clock()
         env_params, params = settings.at(0, self.total_updates, clock)
         network_key, env_key, key = jax.random.split(key, 3)
-        envs, tally = rollout.begin(world, env_key, env_params, self.n_envs, self.context(world, self.n_envs))
+        envs = rollout.begin(world, env_key, env_params, self.n_envs, self.context(world, self.n_envs))
         observation, context = jax.tree.map(
             lambda leaf: leaf[0],
             (jax.vmap(world.features, in_axes=(0, None))(envs.state, env_params), envs.context),
@@ -277,15 +276,13 @@ class OnPolicy(Learner):
             )
         optimiser = self.optimiser(params).init(variables)
         remembered: Any = ()
-        if self._restarts(settings):  # the levels that have been drawn are never played
-            tally = rollout.empty(world)
         if settings.curriculum is not None:
             curriculum_key = jax.random.fold_in(key, CURRICULUM)
             of_curriculum = settings.curriculum_params
             remembered = settings.curriculum.init(world, curriculum_key, env_params, of_curriculum, self.n_envs)
         return (
             State(variables, optimiser, envs, key, jnp.zeros((), jnp.int32), clock, jnp.zeros((), bool), remembered),
-            tally,
+            rollout.empty(world),
         )
 
     def advance(
@@ -311,9 +308,6 @@ class OnPolicy(Learner):
             return None
         return policy["params"]["tower_0" if self.towers == "shared" else "actor_0"]["kernel"]
 
-    def _restarts(self, settings: Settings) -> bool:
-        return self.restarts or (settings.curriculum is not None and settings.curriculum.restarts)
-
     def _update(self, world: World, state: State, settings: Settings) -> tuple[State, rollout.Tally, Any]:
         progress = state.update / self.total_updates
         env_params, params = settings.at(state.update, self.total_updates, state.clock)
@@ -329,7 +323,7 @@ class OnPolicy(Learner):
             remembered, levels, learns = curriculum.levels(
                 world, remembered, curriculum_key, env_params, of_curriculum, self.n_envs
             )
-        restarts = self._restarts(settings)
+        restarts = self.restarts or (curriculum is not None and curriculum.restarts)
         envs, steps, tally = rollout.rollout(
             world, act, state.envs, bits[1], env_params, self.n_steps, levels, restarts
         )
@@ -349,9 +343,7 @@ class OnPolicy(Learner):
         for leaf in jax.tree.leaves(variables):
             finite &= jnp.all(jnp.isfinite(leaf))
         update = state.update + 1
-        intended = [goal.role == "intended" for goal in world.goals]
-        successes = jnp.sum(jnp.where(np.array(intended, bool), tally.events, 0.0))
-        clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, successes)
+        clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, tally.successes)
         state = State(variables, optimiser_state, envs, key, update, clock, state.diverged | ~finite, remembered)
         return state, tally, metrics
 

@@ -12,7 +12,9 @@ from envs import Observation, World
 from jaxrl.networks import NOTHING, Context
 
 LEVELS_PER_ENV = 8
-"""Fresh levels that each environment gets an update; an environment that ends more episodes goes through them again."""
+"""Fresh levels that each environment gets an update; an environment that ends more episodes goes through them again.
+
+Short levels then come more often than their share; `Tally.displaced` over episodes is the share that there was."""
 
 
 class Envs(NamedTuple):
@@ -23,18 +25,27 @@ class Envs(NamedTuple):
     """f32[envs], reward so far in the running episode, without shaping."""
     episode_length: jax.Array
     """i32[envs]."""
+    displaced: jax.Array
+    """bool[envs], whether the running episode is on a level that tells the goals apart."""
+    succeeded: jax.Array
+    """bool[envs], whether it has reached an intended goal."""
     context: Context = NOTHING
     """What the policy is given beside the next observation."""
 
 
 class Tally(NamedTuple):
-    """Sums over what has been seen, all f32; a lane counts below 2**24 between two readings."""
+    """Sums over what has been seen, all f32; a lane counts below 2**24 between two readings.
+
+    The first five are of the episodes that have ended.
+    """
 
     episodes: jax.Array
     returns: jax.Array
     lengths: jax.Array
     displaced: jax.Array
-    """Episodes begun on levels that tell the goals apart."""
+    """Those on levels that tell the goals apart."""
+    successes: jax.Array
+    """Those that reached an intended goal, however often."""
     events: jax.Array
     """f32[goals]."""
     counts: jax.Array
@@ -91,20 +102,18 @@ class Move(NamedTuple):
     done: jax.Array
 
 
-def begin(world: World, key: jax.Array, params: Any, n_envs: int, context: Context = NOTHING) -> tuple[Envs, Tally]:
-    """Environments on fresh levels, with a policy's `context` at a beginning, and a tally that has counted those."""
+def begin(world: World, key: jax.Array, params: Any, n_envs: int, context: Context = NOTHING) -> Envs:
+    """Environments on fresh levels, with a policy's `context` at a beginning."""
     level_key, reset_key = jax.random.split(key)
     levels = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(level_key, n_envs), params)
     state = jax.vmap(world.reset_to_level, in_axes=(0, 0, None))(jax.random.split(reset_key, n_envs), levels, params)
-    apart = jnp.sum(jax.vmap(world.displaced)(levels).astype(jnp.float32))
-    envs = Envs(state, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32), context)
-    return envs, empty(world)._replace(displaced=apart)
+    return _at_beginnings(state, jax.vmap(world.displaced)(levels), context)
 
 
 def empty(world: World) -> Tally:
     """Nothing seen."""
     zero = jnp.zeros(())
-    return Tally(zero, zero, zero, zero, jnp.zeros(len(world.goals)), jnp.zeros(len(world.counters)))
+    return Tally(zero, zero, zero, zero, zero, jnp.zeros(len(world.goals)), jnp.zeros(len(world.counters)))
 
 
 def bits_needed(world: World, n_envs: int, n_steps: int) -> int:
@@ -129,12 +138,15 @@ def supply(world: World, bits: jax.Array, params: Any, n_envs: int, n_steps: int
 
 def first_levels(world: World, given: Supply, context: Context = NOTHING) -> Walk:
     """Every environment at the beginning of an episode, on the first of its levels."""
-    n_envs = given.displaced.shape[1]
     state = jax.tree.map(lambda leaf: leaf[0], given.bank)
-    tally = empty(world)._replace(displaced=jnp.sum(given.displaced[0], dtype=jnp.float32))
-    return Walk(
-        Envs(state, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32), context), jnp.ones(n_envs, jnp.int32), tally
-    )
+    envs = _at_beginnings(state, given.displaced[0], context)
+    return Walk(envs, jnp.ones_like(envs.episode_length), empty(world))
+
+
+def _at_beginnings(state: Any, displaced: jax.Array, context: Context) -> Envs:
+    """Args: displaced: bool[envs], whether the level of each tells the goals apart."""
+    no = jnp.zeros_like(displaced)
+    return Envs(state, no.astype(jnp.float32), no.astype(jnp.int32), displaced, no, context)
 
 
 def move(world: World, params: Any, given: Supply, walk: Walk, action: jax.Array, keys: jax.Array) -> tuple[Walk, Move]:
@@ -158,6 +170,8 @@ def move(world: World, params: Any, given: Supply, walk: Walk, action: jax.Array
     earned = of_events(world.earned)(state, events, params) if shaped else reward
     done = terminated | of_state(world.is_truncated)(state, params)
     episode_return, episode_length = envs.episode_return + earned, envs.episode_length + 1
+    intended = np.array([goal.role == "intended" for goal in world.goals], bool)
+    succeeded = envs.succeeded | jnp.any(events & intended[None], axis=1)
     here = walk.turn % turns, jnp.arange(n_envs)
     fresh = jax.tree.map(lambda leaf: leaf[here], given.bank)
     begun = jax.tree.map(lambda new, old: jnp.where(_column(done, old), new, old), fresh, state)
@@ -165,11 +179,19 @@ def move(world: World, params: Any, given: Supply, walk: Walk, action: jax.Array
         tally.episodes + jnp.sum(done, dtype=jnp.float32),
         tally.returns + jnp.sum(jnp.where(done, episode_return, 0.0)),
         tally.lengths + jnp.sum(jnp.where(done, episode_length, 0), dtype=jnp.float32),
-        tally.displaced + jnp.sum(done & given.displaced[here], dtype=jnp.float32),
+        tally.displaced + jnp.sum(done & envs.displaced, dtype=jnp.float32),
+        tally.successes + jnp.sum(done & succeeded, dtype=jnp.float32),
         tally.events + jnp.sum(events, axis=0, dtype=jnp.float32),
         tally.counts + jnp.sum(of_state(world.counts)(state, params), axis=0, dtype=jnp.float32),
     )
-    envs = Envs(begun, jnp.where(done, 0.0, episode_return), jnp.where(done, 0, episode_length), envs.context)
+    envs = Envs(
+        begun,
+        jnp.where(done, 0.0, episode_return),
+        jnp.where(done, 0, episode_length),
+        jnp.where(done, given.displaced[here], envs.displaced),
+        succeeded & ~done,
+        envs.context,
+    )
     return Walk(envs, walk.turn + done.astype(jnp.int32), tally), Move(state, reward, earned, terminated, done)
 
 

@@ -33,6 +33,8 @@ KINDS: dict[str, tuple[Setting, ...]] = {
 """Each kind of schedule, with its numbers beside `to`."""
 LISTED = ("piecewise", "stages")
 """The kinds that go to several values, each at a time of its own."""
+VERSIONS = {"gated": 2}
+"""Of kinds whose meaning has changed: part of the id of every condition that follows one."""
 NEVER = 2**30
 """The update at which a gate opens that has not opened yet; no training is as long."""
 
@@ -55,7 +57,7 @@ class Clock(NamedTuple):
 
     episodes: jax.Array
     successes: jax.Array
-    """Episodes, and those in which the intended goal was reached."""
+    """Episodes, and those in which an intended goal was reached."""
     opened: jax.Array
     """i32[schedules], the updates done when each gate opened; NEVER for not yet, or for no gate."""
 

@@ -178,7 +178,7 @@ def test_nothing_but_the_learners_reward_is_another():
             return jnp.zeros((*seen.vector.shape[:-1], 2)), jnp.zeros(seen.vector.shape[:-1]), ()
 
         def experience(bits, world=world, params=params, apply=apply):
-            begun, _ = rollout.begin(world, jax.random.key(0), params, 4)
+            begun = rollout.begin(world, jax.random.key(0), params, 4)
             return rollout.rollout(world, apply, begun, bits, params, 40)[1:]
 
         found[kind] = batch(experience, bits[None])

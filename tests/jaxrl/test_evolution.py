@@ -190,7 +190,7 @@ def test_members_share_levels_and_chance_and_all_that_they_play_is_counted():
     for name, total in zip(tally._fields, tally, strict=True):
         np.testing.assert_array_equal(np.asarray(total) % 6, 0, err_msg=name)
     assert tally.lengths <= learner.steps_per_update and tally.returns == tally.events[0] > 0
-    assert tally.displaced <= tally.episodes + 6 * 4
+    assert tally.displaced <= tally.episodes
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def played():
     counts = {"n_envs": ENVS, "n_steps": STEPS, "width": 4, "depth": 1, "n_minibatches": 1, "total_steps": 300}
     learner = jaxrl.make("ppo", {f"learner.{key}": value for key, value in counts.items()} | MEMORY | REWARD | ACTION)
     params = WORLD.params_of({"env.kind": CLOCK, "env.max_steps_in_episode": 3})
-    envs, _ = rollout.begin(WORLD, jax.random.key(0), params, ENVS, learner.context(WORLD, ENVS))
+    envs = rollout.begin(WORLD, jax.random.key(0), params, ENVS, learner.context(WORLD, ENVS))
     seen = WORLD.features(jax.tree.map(lambda leaf: leaf[0], envs.state), params)
     one = jax.tree.map(lambda leaf: leaf[0], envs.context)
     variables = learner.make_variables(WORLD, jax.random.key(1), seen, one)

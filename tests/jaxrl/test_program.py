@@ -77,9 +77,8 @@ def test_outcomes_and_curves_count_what_happened(program, trained):
     first = np.where(paid.any(axis=1), np.take_along_axis(steps, paid.argmax(axis=1)[:, None], axis=1)[:, 0], -1)
     np.testing.assert_array_equal(met, first)
     assert outcomes["displaced_episodes"][0] == 0 and outcomes["displaced_episodes"][2] == 0
-    begun = outcomes["episodes"][1] + 8
-    error = np.sqrt(8 / 9 * 1 / 9 / begun)
-    share = outcomes["displaced_episodes"][1] / begun
+    error = np.sqrt(8 / 9 * 1 / 9 / outcomes["episodes"][1])
+    share = outcomes["displaced_episodes"][1] / outcomes["episodes"][1]
     assert share == pytest.approx(8 / 9, abs=4 * error), "diversity 1: all but the coins that fall in the last column"
     assert curves["env_step"][0].tolist() == [256 * i for i in range(1, 9)]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from jaxrl.schedules import VERSIONS
 from sweeps import SpecError, load_spec, make_plan, tables
 from sweeps.plan import content_id, lane_key
 from sweeps.spec import PRESETS
@@ -32,6 +33,15 @@ def test_conditions_that_differ_in_traced_values_alone_share_a_program():
     assert [len(one.conditions) for one in found.programs] == [4, 4]
     assert {one.program.static["env.length"] for one in found.programs} == {6, 8}
     assert found.lanes == 40
+
+
+def test_a_kind_of_schedule_that_means_something_else_makes_other_conditions(monkeypatch):
+    moving = {kind: {"schedules": {"env.diversity": {"kind": kind, "to": 1.0}}, "factors": {}} for kind in VERSIONS}
+    moving["linear"] = {"schedules": {"env.diversity": {"kind": "linear", "to": 1.0}}, "factors": {}}
+    before = {kind: ids(plan(**changes)) for kind, changes in moving.items()}
+    for kind in VERSIONS:
+        monkeypatch.setitem(VERSIONS, kind, 99)
+    assert {kind for kind, changes in moving.items() if ids(plan(**changes)) != before[kind]} == set(VERSIONS)
 
 
 def test_a_conditions_id_is_its_meaning_and_nothing_else():
