@@ -26,10 +26,12 @@ chunk = 2
 """
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache():
     """The user's compilation cache is neither read nor written; the tests of a run of the suite share one."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]) / "commands"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]) / "commands"))
+        yield
 
 
 _servers: dict[str, Server] = {}

@@ -1,13 +1,16 @@
 import dataclasses
 import hashlib
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+import jaxrl
 from jaxrl.schedules import VERSIONS
 from sweeps import SpecError, load_spec, make_plan, tables
+from sweeps.cli import main
 from sweeps.plan import content_id, lane_key
 from sweeps.spec import PRESETS
 
@@ -291,3 +294,16 @@ def test_each_lane_draws_its_own_value_whatever_its_neighbours_and_the_condition
 def test_every_preset_can_be_planned_and_has_its_name(preset):
     found = make_plan(load_spec(preset))
     assert found.spec.name == preset and found.lanes > 0
+
+
+def test_plan_trains_nothing_and_prints_json_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(jaxrl.Program, "memory", lambda self: {"per_lane_bytes": 4_000, "temporary_bytes": 6_000})
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "coin-run", "--json", "--set", "factors.env.height=[5, 6]"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["lanes"], len(plan["conditions"]), len(plan["programs"]), plan["shards"]) == (768, 12, 2, 96)
+    assert plan["memory"] == {"per_lane": 4_000, "temporary": 6_000, "device": 8 * 4_000 + 6_000}
+    assert plan["half_width"] == pytest.approx(0.1277, abs=1e-4)
+    assert plan["found"] == {"pairs": 66, "difference": 0.2639, "with_holm": 0.3735}
+    assert plan["rarest"] == pytest.approx(1 - 0.05 ** (1 / 64))
+    assert list(tmp_path.iterdir()) == []
