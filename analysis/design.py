@@ -29,12 +29,12 @@ MOST_VALUES = 24
 
 def is_paired(df: pd.DataFrame) -> bool:
     """Whether seeds of one number share their initialisation, in all conditions of the frame."""
-    return bool((df["keys"] == "paired").all()) if "keys" in df else bool(df.attrs.get("paired", False))
+    return "keys" in df and bool((df["keys"] == "paired").all())
 
 
 def is_adaptive(df: pd.DataFrame) -> bool:
     """Whether seeds were added to any condition until rates were known well enough."""
-    return bool(df["adaptive"].eq(True).any()) if "adaptive" in df else bool(df.attrs.get("adaptive", False))
+    return "adaptive" in df and bool(df["adaptive"].eq(True).any())
 
 
 def factors_of(df: pd.DataFrame) -> list[str]:
@@ -50,13 +50,19 @@ def factors_of(df: pd.DataFrame) -> list[str]:
     return [name for name in names if (moments if name in MOMENTS else spread[name] == 1)]
 
 
-def drawn_factors(df: pd.DataFrame) -> list[str]:
-    """The factors of which each seed drew a value for itself, so that they vary within a condition."""
-    factors = [name for name in df.attrs.get("factors", ()) if name in df and name not in MOMENTS]
-    if not factors or "condition" not in df:
+def drawn_settings(df: pd.DataFrame) -> list[str]:
+    """The settings of which each seed drew a value for itself, so that they vary within a condition."""
+    settings = [name for name in map(str, df) if "." in name and name.partition(".")[0] in SETTINGS]
+    if not settings or "condition" not in df:
         return []
-    spread = df.groupby("condition")[factors].nunique(dropna=False).max()
-    return [name for name in factors if spread[name] > 1]
+    spread = df.groupby("condition")[settings].nunique(dropna=False).max()
+    return [name for name in settings if spread[name] > 1]
+
+
+def without_draws(df: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The frame with "sampled" in place of what the seeds of a condition drew, so that these are one group."""
+    drawn = {name: df.groupby("condition")[name].transform("nunique") > 1 for name in names}
+    return df.assign(**{name: df[name].astype(object).mask(drawn[name], "sampled") for name in names})
 
 
 def pooled_factors(df: pd.DataFrame, by: Sequence[str]) -> list[str]:

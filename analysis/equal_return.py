@@ -37,5 +37,5 @@ def at_return(directory: str | Place, level: float) -> pd.DataFrame:
     lanes = rows[[*known, *LANE]].drop_duplicates(LANE)
     df = lanes.merge(reached.drop(columns=known), on=LANE, how="left")
     df = df.sort_values([*factors, *LANE], ignore_index=True)
-    df.attrs |= through.attrs | {"factors": factors}
+    df.attrs["factors"] = factors
     return df

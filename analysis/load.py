@@ -108,8 +108,7 @@ def load(directory: str | Place | Sequence[str | Place], **thresholds: float) ->
         )
     warn_of_versions(folders)
     df = df.sort_values([*factors, "condition", "master_seed", "seed"], ignore_index=True)
-    df.attrs |= {"factors": factors, "paired": bool((df["keys"] == "paired").all())}
-    df.attrs["adaptive"] = bool(df["adaptive"].any())
+    df.attrs["factors"] = factors
     return df
 
 

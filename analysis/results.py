@@ -85,7 +85,7 @@ class Results:
         rows = rows.assign(_place=place)[place >= 0].sort_values(["_place", *order], ignore_index=True)
         own = lanes.take(rows.pop("_place").to_numpy()).reset_index(drop=True)
         df = pd.concat([own[factors], rows, own[DESIGN]], axis=1)
-        df.attrs |= {"factors": factors, "paired": self.manifest.paired, "adaptive": self.manifest.adaptive}
+        df.attrs["factors"] = factors
         return df
 
 

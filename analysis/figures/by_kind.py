@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.design import LANE, drawn_factors
+from analysis.design import LANE, drawn_settings
 from analysis.figures.panels import KINDS, facets, overview, varied
 from analysis.figures.style import drawing, goals_of
 from analysis.figures.training import curves_by_label, through_training
@@ -106,7 +106,7 @@ def _read(kind: str, paths: list[str | Place], keys: set[str]) -> pd.DataFrame:
 
 def _completed(kind: str, df: pd.DataFrame, given: dict[str, Any]) -> dict[str, Any]:
     """What was given, and what else the kind needs."""
-    given, drawn = dict(given), set() if kind == "scatter" else set(drawn_factors(df))
+    given, drawn = dict(given), set() if kind == "scatter" else set(drawn_settings(df))
     factors = [name for name in df.attrs["factors"] if name not in {"checkpoint", *drawn}]
     for name in NEEDS[kind]:
         if name in given:

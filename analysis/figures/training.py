@@ -151,7 +151,7 @@ def curves_by_label(directory: str | Place | Sequence[str | Place]) -> pd.DataFr
         parts.append(curves.merge(own[[*keys, "label", *rest]], on=LANE))
     df = pd.concat(parts, ignore_index=True)
     df["label"] = df["label"].astype(str).astype(lanes["label"].dtype)
-    df.attrs |= {key: lanes.attrs[key] for key in ("factors", "paired", "adaptive")}
+    df.attrs["factors"] = lanes.attrs["factors"]
     return df
 
 
@@ -191,5 +191,5 @@ def through_training(directory: str | Place | Sequence[str | Place]) -> pd.DataF
         df["env_steps"] = (df["env_steps"] / df["updates"].clip(lower=1) * df["update"]).round().astype("int64")
     df = df.drop(columns="updates", errors="ignore").sort_values([*whole, *keys, "checkpoint"], ignore_index=True)
     df["label"] = df["label"].astype(str).astype(lanes["label"].dtype)
-    df.attrs |= lanes.attrs | {"factors": [*whole, "checkpoint"]}
+    df.attrs["factors"] = [*whole, "checkpoint"]
     return df

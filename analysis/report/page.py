@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import figures
-from analysis.design import drawn_factors, is_adaptive, without_effect
+from analysis.design import drawn_settings, is_adaptive, without_effect
 from analysis.folder import Layer, Place, as_place, read_manifest
 from analysis.intervals import half_width
 from analysis.labels import Thresholds
@@ -75,7 +75,7 @@ def _content(folder: Place, df: pd.DataFrame, goals: list[str], status: Mapping[
     manifest = read_manifest(folder)
     layers, planned = manifest.layers, manifest.lanes
     roles = {goal: manifest.goals[goal] for goal in goals}
-    drawn = drawn_factors(df)
+    drawn = drawn_settings(df)
     by = [one for one in df.attrs["factors"] if one not in drawn and df[one].nunique(dropna=False) > 1]
     rival = max(goals[1:] or goals, key=lambda goal: df[f"share.{goal}"].fillna(0).mean())
     groups = {"all seeds": df}

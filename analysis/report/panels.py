@@ -50,7 +50,7 @@ def panels(folder: Place, df: pd.DataFrame, goals: Sequence[str], rival: str, by
         drawn = _at_the_end(f"f{number}", part, x, goals, rival)
         if through is not None:
             moments = through.merge(part[LANE], on=LANE)
-            moments.attrs = {"factors": [factor for factor in (x, "checkpoint") if factor in moments]}
+            moments.attrs["factors"] = [factor for factor in (x, "checkpoint") if factor in moments]
             drawn += [_of_moments(f"f{number}m{place}", moments, x, goal) for place, goal in enumerate(shown)]
         rows.append({"name": name, "panels": drawn})
     return {"x": x, "others": others, "combinations": len(parts), "rows": rows}

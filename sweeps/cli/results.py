@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 def rates(arguments: argparse.Namespace) -> int:
     import analysis
-    from analysis.design import is_adaptive
+    from analysis.design import drawn_settings, is_adaptive, without_draws
 
     planned = _planned(arguments.folders)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         whole = reading(lambda: analysis.load(arguments.folders))
         df = reading(lambda: analysis.select(whole, _where(arguments.where)))
+        drawn = [one for one in drawn_settings(df) if one not in (arguments.by or ())]
         by = df.attrs["factors"] if arguments.by is None else arguments.by
+        df = without_draws(df, [one for one in drawn if one in by])
         if "share" not in {str(column).partition(".")[0] for column in df}:
             call = f"analysis.load({arguments.folders[0]!r})['return.evaluation']"
             raise SpecError(
@@ -39,6 +41,8 @@ def rates(arguments: argparse.Namespace) -> int:
         stopped = is_adaptive(df) and arguments.method in (None, "sequence")
         kind = "confidence sequence" if stopped or arguments.method == "sequence" else "interval"
         print(f"share of seeds, and its 95% {kind} over seeds{', valid however seeds were added' * stopped}")
+        if drawn:
+            print(f"sampled, a value for each seed: {', '.join(drawn)}")
     warn(told)
     unfinished(len(whole), planned)
     return 0

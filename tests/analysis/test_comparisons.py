@@ -114,7 +114,7 @@ def test_paired_seeds_are_compared_with_themselves():
     assert paired["p"] == pytest.approx(2 / 2**8) and alone["p"] > 0.01
     np.testing.assert_allclose([paired["low"], paired["high"]], paired_difference_interval(6, 8, 0, 6))
     assert paired["low"] > alone["low"]
-    df.attrs["paired"] = True
+    df["keys"] = "paired"
     assert compare(df, "arm", "a", "intended")["p"].iloc[0] == paired["p"]
     with pytest.warns(UserWarning, match="3 seeds without a partner"):
         assert compare(df.iloc[3:], "arm", "a", "intended")["n"].tolist() == [17]
@@ -127,12 +127,12 @@ def test_paired_seeds_are_compared_with_themselves():
 
 def test_a_folder_says_whether_its_keys_were_paired(write_results):
     path = write_results("one", [({"env.diversity": x}, {"coin": x}, 4) for x in (0.0, 1.0)])
-    assert analysis.load(path).attrs["paired"] is False
+    assert (analysis.load(path)["keys"] == "independent").all()
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["layers"][0]["spec"]["keys"] = "paired"
     (path / "manifest.json").write_text(json.dumps(manifest))
     df = analysis.load(path)
-    assert df.attrs["paired"] is True and (df["decided"] == 64).all()
+    assert (df["keys"] == "paired").all() and (df["decided"] == 64).all()
     table = compare(df, "env.diversity", 0, "intended")
     assert table["p"].iloc[0] == pytest.approx(2 / 2**4)  # Fisher's would be 2 / 70
 

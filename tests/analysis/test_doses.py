@@ -109,14 +109,14 @@ def test_a_band_of_shares_counts_paired_seeds_once():
     share = np.array([0, 1] * 4, float)
     df = pd.DataFrame({"dose": [1.0] * 8 + [2.0] * 8, "seed": [*range(8)] * 2, "share.x": np.tile(share, 2)})
     alone = monotone(df, "dose", "share.x")
-    df.attrs["paired"] = True
+    df["keys"] = "paired"
     paired = monotone(df, "dose", "share.x")
     assert (paired["high"] - paired["low"]).mean() > (alone["high"] - alone["low"]).mean() + 0.02
 
 
 def test_paired_keys_are_said_to_be_no_independent_seeds():
     df = frame([0, 1, 6, 13, 16, 16])
-    df.attrs["paired"] = True
+    df["keys"] = "paired"
     with pytest.warns(UserWarning, match="keys were paired"):
         tipping_dose(df, "dose", "intended")
 

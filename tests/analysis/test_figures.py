@@ -276,7 +276,8 @@ def seeds_of(cells: list[tuple[dict, str, int]], paired: bool = False) -> pd.Dat
     df["seed"] = df.groupby(factors).cumcount()
     df["condition"] = df[factors].astype(str).agg(" ".join, axis=1)
     df["label"] = pd.Categorical(df["label"], categories=["intended", "proxy:b", "mixed"], ordered=True)
-    df.attrs |= {"factors": factors, "paired": paired}
+    df.attrs["factors"] = factors
+    df["keys"] = "paired" if paired else "independent"
     return df
 
 
@@ -289,7 +290,7 @@ def test_a_contingency_matrix_counts_pairs_and_says_how_many_rows_have_no_partne
     texts = [text.get_text() for text in ax.texts]
     assert texts[:4] == ["2\n0.50", "0", "2\n0.50", "0"], "rows: intended and proxy at 1; columns: the same at 2"
     assert texts[4] == "4 pairs, 0.50 alike, 1 without a partner"
-    df.attrs["paired"] = False
+    df["keys"] = "independent"
     with pytest.warns(UserWarning, match="keys were not paired"):
         figures.contingency_matrix(df, "steps")
     with pytest.raises(ValueError, match="steps: 1 values; a matrix shows two"):

@@ -12,6 +12,7 @@ import pytest
 
 import analysis
 from analysis.folder import table_path, write_table
+from sweeps.cli import main
 from tests.analysis.conftest import DISTANCE, PROGRAM, shard, write_rows
 
 LABELS = ["intended", "proxy:right-end", "mixed", "incapable", "undetermined"]
@@ -289,9 +290,11 @@ def test_the_exchange_rate_is_read_off_choices_at_unequal_distances(write_result
     assert df["exchange.right-end.why"].str.startswith("beyond what was offered").all()
 
 
-def test_a_setting_that_one_folder_samples_is_known_in_the_others(write_results):
+def test_a_setting_that_one_folder_samples_is_known_in_the_others(write_results, capsys):
     law = {"low": 0.1, "high": 0.2, "scale": "linear"}
-    sampled = write_results("sampled", [({"env.diversity": 0.0, "learner.discount": 0.15}, {}, 2)])
+    sampled = write_results("sampled", [({"env.diversity": 0.0, "learner.discount": 0.15}, {}, 2)], shards=1)
+    table = pd.read_parquet(table_path(sampled, "outcomes", shard(0))).assign(**{"learner.discount": [0.15, 0.18]})
+    write_table(sampled, "outcomes", shard(0), pa.Table.from_pandas(table, preserve_index=False))
     manifest = json.loads((sampled / "manifest.json").read_text())
     (layer,) = manifest["layers"]
     layer["factors"] = ["env.diversity"]
@@ -300,8 +303,12 @@ def test_a_setting_that_one_folder_samples_is_known_in_the_others(write_results)
     (sampled / "manifest.json").write_text(json.dumps(manifest))
     fixed = write_results("fixed", [({"env.diversity": 0.0}, {}, 1)], first_seed=10)
     df = analysis.load([sampled, fixed])
-    assert sorted(df["learner.discount"]) == [0.15, 0.15, 0.97]
+    assert sorted(df["learner.discount"]) == [0.15, 0.18, 0.97]
     assert df.attrs["factors"] == ["env.diversity", "learner.discount"]
+    assert main(["rates", str(sampled), str(fixed), "--label", "intended"]) == 0
+    _, *rows, _, said = capsys.readouterr().out.splitlines()
+    assert [row.split()[:3] for row in rows] == [["0", "0.97", "1"], ["0", "sampled", "2"]], "no row a seed"
+    assert said == "sampled, a value for each seed: learner.discount"
 
 
 def change_layer(folder, change):

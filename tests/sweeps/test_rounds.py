@@ -53,7 +53,7 @@ def test_rounds_end_where_every_rate_is_known_or_seeds_run_out(finished):
         dict.fromkeys((0.5, 1.0), [16, 32]),
         dict.fromkeys((0.5, 1.0), [32, 40]),
     ]
-    assert df.attrs["adaptive"] and len(df) == 16 + 40 + 40
+    assert df["adaptive"].all() and len(df) == 16 + 40 + 40
     table = analysis.rates(df, "env.diversity")
     half = ((table["high"] - table["low"]) / 2).groupby(table["env.diversity"]).max()
     assert half[0.0] <= 0.2 and half[1.0] <= 0.2 < half[0.5]
