@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
 from PIL import Image
 
@@ -58,17 +59,23 @@ def test_a_sweep_of_one_condition_is_drawn_with_its_world_in_place_of_a_factor(w
     assert capsys.readouterr().err == "x: no factor is left for it; name a column\n"
 
 
+def test_what_matplotlib_is_set_to_does_not_matter(sweep_folder, tmp_path):
+    """text.usetex stops matplotlib where LaTeX is not installed."""
+    out = tmp_path / "picture.png"
+    with matplotlib.rc_context({"text.usetex": True, "figure.facecolor": "red"}):
+        assert main(["figure", str(sweep_folder), "--kind", "share", "--out", str(out)]) == 0
+    assert Image.open(out).convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
 @pytest.mark.slow
-def test_what_a_matplotlibrc_says_and_a_python_without_docstrings_do_not_matter(sweep_folder, tmp_path):
-    """text.usetex stops matplotlib where LaTeX is not installed, and MPLBACKEND may name a backend of a notebook."""
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.facecolor: red\n")
+def test_a_matplotlibrc_a_strange_backend_and_a_python_without_docstrings_stop_no_report(write_results, tmp_path):
+    """MPLBACKEND may name a backend of a notebook. A report draws figures."""
+    folder = write_results("one", [({"env.diversity": x}, {"coin": 1.0}, 2) for x in (0.0, 1.0)])
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
     environment = dict(os.environ, PYTHONPATH=str(ROOT), MPLBACKEND="nonsense", PYTHONOPTIMIZE="2")
-    for verb in (["figure", "--kind", "share"], ["report"]):
-        command = [sys.executable, "-m", "sweeps.cli", verb[0], str(sweep_folder), *verb[1:], "--out", "picture.png"]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-        assert (done.returncode, done.stdout) == (0, "picture.png\n"), done.stderr
-        if verb[0] == "figure":
-            assert Image.open(tmp_path / "picture.png").convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    command = [sys.executable, "-m", "sweeps.cli", "report", str(folder), "--out", "report.html"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "report.html\n"), done.stderr
 
 
 def test_an_error_of_drawing_is_one_line(sweep_folder, tmp_path, capsys, monkeypatch):

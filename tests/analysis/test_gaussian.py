@@ -57,7 +57,7 @@ def test_independent_variables_have_a_power_of_a_half(method, n):
 
 @pytest.mark.slow
 @both_methods
-@pytest.mark.parametrize("n", [3, 9, 17])
+@pytest.mark.parametrize("n", [3, 17])
 def test_variables_correlated_by_half_are_all_positive_once_in_n_plus_one(method, n):
     """Each is one of n values less a common one, which is the least of the n + 1 as often as any other."""
     assert_within_error(orthant(equicorrelated(n, 0.5), method), 1 / (n + 1))
@@ -77,7 +77,7 @@ def test_one_training_input_has_sheppards_posterior(method):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [4, 8, 16])
+@pytest.mark.parametrize("length", [4, 16])
 def test_the_methods_agree_on_the_posterior_of_a_line(length):
     (one, one_error), (other, other_error) = (proxy_posterior(length, method, seed=1) for method in METHODS)
     assert max(one_error, other_error) <= 2e-5

@@ -85,11 +85,13 @@ def test_reward_a_step_away_is_discounted_once(chunk):
     np.testing.assert_allclose(chunk.solved[0][probe_world.DISCOUNTED], [[DISCOUNT, 1]] * 2, atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_paying_action_is_chosen(chunk):
     assert np.all(chunk.solved[1][probe_world.ACTION][:, 0] > 0.95)
     np.testing.assert_allclose(chunk.solved[0][probe_world.ACTION][:, 0], 1, atol=0.1)
 
 
+@pytest.mark.slow
 def test_the_action_follows_the_observation(chunk):
     assert chunk.solved[1][probe_world.BOTH][0, 0] < 0.05 and chunk.solved[1][probe_world.BOTH][1, 0] > 0.95
 

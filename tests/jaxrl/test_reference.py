@@ -2,6 +2,8 @@
 
 # plain_update has more than 70 lines: one update, written out in one place without what makes the other one fast.
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +19,7 @@ ENVS, STEPS = 4, 24
 COUNTS = {"total_steps": ENVS * STEPS * 3, "n_envs": ENVS, "n_steps": STEPS, "n_epochs": 3, "n_minibatches": 2}
 
 
+@functools.partial(jax.jit, static_argnames="towers")
 def forward(variables, inputs, towers):
     """Logits and value from dense inputs f32[batch, inputs]."""
     weights = variables["params"]
@@ -33,6 +36,41 @@ def forward(variables, inputs, towers):
     return logits, value[:, 0]
 
 
+@functools.partial(jax.jit, static_argnames="world")
+def look(world, state, params):
+    """f32[inputs], what the network sees of a state."""
+    return dense(world.features(state, params), world.cardinalities)
+
+
+@functools.partial(jax.jit, static_argnames="world")
+def moved(world, state, action, params):
+    """One step of the world: the state after it, whether it ended the episode, whether time is up, and the reward."""
+    after, events, terminated = world.transition(None, state, action, params)
+    return after, terminated, world.is_truncated(after, params), world.reward(after, events, params)
+
+
+@functools.partial(jax.jit, static_argnames="world")
+def begun(world, level_key, reset_key, params):
+    """The first state of a fresh training level."""
+    return world.reset_to_level(reset_key, world.sample_level(level_key, params), params)
+
+
+@functools.partial(jax.jit, static_argnames="towers")
+@jax.grad
+def slope(variables, seen, action, log_prob, value, advantage, target, params, towers):
+    """The gradient of a minibatch's loss."""
+    logits, new_value = forward(variables, seen, towers)
+    log_probs = jax.nn.log_softmax(logits)
+    ratio = jnp.exp(log_probs[jnp.arange(len(action)), action] - log_prob)
+    normal = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    near = jnp.clip(ratio, 1 - params.clip_eps, 1 + params.clip_eps)
+    policy = -jnp.minimum(ratio * normal, near * normal).mean()
+    held = value + jnp.clip(new_value - value, -params.clip_eps, params.clip_eps)
+    error = jnp.maximum((new_value - target) ** 2, (held - target) ** 2).mean() / 2
+    entropy = -(jnp.exp(log_probs) * log_probs).sum(axis=1).mean()
+    return policy + params.value_coef * error - params.entropy_coef * entropy
+
+
 def plain_update(world, learner, state, env_params, params):
     """One update as in `PPO._update`: the same random bits, the same decisions, nothing clever."""
     size = ENVS * STEPS
@@ -44,28 +82,26 @@ def plain_update(world, learner, state, env_params, params):
     keys = jax.random.wrap_key_data(play_bits[: 4 * levels * ENVS].reshape(2, levels, ENVS, 2))
     draws = (play_bits[4 * levels * ENVS :] >> 8).astype(np.float32) * np.float32(2**-24)
     draws = draws.reshape(STEPS, ENVS)
-    look = lambda one: dense(world.features(one, env_params), world.cardinalities)  # noqa: E731
 
     states = [jax.tree.map(lambda leaf, e=e: leaf[e], state.envs.state) for e in range(ENVS)]
     ended, steps = [0] * ENVS, []
     for t in range(STEPS):
         for e in range(ENVS):
-            seen = look(states[e])
+            seen = look(world, states[e], env_params)
             logits, value = forward(state.variables, seen[None], learner.towers)
-            log_probs = jax.nn.log_softmax(logits[0])
+            log_probs = np.asarray(jax.nn.log_softmax(logits[0]))
             action = int(np.sum(np.cumsum(np.exp(log_probs))[:-1] <= draws[t, e]))
-            after, events, terminated = world.transition(None, states[e], action, env_params)
-            truncated = bool(world.is_truncated(after, env_params)) and not terminated
-            next_value = 0.0 if terminated else float(forward(state.variables, look(after)[None], learner.towers)[1][0])
-            reward = float(world.reward(after, events, env_params))
+            after, terminated, late, reward = moved(world, states[e], action, env_params)
+            truncated = bool(late) and not terminated
+            final = look(world, after, env_params)[None]
+            next_value = 0.0 if terminated else float(forward(state.variables, final, learner.towers)[1][0])
             steps.append(
-                (seen, action, log_probs[action], float(value[0]), next_value, reward, terminated or truncated)
+                (seen, action, log_probs[action], float(value[0]), next_value, float(reward), terminated or truncated)
             )
             states[e] = after
             if terminated or truncated:
                 place = ended[e] % levels
-                level = world.sample_level(keys[0, place, e], env_params)
-                states[e] = world.reset_to_level(keys[1, place, e], level, env_params)
+                states[e] = begun(world, keys[0, place, e], keys[1, place, e], env_params)
                 ended[e] += 1
 
     seen, action, log_prob, value, next_value, reward, done = (np.array(part) for part in zip(*steps, strict=True))
@@ -75,35 +111,27 @@ def plain_update(world, learner, state, env_params, params):
         delta = reward[rows] + params.discount * next_value[rows] - value[rows]
         trace = delta + params.discount * params.gae_lambda * np.where(done[rows], 0, trace)
         advantage[rows] = trace
-    target = advantage + value
-
-    def loss(variables, rows):
-        logits, new_value = forward(variables, seen[rows], learner.towers)
-        log_probs = jax.nn.log_softmax(logits)
-        ratio = jnp.exp(log_probs[jnp.arange(len(rows)), action[rows]] - log_prob[rows])
-        normal = (advantage[rows] - advantage[rows].mean()) / (advantage[rows].std() + 1e-8)
-        near = jnp.clip(ratio, 1 - params.clip_eps, 1 + params.clip_eps)
-        policy = -jnp.minimum(ratio * normal, near * normal).mean()
-        held = value[rows] + jnp.clip(new_value - value[rows], -params.clip_eps, params.clip_eps)
-        error = jnp.maximum((new_value - target[rows]) ** 2, (held - target[rows]) ** 2).mean() / 2
-        entropy = -(jnp.exp(log_probs) * log_probs).sum(axis=1).mean()
-        return policy + params.value_coef * error - params.entropy_coef * entropy
+    played = [part.astype(np.int32 if part is action else np.float32) for part in (seen, action, log_prob, value)]
+    played += [part.astype(np.float32) for part in (advantage, advantage + value)]
 
     variables, moments = state.variables, state.optimiser_state[1]
-    count, first, second = int(moments.count), moments.mu, moments.nu
+    count = int(moments.count)
+    variables, first, second = jax.tree.map(np.asarray, (variables, moments.mu, moments.nu))
     halves = np.stack([shuffle_bits & 0xFFFF0000, shuffle_bits << 16]).reshape(-1, size)
     step_size = params.learning_rate
     for bits in halves[: learner.n_epochs]:
         order = np.sort(bits.astype(np.uint32) | np.arange(size, dtype=np.uint32)) & 0xFFFF
         for rows in np.split(order, learner.n_minibatches):
-            gradient = jax.grad(loss)(variables, rows)
+            gradient = jax.tree.map(
+                np.asarray, slope(variables, *(part[rows] for part in played), params, learner.towers)
+            )
             norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(gradient)))
             gradient = jax.tree.map(lambda g, norm=norm: g * min(1.0, float(params.max_grad_norm) / norm), gradient)
             count += 1
             first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
             second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g**2, second, gradient)
             variables = jax.tree.map(
-                lambda w, m, v, n=count: w - step_size * (m / (1 - 0.9**n)) / (jnp.sqrt(v / (1 - 0.999**n)) + 1e-5),
+                lambda w, m, v, n=count: w - step_size * (m / (1 - 0.9**n)) / (np.sqrt(v / (1 - 0.999**n)) + 1e-5),
                 variables,
                 first,
                 second,
