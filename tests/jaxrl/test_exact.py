@@ -13,17 +13,24 @@ LANES = 16
 KEYS = np.random.default_rng(0).integers(0, 2**32, (LANES, 2), dtype=np.uint32)
 
 
-def trained(learner, length, encoding, policy, steps, width=8, **values):
-    """The program's curves and outcomes, and the initial weights in the reference's form, in float64."""
+def made(learner, length, encoding, policy, steps, width=8, **values):
+    """A program, and the settings of its lanes."""
     world = envs.make("coin-line", {"env.length": length, "env.encoding": encoding})
     made = jaxrl.make(learner, {"learner.total_steps": steps, "learner.policy": policy, "learner.width": width})
-    program = jaxrl.Program(world, made, LANES, (0, 1))
-    lanes = [{"env.diversity": values["eps"], "learner.learning_rate": values["eta"], "learner.scale": values["sigma"]}]
-    found = program.train(KEYS, lanes * LANES)
-    start = jax.vmap(lambda key, settings: made.init(world, jax.random.wrap_key_data(key), settings)[0].weights)
-    weights = {
-        name: np.asarray(leaf, np.float64) for name, leaf in start(KEYS, program.settings(lanes * LANES)).items()
-    }
+    lane = {"env.diversity": values["eps"], "learner.learning_rate": values["eta"], "learner.scale": values["sigma"]}
+    return jaxrl.Program(world, made, LANES, (0, 1)), [lane] * LANES
+
+
+def trained(learner, length, encoding, policy, steps, **values):
+    """The program's stops, metrics at each [lanes, stops], the last state, and the first weights in float64."""
+    program, lanes = made(learner, length, encoding, policy, steps, **values)
+    settings, functions = program.settings(lanes), program._functions
+    state, _ = jax.jit(functions["init"])(KEYS, settings)
+    weights = {name: np.asarray(leaf, np.float64) for name, leaf in state.weights.items()}
+    advance, seen = jax.jit(functions["advance"]), []
+    for updates in np.diff([0, *program.stops]):
+        state, _, metrics = advance(state, settings, np.int32(updates))
+        seen.append(metrics)
     match policy:
         case "network":
             initial = {"a": weights["output"], "u": weights["hidden"].swapaxes(1, 2)}
@@ -31,7 +38,7 @@ def trained(learner, length, encoding, policy, steps, width=8, **values):
             initial = {"w": weights["weights"]}
         case _:
             initial = {"theta": weights["weights"].reshape(LANES, length + 1, length + 1)}
-    return program, found, initial
+    return program.stops, jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *seen), state, initial
 
 
 CELLS = [
@@ -50,18 +57,18 @@ CELLS = [
 @pytest.mark.parametrize("learner", ["cloning", "exact-gradient"])
 def test_every_lane_follows_the_float64_trajectory(learner, policy, encoding, length, eps, sigma, eta):
     steps = 200
-    program, found, initial = trained(learner, length, encoding, policy, steps, eps=eps, sigma=sigma, eta=eta)
+    stops, found, state, initial = trained(learner, length, encoding, policy, steps, eps=eps, sigma=sigma, eta=eta)
     seen = "state" if policy == "tabular" else encoding
     if learner == "cloning":
-        expected = reference.clone(initial, seen, length, eps, eta, steps, program.stops)
+        expected = reference.clone(initial, seen, length, eps, eta, steps, stops)
         loss, competence = expected.loss, 1 - expected.error
     else:
-        expected = reference.ascend(initial, seen, length, eps, eta, steps, program.stops, delta=0.01)
+        expected = reference.ascend(initial, seen, length, eps, eta, steps, stops, delta=0.01)
         loss, competence = -expected.success, expected.success
-        np.testing.assert_array_equal(found.outcomes["competent_at"], expected.first_step)
-    np.testing.assert_allclose(found.curves["probe_logit"], expected.score, atol=2e-3, rtol=2e-3)
-    np.testing.assert_allclose(found.curves["loss"], loss, atol=1e-4)
-    np.testing.assert_allclose(found.curves["competence"], competence, atol=1e-4)
+        np.testing.assert_array_equal(state.competent_at, expected.first_step)
+    np.testing.assert_allclose(found.probe_logit, expected.score, atol=2e-3, rtol=2e-3)
+    np.testing.assert_allclose(found.loss, loss, atol=1e-4)
+    np.testing.assert_allclose(found.competence, competence, atol=1e-4)
 
 
 def test_the_network_and_its_gradients_are_those_of_automatic_differentiation():
@@ -80,8 +87,17 @@ def test_the_network_and_its_gradients_are_those_of_automatic_differentiation():
 
 @pytest.mark.slow
 def test_the_probed_policy_is_the_trained_one():
-    """The greedy fork episode goes right where the logit at the probe is positive, and left where it is negative."""
-    _, found, _ = trained("cloning", 4, "absolute", "network", 50, eps=0.2, sigma=1.0, eta=0.01)
+    """The greedy fork episode goes right where the logit at the probe is positive, and left where it is negative.
+
+    Curves and outcomes are those of the same steps without probes.
+    """
+    case, values = ("cloning", 4, "absolute", "network", 50), {"eps": 0.2, "sigma": 1.0, "eta": 0.01}
+    program, lanes = made(*case, **values)
+    found = program.train(KEYS, lanes)
+    _, metrics, state, _ = trained(*case, **values)
+    np.testing.assert_array_equal(found.outcomes["competent_at"], state.competent_at)
+    for name in ("probe_logit", "loss", "competence"):
+        np.testing.assert_allclose(found.curves[name], getattr(metrics, name), rtol=1e-5)
     (fork,) = [
         record
         for record in found.probes
