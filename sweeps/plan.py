@@ -311,15 +311,16 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
 
 def _meaning(program: ProgramSpec, built: "jaxrl.Program") -> dict[str, Any]:
     """The parts of a program and their versions: what the ids of its conditions are made of, beside settings."""
-    from jaxrl.schedules import VERSIONS
-
     versions = {"world": built.world.version, "learner": built.learner.version}
     meaning: dict[str, Any] = {"world": program.world, "learner": program.learner}
     if built.curriculum is not None:
         meaning["curriculum"] = program.curriculum
         versions["curriculum"] = built.curriculum.version
-    if kinds := {one.kind: VERSIONS[one.kind] for one in built.schedules if one.kind in VERSIONS}:
-        meaning["schedules"] = kinds
+    if built.schedules:
+        from jaxrl.schedules import VERSIONS
+
+        if kinds := {one.kind: VERSIONS[one.kind] for one in built.schedules if one.kind in VERSIONS}:
+            meaning["schedules"] = kinds
     return meaning | {"versions": versions}
 
 

@@ -67,6 +67,7 @@ class Program:
 
     def __init__(self, world, learner, chunk, probe_at, schedules=(), curriculum=None):
         self.world, self.learner, self.chunk, self.probe_at, self.compiles = world, learner, chunk, probe_at, 0
+        self.schedules = schedules
 
     def levels(self):
         return {
