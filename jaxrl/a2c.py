@@ -9,8 +9,7 @@ from flax import struct
 
 from envs import World
 from envs.settings import Count, Probability
-from jaxrl import on_policy, rollout
-from jaxrl.advantages import advantages
+from jaxrl import advantages, on_policy, rollout
 from jaxrl.on_policy import Lesson, OnPolicy
 
 
@@ -50,15 +49,7 @@ class A2C(OnPolicy):
     def loss(self, world: World, variables: Any, lesson: Lesson, params: Any) -> tuple[jax.Array, Metrics]:
         """Policy-gradient loss, value loss and entropy bonus of a rollout (Mnih et al. 2016, algorithm S3)."""
         steps = lesson.steps
-        advantage = advantages(
-            steps.reward,
-            steps.terminated,
-            steps.done,
-            steps.value,
-            steps.next_value,
-            params.discount,
-            params.gae_lambda,
-        )
+        advantage = advantages.of_rollout(steps, params.discount, params.gae_lambda)
         logits, value = self.over_rollout(world, variables, lesson)
         log_probs = jax.nn.log_softmax(logits)
         loss_policy = -jnp.mean(rollout.pick(log_probs, steps.action) * advantage)

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxrl.rollout import Steps
+
 
 def advantages(
     reward: jax.Array,
@@ -35,3 +37,9 @@ def advantages(
         return carry, carry
 
     return jax.lax.scan(back, jnp.zeros_like(delta[0]), (delta, decay), reverse=True)[1]
+
+
+def of_rollout(steps: Steps, discount: jax.Array | float, gae_lambda: jax.Array | float) -> jax.Array:
+    """`advantages` f32[steps, envs] of what was played, with the values that the policy gave then."""
+    done, value, next_value = steps.done, steps.value, steps.next_value
+    return advantages(steps.reward, steps.terminated, done, value, next_value, discount, gae_lambda)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from envs import Observation, World
 from envs.settings import Count
-from jaxrl.advantages import advantages
+from jaxrl import advantages
 from jaxrl.networks import NOTHING, Context
 from jaxrl.on_policy import Lesson, OnPolicy
 
@@ -66,15 +66,7 @@ class Minibatches(OnPolicy):
     ) -> tuple[Any, Any, Any]:
         steps, recurrent = lesson.steps, self.recurrent(world)
         size = self.n_envs if recurrent else self.n_envs * self.n_steps
-        advantage = advantages(
-            steps.reward,
-            steps.terminated,
-            steps.done,
-            steps.value,
-            steps.next_value,
-            params.discount,
-            params.gae_lambda,
-        )
+        advantage = advantages.of_rollout(steps, params.discount, params.gae_lambda)
         batch = Batch(
             steps.observation, steps.action, steps.log_prob, steps.value, advantage, advantage + steps.value,
             steps.context,

@@ -17,6 +17,8 @@ HARMLESS = (
 """Beginnings of the names of jax's variables that choose a device, a cache or messages. The others are ignored."""
 HARMLESS_FLAGS = ("--xla_dump_", "--xla_gpu_cuda_data_dir")
 """Beginnings of XLA's flags that decide no number. The others are ignored."""
+OF_A_DEVICE = ("LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
+"""Variables that a device's own library reads, and that can decide numbers. They are ignored."""
 PINNED = {
     "jax_allow_f16_reductions": True,
     "jax_debug_infs": False,
@@ -42,7 +44,7 @@ def ignored(variables: Mapping[str, str]) -> dict[str, str]:
     found = {
         name: value
         for name, value in variables.items()
-        if (name.startswith(("JAX_", "FLAX_")) and not name.startswith(HARMLESS)) or name == "NVIDIA_TF32_OVERRIDE"
+        if (name.startswith(("JAX_", "FLAX_")) and not name.startswith(HARMLESS)) or name in OF_A_DEVICE
     }
     return found | ({"XLA_FLAGS": " ".join(flags)} if flags else {})
 

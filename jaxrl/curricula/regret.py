@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from envs import World
-from jaxrl.advantages import advantages
+from jaxrl.advantages import advantages, of_rollout
 from jaxrl.curricula.curriculum import Experience
 
 Score = Literal["max-latest", "max-mc", "pvl", "exact"]
@@ -41,11 +41,7 @@ def returns(experience: Experience) -> Returns:
 
 def positive_value_loss(experience: Experience) -> jax.Array:
     """f32[envs], the mean over steps of what is positive of the advantages; Jiang et al. 2021b."""
-    steps = experience.steps
-    advantage = advantages(
-        steps.reward, steps.terminated, steps.done, steps.value, steps.next_value, experience.discount,
-        experience.gae_lambda,
-    )  # fmt: skip
+    advantage = of_rollout(experience.steps, experience.discount, experience.gae_lambda)
     return jnp.mean(jnp.maximum(advantage, 0.0), axis=0)
 
 

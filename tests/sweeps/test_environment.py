@@ -30,6 +30,7 @@ HOSTILE = {
     "JAX_RANDOM_SEED_OFFSET": "7",
     "JAX_DISABLE_JIT": "1",
     "FLAX_FIX_RNG_SEPARATOR": "1",
+    "LIBTPU_INIT_ARGS": "--xla_tpu_rwb_fusion=false",
     "NVIDIA_TF32_OVERRIDE": "1",
     "XLA_FLAGS": "--xla_cpu_enable_fast_math=true",
 }

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from analysis.folder import read_manifest
-from sweeps import SpecError, load_spec, make_plan
+from sweeps import SpecError, load_spec, make_plan, watching
 from sweeps.layers import Part, opened
 
 CODE = """
@@ -44,6 +44,24 @@ def test_a_changed_world_file_is_named_and_refused(begin, tmp_path):
     assert str(error.value) == (
         f"{tmp_path}/out: was trained with other code: meadow_changed.py, the file of meadow_changed:Meadow, has "
         "changed since; give another --out, or bring the file back."
+    )
+
+
+def test_policies_of_a_changed_world_file_are_not_watched(begin, tmp_path):
+    code = tmp_path / "meadow_watched.py"
+    code.write_text(CODE.format(name="Meadow"))
+    begin("meadow_watched")
+    (layer,) = read_manifest(tmp_path / "out").layers
+    (condition,), (program,) = layer.conditions, layer.programs
+    lane = {"condition": condition, "program": program, "world": layer.world, "learner": layer.learner}
+    shard = watching._alone("", [layer], lane | {"seed": 0, "master_seed": 0})
+    assert watching._built(tmp_path / "out", [layer], shard).world.name == "coin-line"
+    code.write_text(CODE.format(name="Meadow") + "    # right is left\n")
+    with pytest.raises(SpecError) as error:
+        watching._built(tmp_path / "out", [layer], shard)
+    assert str(error.value) == (
+        f"{tmp_path}/out: its policies were trained with other code: meadow_watched.py, the file of "
+        "meadow_watched:Meadow, has changed since; train again, or bring it back."
     )
 
 
