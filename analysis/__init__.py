@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from analysis.folder.policies import load_policy as load_policy
     from analysis.folder.remote import RemoteError as RemoteError
     from analysis.goal_inference import inferred_goal as inferred_goal
-    from analysis.hierarchical import BetaBinomial as BetaBinomial
-    from analysis.hierarchical import beta_binomial as beta_binomial
+    from analysis.hierarchical import TrueShares as TrueShares
     from analysis.hierarchical import policy_shares as policy_shares
+    from analysis.hierarchical import true_shares as true_shares
     from analysis.instrument import effect_of_dose as effect_of_dose
     from analysis.intervals import half_width as half_width
     from analysis.intervals import interval as interval
@@ -69,7 +69,7 @@ _NAMES = {
     "folder.policies": ("load_policy",),
     "folder.remote": ("RemoteError",),
     "goal_inference": ("inferred_goal",),
-    "hierarchical": ("BetaBinomial", "beta_binomial", "policy_shares"),
+    "hierarchical": ("TrueShares", "policy_shares", "true_shares"),
     "instrument": ("effect_of_dose",),
     "intervals": ("half_width", "interval", "upper_bound"),
     "labels": ("Thresholds", "goal_label", "label"),
@@ -86,11 +86,10 @@ _NAMES = {
 """By module."""
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
-    "BetaBinomial",
     "RemoteError",
     "Thresholds",
+    "TrueShares",
     "at_return",
-    "beta_binomial",
     "compare",
     "confidence_sequence",
     "difference_interval",
@@ -130,6 +129,7 @@ __all__ = [
     "simulated_rounds",
     "smallest_difference",
     "tipping_dose",
+    "true_shares",
     "typical",
     "upper_bound",
     "without_effect",

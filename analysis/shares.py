@@ -30,7 +30,7 @@ def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, fl
     values = np.sort(np.asarray(values, float))
     if not len(values):
         return np.nan, np.nan
-    weights = _weights(len(values) + 1)
+    weights = weightings(len(values) + 1)
     share = weights[:, :-1] @ values
     total = weights.sum(axis=1)
     low = np.quantile(share / total, (1 - level) / 2)
@@ -39,7 +39,7 @@ def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, fl
 
 
 @functools.lru_cache(maxsize=1)  # the groups of a sweep mostly have one size
-def _weights(n: int) -> np.ndarray:
+def weightings(n: int) -> np.ndarray:
     """f64[DRAWS, n]: the same for every group of this size."""
     return np.random.default_rng(0).standard_exponential((DRAWS, n))
 
@@ -71,7 +71,7 @@ def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: fl
     grouped = given.groupby(groups, observed=True, dropna=False)
     table = pd.DataFrame({"n": grouped.count(), "without": grouped.size() - grouped.count(), "mean": grouped.mean()})
     ends = [mean_interval((group.dropna() - least) / (1 - least), level) for _, group in grouped]
-    _weights.cache_clear()  # gigabytes, for groups of many seeds
+    weightings.cache_clear()  # gigabytes, for groups of many seeds
     table["low"], table["high"] = zip(*ends, strict=True) if ends else ((), ())
     table[["low", "high"]] = table[["low", "high"]] * (1 - least) + least
     return table.reset_index(drop=not by)

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 from doses import instrument, monotone, tipping
+from means import mean
 from policies import episodes, hierarchical
 from preferences import exchange
 from rates import difference, family, paired, rate
@@ -26,6 +27,7 @@ SECTIONS = (
     rounds,
     paired,
     exchange,
+    mean,
 )
 """A section's place is part of its seed: new ones come last."""
 

@@ -1,5 +1,6 @@
 """How policies spread beneath their probe episodes."""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -9,30 +10,62 @@ from scipy.stats import beta
 
 import analysis
 
+FEWER = 10
+"""By which the repeats are divided: a fit takes some hundredths of a second."""
+SIZES = ((8, 16), (16, 32), (64, 64))
+"""Policies, and episodes of each."""
+
+
+def points(*law: tuple[float, float]) -> tuple[str, Callable[..., np.ndarray], dict[str, float]]:
+    """Policies with few different true shares: (share, its part of the policies)."""
+    shares, parts = np.array(law).T
+    mean = shares @ parts
+    spread = (shares**2 @ parts - mean**2) / (mean * (1 - mean))
+    truth = {"mean": mean, "spread": spread, "above": parts[shares > 0.75].sum()}
+    name = ", ".join(f"{share:g} ({part:.0%})" for share, part in law)
+    return name, lambda random, size: random.choice(shares, size, p=parts), truth
+
+
+def betas(a: float, b: float) -> tuple[str, Callable[..., np.ndarray], dict[str, float]]:
+    truth = {"mean": a / (a + b), "spread": 1 / (a + b + 1), "above": float(beta.sf(0.75, a, b))}
+    return f"Beta({a:g}, {b:g})", lambda random, size: random.beta(a, b, size), truth
+
+
+LAWS = (
+    points((0.5, 0.5), (0.9, 0.5)),
+    points((0.1, 0.8), (0.95, 0.2)),
+    points((0.2, 0.94), (0.9, 0.06)),
+    points((0, 0.3), (0.7, 0.3), (1, 0.4)),
+    betas(4, 1),
+    betas(0.05, 0.05),
+)
+
 
 def hierarchical(random: np.random.Generator, repeats: int) -> pd.DataFrame:
-    """Beta-binomial fits: 16 policies, 32 episodes each; above: share of policies whose true share exceeds 0.75."""
+    """Intervals of the mean, the spread and the part above 0.75 of true shares, and the mean widths of the last two."""
     rows = []
-    cases = ((0.5, 0.02), (0.5, 0.3), (0.5, 0.9), (0.9, 0.3), (0.9, 0.95), (0.98, 0.95))
-    for own, (mean, spread) in zip(random.spawn(len(cases)), cases, strict=True):
-        a, b = mean * (1 - spread) / spread, (1 - mean) * (1 - spread) / spread
-        truth = {"mean": mean, "spread": spread, "above": float(beta.sf(0.75, a, b))}
-        fits = cache(lambda *counts: analysis.beta_binomial(counts, 32))
-        found = [fits(*sorted(own.binomial(32, own.beta(a, b, 16)).tolist()))._asdict() for _ in range(repeats)]
-        table = pd.DataFrame(found)
-        rows.append(
-            {"mean": mean, "spread": spread, "above": truth["above"]}
-            | {f"{name} covered": covered(table[f"{name}_low"], table[f"{name}_high"], truth[name]) for name in truth}
-        )
+    for policies, n in SIZES:
+        for name, law, truth in LAWS:
+            fits = cache(lambda *counts, n=n: analysis.true_shares(counts, n))
+            counts = random.binomial(n, law(random, (repeats // FEWER, policies)))
+            table = pd.DataFrame([fits(*one) for one in np.sort(counts, axis=1).tolist()])
+            row = {"policies": policies, "episodes": n, "true shares": name}
+            row |= {one: covered(table[f"{one}_low"], table[f"{one}_high"], truth[one]) for one in truth}
+            widths = {
+                f"{one} width": (table[f"{one}_high"] - table[f"{one}_low"]).mean() for one in ("spread", "above")
+            }
+            rows.append(row | widths)
     return pd.DataFrame(rows)
 
 
 def episodes(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     """One population of policies, probed for longer and longer: shares of Beta(4, 1), 68.4% of them above 0.75."""
-    true = random.beta(4, 1, repeats)
+    true = random.beta(4, 1, repeats // FEWER)
     rows = []
     for n in (16, 32, 64, 256, 1024):
         count = random.binomial(n, true)
-        reliable = (analysis.interval(count, n)[0] > 0.75).mean()
-        rows.append({"episodes": n, "labelled": reliable, "above": analysis.beta_binomial(count, n).above})
+        reliable = (analysis.interval(count, n, "wilson")[0] > 0.75).mean()
+        found = analysis.true_shares(count, n)
+        row = {"episodes": n, "labelled": reliable, "above": found.above}
+        rows.append(row | {"above_low": found.above_low, "above_high": found.above_high})
     return pd.DataFrame(rows)
