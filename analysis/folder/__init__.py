@@ -8,6 +8,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.folder.columns import as_table as as_table
+    from analysis.folder.columns import factor_column as factor_column
+    from analysis.folder.columns import list_column as list_column
+    from analysis.folder.columns import value_column as value_column
     from analysis.folder.digest import DamagedError as DamagedError
     from analysis.folder.failures import clear_failure as clear_failure
     from analysis.folder.failures import read_failure as read_failure
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from analysis.folder.tables import write_table as write_table
 
 _NAMES = {
+    "columns": ("as_table", "factor_column", "list_column", "value_column"),
     "digest": ("DamagedError",),
     "failures": ("clear_failure", "read_failure", "write_failure"),
     "layout": ("PROGRAM_TABLES", "SHARD_TABLES", "names_in", "policies_path", "table_path", "times_in"),
