@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from analysis.design import without_effect as without_effect
     from analysis.doses import dose_response as dose_response
     from analysis.doses import monotone as monotone
-    from analysis.doses import tipping_dose as tipping_dose
     from analysis.equal_return import at_return as at_return
     from analysis.examples import outliers as outliers
     from analysis.examples import typical as typical
@@ -57,11 +56,12 @@ if TYPE_CHECKING:
     from analysis.sequences import simulated_rounds as simulated_rounds
     from analysis.shares import mean_interval as mean_interval
     from analysis.shares import shares as shares
+    from analysis.tipping import tipping_dose as tipping_dose
 
 _NAMES = {
     "comparisons": ("compare", "difference_interval", "paired_difference_interval"),
     "design": ("without_effect",),
-    "doses": ("dose_response", "monotone", "tipping_dose"),
+    "doses": ("dose_response", "monotone"),
     "equal_return": ("at_return",),
     "examples": ("outliers", "typical"),
     "exchangeability": ("exchangeability",),
@@ -82,6 +82,7 @@ _NAMES = {
     "selection": ("select",),
     "sequences": ("confidence_sequence", "more_seeds", "next_seeds", "simulated_rounds"),
     "shares": ("mean_interval", "shares"),
+    "tipping": ("tipping_dose",),
 }  # fmt: skip
 """By module."""
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}

@@ -1,4 +1,4 @@
-"""How a rate depends on a dose: penalised logistic regression, the tipping dose, and monotone curves.
+"""How a rate depends on a dose: penalised logistic regression, and monotone curves.
 
 A dose is a setting of the training distribution (diversity, exposure) or a count of what happened in training. Where it
 is such a count it is behaviour, and a curve against it is no effect: see `analysis.instrument`.
@@ -9,24 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import isotonic_regression
-from scipy.special import chdtri, expit, logit, xlogy
 
 from analysis.design import is_paired, warn_of_pairs, warn_of_pooling
 from analysis.intervals import check_level
+from analysis.isotonic import isotonic
 from analysis.names import check_name
-from analysis.regions import likelihood_region
 from analysis.shares import check_shares
 
 SCALES = ("linear", "log")
 ITERATIONS = 200
 """Of a Newton search, at most; some tens where the data are separated."""
-SMALLEST = np.finfo(float).tiny
-"""Stands for 0 in a logarithm."""
-UNBOUNDED = "unbounded: the rate may not depend on the dose"
-TURNS = "not monotone: the rate rises and falls with the dose"
-OUTSIDE = "outside the doses that were tried"
-"""Why a tipping dose, or its interval, is not to be relied on."""
 DRAWS = 2000
 """Weightings of the seeds from which a band is taken."""
 
@@ -95,7 +87,7 @@ def dose_response(
     """
     by = [by] if isinstance(by, str) else list(by)
     check_level(level)
-    seeds, x, y = _doses(df, dose, label, by, scale)
+    seeds, x, y = doses_of(df, dose, label, by, scale)
     warn_of_pooling(df, [dose, *by])
     warn_of_pairs(df, [dose, *by])
     name = f"log {dose}" if scale == "log" else dose
@@ -114,128 +106,6 @@ def dose_response(
     table[["estimate", "low", "high"]] = table[["estimate", "low", "high"]].div(np.append(unit, 1.0), axis=0)
     table["p"] = model.lrt_pvalues_
     return table.iloc[[-1, *range(len(columns))]].reset_index(drop=True)
-
-
-def tipping_dose(
-    df: pd.DataFrame,
-    dose: str,
-    label: str,
-    by: str | Sequence[str] = (),
-    rate: float = 0.5,
-    scale: str = "log",
-    level: float = 0.95,
-) -> pd.DataFrame:
-    """The dose at which the rate of a label is one half, in every group, with an interval that says when it has no end.
-
-    The rate is a logistic curve in the dose or its logarithm, fitted by Firth's penalised likelihood in each group by
-    itself. The interval holds the doses at which the penalised likelihood ratio, with chi-squared's quantile, does not
-    reject that the rate is `rate`. Far away from the data that is the hypothesis that the slope is 0: where it is not
-    rejected, the data do not say that the rate depends on the dose, no dose is too large or too small to be the tipping
-    dose, and the interval is unbounded, as Fieller's is.
-
-    Args:
-      df, dose, label: as in `dose_response`.
-      by: columns that define a group.
-      rate: that is reached at the tipping dose.
-      scale: "log" (doses must be positive: leave those of 0 out, or take "linear"), or "linear".
-      level: confidence of the two-sided intervals.
-    Returns:
-      One row a group, sorted: the `by` columns; n; slope, its low and high as slope_low and slope_high, p, that it is 0
-      (log-odds per unit of dose or of its logarithm); dose (the tipping dose), low, high; note, "" where all is well,
-      else why the dose or its interval is not to be relied on.
-    Raises:
-      ValueError: as `dose_response`, or a rate that is not in (0, 1).
-    """
-    by = [by] if isinstance(by, str) else list(by)
-    check_level(level)
-    if not 0 < rate < 1:
-        raise ValueError(f"rate: {rate!r} is not a rate strictly between 0 and 1")
-    seeds, every, has = _doses(df, dose, label, by, scale)
-    warn_of_pooling(df, [dose, *by])
-    warn_of_pairs(df, [dose, *by])
-    rows = []
-    for key, members in seeds.groupby(by, observed=True, dropna=False).indices.items() if by else [((), slice(None))]:
-        key = key if isinstance(key, tuple) else (key,)
-        x, y = every[members], has[members]
-        centre, unit = x.mean(), x.std() or 1.0
-        found = _tipping(_cells((x - centre)[:, None] / unit, y), logit(rate), 1 - level)
-        tips = centre + unit * np.array([found.dose, found.low, found.high])
-        with np.errstate(over="ignore"):
-            at, low, high = (np.exp(tips) if scale == "log" else tips).tolist()
-        note = ""
-        if np.isinf(found.low):
-            note = UNBOUNDED
-        elif _turns(x, y, 1 - level):
-            note = TURNS
-        elif not x.min() <= centre + unit * found.dose <= x.max():
-            note = OUTSIDE
-        rows.append(
-            dict(zip(by, key, strict=True))
-            | {"n": len(y), "slope": found.slope / unit}
-            | {"slope_low": found.slope_low / unit, "slope_high": found.slope_high / unit, "p": found.p}
-            | {"dose": at, "low": low, "high": high, "note": note}
-        )
-    return pd.DataFrame(rows)
-
-
-def _turns(x: np.ndarray, y: np.ndarray, error: float) -> bool:
-    """Whether rates that only rise with the dose, and rates that only fall, are both rejected.
-
-    The likelihood ratio of the isotonic fit against a rate for each dose. Its null distribution is a mixture of
-    chi-squared ones of fewer degrees of freedom than the one taken here (Robertson et al. 1988, section 2.3), so that
-    less than `error` of monotone responses are called turning.
-    """
-    _, place, n = np.unique(x, return_inverse=True, return_counts=True)
-    rate = np.bincount(place, weights=y) / n
-
-    def worse(increasing: bool) -> float:
-        fitted = np.clip(isotonic_regression(rate, weights=n, increasing=increasing).x, 0, 1)
-        gain = xlogy(rate, rate) + xlogy(1 - rate, 1 - rate) - xlogy(rate, fitted) - xlogy(1 - rate, 1 - fitted)
-        return float(2 * n @ gain)
-
-    return len(n) > 2 and min(worse(True), worse(False)) > chdtri(len(n) - 1, error)
-
-
-class _Tipping(NamedTuple):
-    slope: float
-    slope_low: float
-    slope_high: float
-    p: float
-    dose: float
-    low: float
-    high: float
-
-
-def _tipping(cells: _Cells, target: float, error: float) -> _Tipping:
-    """Of one regressor, in its own units; target is the logit of the rate."""
-    model = _fit(cells)
-    centre = np.array([model.intercept_, model.coef_[0]])
-    x, hits = np.unique(cells.x[:, 0]), cells.weight[cells.y]
-    n = hits + cells.weight[~cells.y]
-
-    def fit(intercept: np.ndarray, slope: np.ndarray) -> np.ndarray:
-        eta = np.outer(intercept, np.ones_like(x)) + np.outer(slope, x)
-        weight = n * expit(eta) * expit(-eta)
-        total, first, second = weight.sum(axis=1), weight @ x, weight @ x**2
-        information = np.maximum(total * second - first**2, SMALLEST)
-        return eta @ hits - np.logaddexp(0, eta) @ n + np.log(information) / 2
-
-    weight = n * expit(centre[0] + centre[1] * x) * expit(-centre[0] - centre[1] * x)
-    information = np.array([[weight.sum(), weight @ x], [weight @ x, weight @ x**2]])
-    root = np.linalg.cholesky(np.linalg.inv(information))
-
-    def whitened(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return fit(*(centre[:, None] + root @ np.stack([first, second])))
-
-    most = float(fit(*centre[:, None])[0])
-    region = likelihood_region(whitened, most, float(chdtri(1, error)), np.array([[-3.0, 3.0]] * 2))
-    intercept, slope = centre[:, None] + root @ np.column_stack([np.zeros(2), region])
-    p = float(model.lrt(0).lrt_pvalues_[0])
-    sure = p <= error and slope.min() * slope.max() > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        dose = (target - intercept) / slope
-    ends = (dose.min(), dose.max()) if sure else (-np.inf, np.inf)
-    return _Tipping(*(float(one) for one in (slope[0], slope.min(), slope.max(), p, dose[0], *ends)))
 
 
 def monotone(
@@ -282,13 +152,15 @@ def monotone(
         given = (df["label"] == value).astype(float)
     warn_of_pooling(df, [dose, *by])
     known = df.assign(_value=given)[given.notna() & df[dose].notna()]
+    if known.empty:
+        raise ValueError(f"{value}: no seed has both a dose and a value")
     unit = [*(["master_seed"] if "master_seed" in df else []), "seed"] if is_paired(df) else []
     parts = []
     for key, members in known.groupby(by, observed=True, dropna=False) if by else [((), known)]:
         doses, place = np.unique(members[dose].to_numpy(), return_inverse=True)
         y, n = members["_value"].to_numpy(), np.bincount(place)
         mean = np.bincount(place, weights=y) / n
-        fitted = np.clip(isotonic_regression(mean, weights=n, increasing=increasing).x, 0, 1)
+        fitted = np.clip(isotonic(mean, n, increasing), 0, 1)
         who = members.groupby(unit).ngroup().to_numpy() if unit else np.arange(len(members))
         low, high = _band(y, place, who, increasing, level, np.random.default_rng(seed))
         front = {column: [one] * len(doses) for column, one in zip(by, key, strict=True)}
@@ -308,26 +180,12 @@ def _band(
     total, hits = weights @ at, weights @ (at * y[:, None])
     extra = generator.standard_exponential((DRAWS, doses))
     heavy, part = total + extra, (1 - level) / 2
-    low, high = (_isotonic(share / heavy, heavy, increasing) for share in (hits, hits + extra))
+    low, high = (isotonic(share / heavy, heavy, increasing) for share in (hits, hits + extra))
     low, high = np.quantile(low, part, axis=0), np.quantile(high, 1 - part, axis=0)
     return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
-def _isotonic(mean: np.ndarray, weight: np.ndarray, increasing: bool) -> np.ndarray:
-    """scipy.optimize.isotonic_regression of f64[draws, doses], by Robertson et al. 1988, equation 1.4.1."""
-    if not increasing:
-        return -_isotonic(-mean, weight, True)
-    doses = mean.shape[1]
-    weights, sums = (np.pad(np.cumsum(one, axis=1), ((0, 0), (1, 0))) for one in (weight, weight * mean))
-    least = np.full((len(mean), doses, doses), -np.inf)
-    for first in range(doses):
-        block = (sums[:, first + 1 :] - sums[:, first, None]) / (weights[:, first + 1 :] - weights[:, first, None])
-        # Of the means of all doses from the first to one at or after j, the least.
-        least[:, first, first:] = np.minimum.accumulate(block[:, ::-1], axis=1)[:, ::-1]
-    return least.max(axis=1)
-
-
-def _doses(
+def doses_of(
     df: pd.DataFrame, dose: str, label: str, by: list[str], scale: str
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """The frame without rows that lack a dose, the regressor f64[rows], and whether each has the label."""
@@ -339,6 +197,10 @@ def _doses(
         raise ValueError(f"{dose}: not numbers, of which a dose is one")
     seeds = df[df[dose].notna()]
     x = seeds[dose].to_numpy(float)
+    if not len(x):
+        raise ValueError(f"{dose}: no seed has a dose")
+    if np.isinf(x).any():
+        raise ValueError(f"{dose}: an infinite dose; leave such rows out")
     if scale == "log":
         if (x <= 0).any():
             raise ValueError(f"{dose}: {x.min():g} has no logarithm; leave such doses out, or take scale='linear'")

@@ -13,6 +13,18 @@ from analysis.names import check_name
 
 WEAK = 10.0
 """Below this F of the first stage an instrument is called weak (Staiger and Stock 1997)."""
+MORE = 4
+"""Seeds that are added to all of a sample, half of them at each end of the range (Agresti and Caffo 2000)."""
+ALL = 1 - 1e-9
+"""The leverage of a seed that decides a fitted value alone."""
+FEWEST = 8
+"""Seeds of which coverage was measured."""
+UNMOVED = "unbounded: the assignment may not move the dose"
+ALONE = "unbounded: a single seed has its assignment, and nothing says how its dose and outcome might have varied"
+LEVEL = "unbounded: all outcomes are the same, and are no rates or shares in [0, 1], whose range is known"
+FAINT = "weak: the assignment hardly moves the dose; rely on the interval, not on the estimate"
+FEW = f"few: below {FEWEST} seeds the interval may cover less than its level"
+"""What a result says of itself."""
 
 
 class Effect(NamedTuple):
@@ -48,6 +60,13 @@ def effect_of_dose(
     Rubin 1949), by a test with HC3 errors and n - 2 degrees of freedom. It keeps its level however weak the instrument;
     it is unbounded where the data do not say that the assignment moves the dose.
 
+    Few seeds may all have the same outcome although its rate is not 0 or 1, and then show no error at all. To outcomes
+    in [0, 1] the variance is added of four more seeds, spread over the assignments, half of them 0 and half 1, as in
+    Agresti and Caffo's interval of a difference of rates (2000; Price and Bonett 2004 for more than two assignments).
+    An effect belongs to the interval if it is not rejected about the observed rates or about those that include the
+    four. Doses, and outcomes of other ranges, are treated so where all seeds of an assignment have the same, with the
+    range that was seen.
+
     What is assumed and cannot be tested: seeds were assigned independently of anything else (conditions that differ in
     nothing but the assignment); and the assignment acts through the dose alone, so let `dose` count whatever is
     reinforced, forced presses included. Forced presses also begin episodes beside the button: what that does by itself
@@ -62,8 +81,9 @@ def effect_of_dose(
       by: columns that define a group.
       level: confidence of the two-sided interval.
     Returns:
-      One row a group, sorted: the `by` columns; n; per_assignment (dose per unit of assignment); first_stage_f, and
-      whether it is weak (below 10); estimate, low, high (outcome per unit of dose); note, "" where all is well.
+      One row a group, sorted: the `by` columns; n; per_assignment (dose per unit of assignment); first_stage_f (NaN
+      where a single seed has its assignment), and whether it is weak (below 10); estimate, low, high (outcome per unit
+      of dose); note, "" where all is well.
     Raises:
       ValueError: a column that does not exist or is not of numbers, or an assignment that does not vary.
     """
@@ -93,29 +113,59 @@ def instrumented(assignment: np.ndarray, dose: np.ndarray, outcome: np.ndarray, 
     z = assignment - assignment.mean()
     size = z @ z
     both = np.stack([dose, outcome])
-    slopes = both @ z / size
-    left = both - both.mean(axis=1, keepdims=True) - slopes[:, None] * z
+    first, reduced = both @ z / size
+    estimate = float(reduced / first) if first else np.nan
+    leverage = 1 / n + z**2 / size
+    bounded = bool(outcome.min() >= 0 and outcome.max() <= 1)
+    unknown = ALONE if leverage.max() > ALL else UNMOVED if np.ptp(dose) == 0 else ""
+    if unknown := unknown or (LEVEL if np.ptp(outcome) == 0 and not bounded else ""):
+        return Effect(n, float(first), np.nan, True, estimate, -np.inf, np.inf, unknown)
     # HC3: MacKinnon and White 1985.
-    left = left / (1 - 1 / n - z**2 / size)
-    (vary, covary), (_, vary_outcome) = (left * z**2) @ left.T / size**2
-    first, reduced = slopes
-    critical = fdtri(1, n - 2, level)
-    strength = first**2 / vary if vary > 0 else np.inf if first else 0.0
-    estimate = reduced / first if first else np.nan
-    low, high, note = _quadratic(
-        first**2 - critical * vary,
-        -2 * (first * reduced - critical * covary),
-        reduced**2 - critical * vary_outcome,
-    )
+    errors = (both - both.mean(axis=1, keepdims=True) - np.outer([first, reduced], z)) * z / size / (1 - leverage)
+    _, arm = np.unique(assignment, return_inverse=True)
+    share = np.bincount(arm, weights=z) / size
+    _, _, vary_dose = _with_more(dose, arm, dose.min(), dose.max())
+    mean, own, vary = _with_more(outcome, arm, *((0, 1) if bounded else (outcome.min(), outcome.max())))
+    vary = vary if bounded else vary * _alike(outcome, arm)
+    more = np.diag([(vary_dose * _alike(dose, arm)) @ share**2, vary @ share**2])
+    observed, shrunken = (reduced, errors), (mean @ share, errors * np.stack([np.ones(n), own[arm]]))
+    critical, strength, ends = fdtri(1, n - 2, level), 0.0, []
+    for slope, error in (observed, shrunken) if bounded else (observed,):
+        covariance = error @ error.T + more
+        strength = first**2 / covariance[0, 0] if first else 0.0
+        ends.append(_effects(first, slope, critical * covariance))
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    note = UNMOVED if np.isinf(low) else FAINT if strength < WEAK else ""
+    notes = [note, FEW if n < FEWEST else ""]
     weak = bool(strength < WEAK)
-    if weak and not note:
-        note = "weak: the assignment hardly moves the dose; rely on the interval, not on the estimate"
-    return Effect(n, float(first), float(strength), weak, float(estimate), low, high, note)
+    return Effect(n, float(first), float(strength), weak, estimate, low, high, "; ".join(filter(None, notes)))
 
 
-def _quadratic(a: float, b: float, c: float) -> tuple[float, float, str]:
-    """The ends of {x: a x^2 + b x + c <= 0}, and why there are none."""
-    if a > 0:
-        root = np.sqrt(max(b**2 - 4 * a * c, 0.0))
-        return float((-b - root) / (2 * a)), float((-b + root) / (2 * a)), ""
-    return -np.inf, np.inf, "unbounded: the assignment may not move the dose"
+def _alike(values: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    """Of each arm of several seeds, whether all have the same value: bool[arms]."""
+    n = np.bincount(arm)
+    least, most = np.full(len(n), np.inf), np.full(len(n), -np.inf)
+    np.minimum.at(least, arm, values)
+    np.maximum.at(most, arm, values)
+    return (least == most) & (n > 1)
+
+
+def _with_more(values: np.ndarray, arm: np.ndarray, low: float, high: float) -> tuple[np.ndarray, ...]:
+    """Of each arm, with more seeds, half of them at each end: mean, weight of its own seeds, variance, f64[arms].
+
+    The variance is the mean's but for the spread of the arm's own seeds.
+    """
+    n = np.bincount(arm)
+    more, own = MORE / len(n), np.bincount(arm, weights=values) / n
+    mean = (n * own + more * (low + high) / 2) / (n + more)
+    spread = n * (own - mean) ** 2 + more * ((low - mean) ** 2 + (high - mean) ** 2) / 2
+    return mean, n / (n + more), spread / (n + more) ** 2
+
+
+def _effects(first: float, reduced: float, allowed: np.ndarray) -> tuple[float, float]:
+    """The ends of {b: (reduced - b first)^2 <= the allowed f64[dose, outcome] of outcome less b x dose}."""
+    a, b = first**2 - allowed[0, 0], -2 * (first * reduced - allowed[0, 1])
+    if a <= 0:
+        return -np.inf, np.inf
+    root = np.sqrt(max(b**2 - 4 * a * (reduced**2 - allowed[1, 1]), 0.0))
+    return float((-b - root) / (2 * a)), float((-b + root) / (2 * a))

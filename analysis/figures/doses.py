@@ -1,4 +1,4 @@
-"""The rate of a label against a dose, with the fit of its tipping dose."""
+"""The rate of a label against a dose, with its tipping dose."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from analysis.design import warn_of_pooling
-from analysis.doses import OUTSIDE, tipping_dose
 from analysis.figures.style import (
     LINE,
     SERIES,
@@ -27,8 +25,10 @@ from analysis.figures.style import (
     shades_of,
     share_axis,
 )
+from analysis.isotonic import isotonic
 from analysis.names import check_name
 from analysis.rates import rates
+from analysis.tipping import tipping_dose
 from analysis.values import naming
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
@@ -46,13 +46,13 @@ def dose_curve(
     ax: Axes | None = None,
     like: pd.DataFrame | None = None,
 ) -> Axes:
-    """The rate of a label against a dose, its logistic fit, and the tipping dose at which the rate is one half.
+    """The rate of a label against a dose, its isotonic fit, and the tipping dose at which the rate crosses one half.
 
-    Rates have 95% Clopper-Pearson intervals over seeds. Fit and tipping dose (alpha_50) are those of
+    Rates have 95% Clopper-Pearson intervals over seeds. The tipping dose (alpha_50) is that of
     `analysis.tipping_dose`: on a logarithmic axis, where the positive doses span a decade or more, of these alone, with
-    doses of 0 beside the axis; else of all. The bar at one half is the tipping dose's 95% interval. Where
-    `tipping_dose` has a note, the legend has it in place of the tipping dose; where the rate may not depend on the
-    dose, or turns, no fit is drawn.
+    doses of 0 beside the axis; else of all. The bar at one half is its 95% interval, and the line is the isotonic fit
+    from which it is read. Where the crossing is not enclosed the legend has the note in place of the tipping dose, and
+    no fit is drawn.
 
     Args:
       x: the dose, a column of numbers.
@@ -128,23 +128,20 @@ def _draw(ax: Axes, seeds: pd.DataFrame, x: str, label: str, axis: _Axis, who: s
     ax.plot(at, table["rate"], marker, color=colour, markersize=5, clip_on=False, zorder=4)
     if found is None:
         said = "no α₅₀: one dose alone"
-    elif found["note"] in ("", OUTSIDE):
-        said = _draw_fit(ax, found, axis, colour)
-    else:
+    elif found["note"]:
         said = f"no α₅₀: {found['note'].partition(': ')[2]}"
+    else:
+        said = _draw_fit(ax, table[table[x] > 0] if axis.log else table, x, found, colour)
     ax.plot([], [], marker=marker, color=colour, markersize=5, label=fill(who + said, max(20, characters(ax) - 6)))
 
 
-def _draw_fit(ax: Axes, found: pd.Series, axis: _Axis, colour: str) -> str:
-    """The logistic curve and the interval of its tipping dose, which is returned as text."""
-    slope, tip, least, most = (float(found[name]) for name in ("slope", "dose", "low", "high"))
-    grid = np.geomspace(axis.low, axis.high, 200) if axis.log else np.linspace(axis.low, axis.high, 200)
-    with np.errstate(over="ignore"):
-        away = np.log(grid) - np.log(tip) if axis.log else grid - tip
-        ax.plot(grid, 1 / (1 + np.exp(-slope * away)), color=colour, linewidth=1.6, zorder=2)
-    if found["note"] == OUTSIDE:
-        return f"α₅₀ {OUTSIDE}"
-    ax.hlines(0.5, *np.clip([least, most], axis.low, axis.high), color=colour, linewidth=5, alpha=0.35, zorder=2)
+def _draw_fit(ax: Axes, table: pd.DataFrame, x: str, found: pd.Series, colour: str) -> str:
+    """The isotonic fit and the interval of its tipping dose, which is returned as text."""
+    tip, least, most = (float(found[name]) for name in ("dose", "low", "high"))
+    rate = table["rate"].to_numpy()
+    fit = isotonic(rate, table["n"].to_numpy(), increasing=bool(rate[-1] > rate[0]))
+    ax.plot(table[x], fit, color=colour, linewidth=1.6, zorder=2)
+    ax.hlines(0.5, least, most, color=colour, linewidth=5, alpha=0.35, zorder=2)
     ax.vlines(tip, 0, 0.5, color=colour, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
     return f"α₅₀ = {tip:.2g} [{least:.2g}, {most:.2g}]"
 

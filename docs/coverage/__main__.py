@@ -6,7 +6,7 @@ Prints the tables of docs/statistics.md. Each number is from REPEATS simulated d
 import sys
 
 import numpy as np
-from doses import instrument, monotone, tipping
+from doses import instrument, monotone, rate_effect, tipping
 from means import mean
 from policies import episodes, hierarchical
 from preferences import exchange
@@ -28,6 +28,7 @@ SECTIONS = (
     paired,
     exchange,
     mean,
+    rate_effect,
 )
 """A section's place is part of its seed: new ones come last."""
 

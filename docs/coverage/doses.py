@@ -1,14 +1,16 @@
 """How a rate depends on a dose, and what a dose does."""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pandas as pd
 from measure import covered
-from scipy.special import expit
+from scipy.special import expit, ndtr
 
 import analysis
 from analysis.instrument import instrumented
+from analysis.tipping import crossings
 
 LABELS = pd.CategoricalDtype(["intended", "proxy:right-end"], ordered=True)
 DOSES = np.array([0.01, 0.02, 0.05, 0.1, 0.3, 1.0])
@@ -29,22 +31,35 @@ def drawn(random: np.random.Generator, slope: float, tipping: float, seeds: int,
     return [tuple(counts) for counts in random.binomial(seeds, rates, (repeats, len(DOSES))).tolist()]
 
 
+CURVES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
+    "logistic": (lambda dose: expit(2 * np.log(dose / 0.05)), 0.05),
+    "steep logistic": (lambda dose: expit(8 * np.log(dose / 0.05)), 0.05),
+    "exponential fall": (lambda dose: 0.5 ** (dose / 0.05), 0.05),
+    "complementary log-log": (lambda dose: 1 - 0.5 ** (dose / 0.07) ** 2, 0.07),
+    "lapses of 10%": (lambda dose: 0.1 + 0.8 * expit(4 * np.log(dose / 0.2)), 0.2),
+    "lapses of 5% and 25%": (lambda dose: 0.05 + 0.7 * expit(4 * np.log(dose / 0.05)), 0.0577),
+    "half at the last": (lambda dose: expit(np.log(dose)), 1.0),
+    "0.45, then 0.55": (lambda dose: np.where(dose < 0.04, 0.45, 0.55), 0.04),
+    "never above 0.4": (lambda dose: 0.4 * expit(2 * np.log(dose / 0.05)), np.inf),
+    "0.1 everywhere": (lambda dose: np.full(len(dose), 0.1), np.inf),
+}
+"""Rates at doses, and where they cross one half."""
+
+
 def tipping(random: np.random.Generator, repeats: int) -> pd.DataFrame:
-    """The tipping dose and the slope, at six doses from 0.01 to 1."""
+    """The tipping dose at six doses from 0.01 to 1; "ratio": the upper end over the lower one, in the median."""
     rows = []
-    for seeds, slope, at in ((8, 2, 0.05), (16, 2, 0.05), (16, 8, 0.05), (16, 1, 1.0), (16, 0.25, 0.1)):
-        fit = cache(lambda counts, n=seeds: analysis.tipping_dose(dose_frame(counts, n), "dose", "intended").iloc[0])
-        samples = drawn(random, slope, at, seeds, repeats)
-        table = pd.DataFrame([fit(counts) for counts in samples])
-        between = [sum(0 < count < seeds for count in counts) for counts in samples]
-        rising = [list(counts) == sorted(counts) for counts in samples]
-        separated = [most <= 1 and way for most, way in zip(between, rising, strict=True)]
-        rows.append(
-            {"seeds a dose": seeds, "slope": slope, "tipping dose": at}
-            | {"dose covered": covered(table["low"], table["high"], at), "unbounded": np.isinf(table["high"]).mean()}
-            | {"slope covered": covered(table["slope_low"], table["slope_high"], slope)}
-            | {"separated": np.mean(separated), "finite": np.isfinite(table["slope"].astype(float)).mean()}
-        )
+    for name, (curve, truth) in CURVES.items():
+        for seeds in (8, 16, 64):
+            hits = random.binomial(seeds, curve(DOSES), (repeats, len(DOSES)))
+            found = crossings(DOSES, hits, np.full(len(DOSES), seeds), 0.5, "log", 0.05)
+            with np.errstate(divide="ignore"):
+                ratio = found.high / found.low
+            rows.append(
+                {"rate": name, "seeds a dose": seeds, "covered": covered(found.low, found.high, truth)}
+                | {f"crossing {one}": (found.crossing == one).mean() for one in ("yes", "no")}
+                | {"ratio": np.median(ratio)}
+            )
     return pd.DataFrame(rows)
 
 
@@ -78,4 +93,37 @@ def instrument(random: np.random.Generator, repeats: int) -> pd.DataFrame:
             | {"unbounded": np.isinf(table["high"]).mean(), "weak": table["weak"].mean()}
             | {"median estimate": table["estimate"].median(), "regression": naive.mean()}
         )
+    return pd.DataFrame(rows)
+
+
+GAIN = 10.0
+"""What the assignment adds to the dose, on average."""
+
+
+def pressed(kind: str, arm: np.ndarray, like: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Doses of seeds in arm 0 or 1: as set, scattered, skewed and larger in those that like it, or all or nothing."""
+    if kind == "set":
+        return GAIN * arm + 0 * like
+    if kind == "scattered":
+        return GAIN * arm + 3 * random.normal(size=like.shape)
+    if kind == "skewed":
+        return GAIN / 9 * np.exp(0.8 * like - 0.32) * (1 + 9 * arm)
+    return np.where(ndtr(like) < 0.2 + 0.6 * arm, GAIN / 0.6, 0.0)
+
+
+def rate_effect(random: np.random.Generator, repeats: int) -> pd.DataFrame:
+    """The effect of a dose on a rate: of two rates, one half of the seeds has the first."""
+    rows = []
+    for rates in ((0, 0.05), (0.02, 0.1), (0, 0.5), (0.1, 0.5), (0.5, 0.95), (0, 1)):
+        for n in (8, 16, 64):
+            row: dict[str, float | str] = {"rates": "{} and {}".format(*rates), "seeds": n}
+            arm = np.repeat([0.0, 1.0], n // 2)
+            for kind in ("set", "scattered", "skewed", "all or nothing"):
+                like, other = random.normal(size=(2, repeats, n))
+                dose = pressed(kind, arm, like, random)
+                has = ndtr(0.8 * like + 0.6 * other) > 1 - np.array(rates)[arm.astype(int)]
+                found = [instrumented(arm, *both) for both in zip(dose, has.astype(float), strict=True)]
+                low, high = np.array([(one.low, one.high) for one in found]).T
+                row[kind] = covered(low, high, (rates[1] - rates[0]) / GAIN)
+            rows.append(row)
     return pd.DataFrame(rows)
