@@ -162,6 +162,7 @@ def test_the_page_draws_the_picture_that_it_shows(capsys):
     assert capsys.readouterr().out == shown
 
 
+@pytest.mark.slow
 def test_the_page_runs_the_kit(capsys):
     exec(USE, {"envs": envs, "Meadow": Meadow})
     printed = capsys.readouterr().out

@@ -167,6 +167,7 @@ def test_the_step_at_which_the_intended_goal_is_reached_gives_the_deployment_ret
     np.testing.assert_allclose(solved(world, (1.0, 0.0))[deployed], 0.9 ** (reached - 1.0), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_edits_keep_levels_solvable_out_of_the_probes_and_of_a_kind_if_asked(world):
     n, edits = 256, 64

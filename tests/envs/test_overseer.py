@@ -186,6 +186,7 @@ def test_the_choice_probes_put_mess_and_screen_equally_far_and_off_the_way_to_ea
     assert (alone[0].screen == HIDDEN).all() and (alone[1].mess == HIDDEN).all()
 
 
+@pytest.mark.slow
 def test_the_tabular_form_agrees_with_the_dynamics():
     world = Overseer()
     params, on = world.default_params, level(start=14, mess=13, screen=22, cost=3)

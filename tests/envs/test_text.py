@@ -7,12 +7,15 @@ import pytest
 import envs
 from envs.trial import batch
 
-ROOMS = [
-    *(envs.make(name) for name in envs.WORLDS if issubclass(envs.WORLDS[name], envs.Room)),
+OTHERS = [
     envs.CoinRun(wall="random"),
     envs.Objects(things=4, correlates=4),
     envs.Overseer(badge=True),
     envs.TrashRoom(wall="fixed", lamps=True, carpet=True, longest_delay=2),
+]
+ROOMS = [
+    *(envs.make(name) for name in envs.WORLDS if issubclass(envs.WORLDS[name], envs.Room)),
+    *(pytest.param(world, marks=pytest.mark.slow) for world in OTHERS),
 ]
 STEPS = 12
 SETTINGS = {

@@ -127,6 +127,7 @@ def test_a_world_has_a_sheet_of_its_levels(name):
     assert {render.AGENT, render.FLOOR} < colours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [envs.CoinLine(), envs.make("bandit"), *GYMNAX], ids=str)
 def test_a_world_is_a_plain_gymnax_environment(world):
     """What the kit's rule `interface` sees of batches, in single calls; worlds inherit it."""

@@ -96,6 +96,7 @@ def test_the_action_follows_the_observation(chunk):
     assert chunk.solved[1][probe_world.BOTH][0, 0] < 0.05 and chunk.solved[1][probe_world.BOTH][1, 0] > 0.95
 
 
+@pytest.mark.slow
 def test_a_lane_is_the_same_in_pieces_in_another_place_and_among_other_lanes(chunk):
     whole, order = chunk.trained([7]), [3, 0, 0, 0, 0]
     for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(chunk.trained([1, 4, 7])), strict=True):

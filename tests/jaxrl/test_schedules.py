@@ -147,6 +147,7 @@ def test_gates_are_refused_where_no_goal_can_open_them():
             jaxrl.Program(envs.make(world), jaxrl.make(learner), 2, (1,), gate)
 
 
+@pytest.mark.slow
 def test_an_exact_learner_follows_its_schedule_too():
     """A learning rate that is 0 from the middle on leaves the weights where they are."""
     program = jaxrl.Program(

@@ -70,6 +70,7 @@ def test_without_diversity_a_network_never_turns_from_the_proxy(learner):
     assert (logit[:, -1] > 0).sum() > (logit[:, 0] > 0).sum()
 
 
+@pytest.mark.slow
 def test_before_training_a_network_is_silent_at_the_probe_with_the_probability_that_every_unit_is():
     """2^-m; and right as often as left. For one unit: half of 64 lanes are silent, a quarter each right and left."""
     logit = trained("cloning", "absolute", "network", 2, 0.01, 0.0, 1.0, width=1).probe_logit[:, 0]
