@@ -1,7 +1,8 @@
 """What preset `maze-curricula` found: `python docs/maze_curricula.py FOLDER` prints the tables of docs/curricula.md.
 
-Draws docs/pictures/maze-curricula.png too. The seed is the unit: a policy's deployment return is the mean over its 64
-episodes of gamma ** (d - 1), for the cheese at step d, and 0 without it.
+Draws docs/pictures/maze-curricula.png too. Of a folder with other arms it prints the last table. The seed is the unit:
+a policy's deployment return is the mean over its 64 episodes of gamma ** (d - 1), for the cheese at step d, and 0
+without it.
 """
 
 import sys
@@ -18,7 +19,18 @@ from scipy import stats  # noqa: E402
 import analysis  # noqa: E402
 
 DISCOUNT = 0.97
-ARMS = {"dr": "#7F7F7F", "plr": "#E69F00", "robust-plr": "#0072B2", "accel": "#009E73"}
+ARMS = {
+    "dr": "#7F7F7F",
+    "plr": "#E69F00",
+    "robust-plr": "#0072B2",
+    "accel": "#009E73",
+    "neither": "#000000",
+    "admission": "#CC79A7",
+    "priority": "#56B4E9",
+}
+TABLES = ("dr", "plr", "robust-plr", "accel"), ("neither", "admission", "priority", "robust-plr")
+"""Arms that are compared with the first of each."""
+LABELS = ("intended", "proxy:corner", "incapable")
 
 
 def deployment_returns(folder: str) -> pd.Series:
@@ -40,44 +52,61 @@ def difference(one: pd.Series, other: pd.Series, level: float) -> tuple[float, f
     return one.mean() - other.mean(), found.low, found.high
 
 
-if __name__ == "__main__":
-    df = analysis.load(sys.argv[1]).set_index(["condition", "seed"])
-    df["return"] = deployment_returns(sys.argv[1])
-    shares = sorted(df["env.diversity"].unique())
-    level = 1 - 0.05 / (3 * len(shares))
-    print("| α | " + " | ".join(ARMS) + " |\n|---" * 1 + "|---" * len(ARMS) + "|")
-    for share in shares:
-        cells = []
-        for arm in ARMS:
-            mine = df[(df["arm"] == arm) & (df["env.diversity"] == share)]
-            cell = f"{mine['return'].mean():.2f}"
-            if arm != "dr":
-                plain = df[(df["arm"] == "dr") & (df["env.diversity"] == share)]
-                gain, low, high = difference(mine["return"], plain["return"], level)
-                cell += f", {gain:+.2f} [{low:+.2f}, {high:+.2f}]"
-            cells.append(cell)
-        print(f"| {share:g} | " + " | ".join(cells) + " |")
-    print("\n| α | " + " | ".join(ARMS) + " |\n|---" + "|---" * len(ARMS) + "|")
-    for share in shares:
-        cells = []
-        for arm in ARMS:
-            mine = df[(df["arm"] == arm) & (df["env.diversity"] == share)]
-            labels = [(mine["label"] == label).mean() for label in ("intended", "proxy:corner", "incapable")]
-            cells.append(", ".join(f"{rate:.2f}" for rate in labels) + f"; {mine['levels.learnt_apart'].mean():.3f}")
+def comparison(df: pd.DataFrame, arms: tuple[str, ...], level: float) -> None:
+    """Prints the mean return of each arm, with its difference from the first."""
+    heading(arms)
+    for share, of_share in df.groupby("env.diversity"):
+        groups = {arm: of_share.loc[of_share["arm"] == arm, "return"] for arm in arms}
+        cells = [f"{groups[arms[0]].mean():.2f}"]
+        for arm in arms[1:]:
+            gain, low, high = difference(groups[arm], groups[arms[0]], level)
+            cells.append(f"{groups[arm].mean():.2f}, {gain:+.2f} [{low:+.2f}, {high:+.2f}]")
         print(f"| {share:g} | " + " | ".join(cells) + " |")
 
-    figure, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+
+def training(df: pd.DataFrame) -> None:
+    """Prints each arm's mean return, the labels of its seeds, and what it trained on."""
+    arms = tuple(dict.fromkeys(df["arm"]))
+    heading(arms)
+    for share, of_share in df.groupby("env.diversity"):
+        cells = []
+        for arm in arms:
+            mine = of_share[of_share["arm"] == arm]
+            rates = ", ".join(f"{(mine['label'] == label).mean():.2f}" for label in LABELS)
+            trained_on = f"{mine['levels.learnt_apart'].mean():.3f}, {mine['levels.distinct'].mean():.2f}"
+            cells.append(f"{mine['return'].mean():.2f}; {rates}; {trained_on}")
+        print(f"| {share:g} | " + " | ".join(cells) + " |")
+
+
+def heading(arms: tuple[str, ...]) -> None:
+    print("\n| α | " + " | ".join(arms) + " |\n|---" + "|---" * len(arms) + "|")
+
+
+def figure(df: pd.DataFrame) -> None:
+    shares = sorted(df["env.diversity"].unique())
+    fig, ax = plt.subplots(figsize=(6.8, 3.8), layout="constrained")
     places = np.arange(len(shares))
     for i, (arm, colour) in enumerate(ARMS.items()):
         groups = [df[(df["arm"] == arm) & (df["env.diversity"] == share)]["return"] for share in shares]
         low, high = np.array([analysis.mean_interval(group) for group in groups]).T
         middle = np.array([group.mean() for group in groups])
         ax.errorbar(
-            places + 0.08 * (i - 1.5), middle, [middle - low, high - middle], color=colour, marker="o", ms=4, lw=1.4,
-            capsize=2, label=arm,
+            places + 0.07 * (i - 3), middle, [middle - low, high - middle], color=colour, marker="o", ms=4, lw=1.4,
+            capsize=2, label=arm, ls="-" if i < 4 else "--",
         )  # fmt: skip
     ax.set(xlabel="α, share of training levels with the cheese elsewhere", ylabel="deployment return", ylim=(0, 1))
     ax.set_xticks(places, [f"{share:g}" for share in shares])
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8)
-    figure.savefig(Path(__file__).parent / "pictures" / "maze-curricula.png", dpi=130)
+    fig.savefig(Path(__file__).parent / "pictures" / "maze-curricula.png", dpi=130)
+
+
+if __name__ == "__main__":
+    found = analysis.load(sys.argv[1]).set_index(["condition", "seed"])
+    found["return"] = deployment_returns(sys.argv[1])
+    if set(ARMS) <= set(found["arm"]):
+        compared = sum(len(arms) - 1 for arms in TABLES) * found["env.diversity"].nunique()
+        for arms in TABLES:
+            comparison(found, arms, 1 - 0.05 / compared)
+        figure(found)
+    training(found)

@@ -6,9 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-IMPOSSIBLE = -1e38
-"""The logarithm of a probability of 0, for a level: even that goes before an empty place."""
-
 
 class Buffer(NamedTuple):
     """No two levels of it are equal; every leaf has a leading axis [size]."""
@@ -36,30 +33,45 @@ def empty(level: Any, size: int) -> Buffer:
     return Buffer(levels, jnp.zeros(size, jnp.uint32), nothing, nothing, jnp.zeros(size, jnp.int32))
 
 
-def log_probabilities(buffer: Buffer, now: jax.Array, temperature: jax.Array, staleness_coef: jax.Array) -> jax.Array:
-    """f32[size], the logarithm of how probable it is that each level is the next to be replayed.
+def by_score(buffer: Buffer, temperature: jax.Array) -> jax.Array:
+    """f32[size], probabilities in proportion to the rank of a score to the power -1 / temperature.
 
-    In proportion to the rank of its score to the power -1 / temperature, the highest being first and the earlier place
-    before the later among equals, mixed with a share `staleness_coef` in proportion to the time since it was played
-    (uniform where that is 0 for all). Jiang et al. 2021a.
+    The highest score has rank 1, and of equal ones the earlier place has the lower rank. Jiang et al. 2021a.
     """
-    full = buffer.full
     order = jnp.argsort(-buffer.score)
     rank = jnp.zeros_like(order).at[order].set(jnp.arange(1, len(order) + 1))
-    by_score = jax.nn.log_softmax(jnp.where(full, -jnp.log(rank.astype(jnp.float32)) / temperature, -jnp.inf))
-    waited = jnp.where(full, now - buffer.played, 0).astype(jnp.float32)
-    waited = jnp.where(jnp.sum(waited) > 0, waited, full.astype(jnp.float32))
-    by_staleness = jnp.log(waited) - jnp.log(jnp.sum(waited))
-    mixed = jnp.logaddexp(jnp.log1p(-staleness_coef) + by_score, jnp.log(staleness_coef) + by_staleness)
-    return jnp.where(full, jnp.maximum(mixed, IMPOSSIBLE), -jnp.inf)
+    return jax.nn.softmax(jnp.where(buffer.full, -jnp.log(rank.astype(jnp.float32)) / temperature, -jnp.inf))
 
 
-def draw(key: jax.Array, log_probabilities: jax.Array, count: int) -> jax.Array:
-    """i32[count], distinct places, one after the other with these probabilities among those that are left.
+def draw(
+    key: jax.Array, buffer: Buffer, now: jax.Array, temperature: jax.Array, staleness_coef: jax.Array, count: int
+) -> jax.Array:
+    """i32[count], the places of the levels that a batch replays, one drawn after the other, with replacement.
 
-    There must be so many levels. By perturbing with Gumbel noise: Kool et al. 2019.
+    Each draw goes by the score, `by_score`, but for a share `staleness_coef`, which goes in proportion to the time
+    since a level was last played (uniform where that is 0 for all). A level that has been drawn counts as just played
+    for the draws after it. There must be a level.
     """
-    return jax.lax.top_k(log_probabilities + jax.random.gumbel(key, log_probabilities.shape), count)[1]
+    scored = by_score(buffer, temperature)
+
+    def one(waited, uniform):
+        weights = jnp.where(jnp.sum(waited) > 0, waited, buffer.full.astype(jnp.float32))
+        chances = (1 - staleness_coef) * scored + staleness_coef * weights / jnp.sum(weights)
+        below = jnp.cumsum(chances)
+        place = jnp.sum(below <= uniform * below[-1], dtype=jnp.int32)
+        return waited.at[place].set(0.0), place
+
+    waited = jnp.where(buffer.full, now - buffer.played, 0).astype(jnp.float32)
+    return jax.lax.scan(one, waited, jax.random.uniform(key, (count,)))[1]
+
+
+def equal_places(place: jax.Array, size: int) -> jax.Array:
+    """bool[n, n], which of n levels are the same one of the buffer; each is itself.
+
+    Args:
+      place: i32[n], from `find`.
+    """
+    return ((place[:, None] == place[None, :]) & (place < size)[None, :]) | jnp.eye(len(place), dtype=bool)
 
 
 def codes(levels: Any) -> jax.Array:
@@ -88,9 +100,9 @@ def find(buffer: Buffer, levels: Any) -> jax.Array:
 def put(buffer: Buffer, place: jax.Array, levels: Any, score: jax.Array, best: jax.Array, now: jax.Array) -> Buffer:
     """The buffer after some levels have been played.
 
-    One that is there gets its new score. Of the others, which were not there, the one with the highest score takes an
-    empty place, or that of the level with the lowest score if it is below; then the next. Of equal levels among those
-    that have been played the first counts.
+    One that is there gets its new score: the same for all of a batch that are equal. Of the others, which were not
+    there, the one with the highest score takes an empty place, or that of the level with the lowest score if it is
+    below; then the next. Of equal levels among those that have been played the first counts.
 
     Args:
       place: i32[n], from `find`.

@@ -1,6 +1,7 @@
 """Curricula: buffers, ranks, staleness and scores by hand, and what each makes of a lane's training."""
 
 import dataclasses
+import itertools
 import pathlib
 import re
 
@@ -62,39 +63,38 @@ def buffer_of(levels, score, best, played, size):
 
 # The buffer.
 
-CHANCES = jax.jit(level_buffer.log_probabilities)
+
+def test_the_score_s_share_goes_by_rank_and_of_equal_scores_by_place():
+    by_score = jax.jit(level_buffer.by_score)
+    buffer = buffer_of(lines(0, 1, 2), [0.1, 0.4, 0.2], [1.0] * 3, [0] * 3, size=4)
+    np.testing.assert_allclose(by_score(buffer, 1.0), np.array([2, 6, 3, 0]) / 11, atol=1e-6)  # 1/3, 1, 1/2
+    np.testing.assert_allclose(by_score(buffer, 0.5), np.array([4, 36, 9, 0]) / 49, atol=1e-6)  # 1/9, 1, 1/4
+    equal = buffer_of(lines(0, 1), [0.3, 0.3], [1.0] * 2, [5, 5], size=4)
+    np.testing.assert_allclose(by_score(equal, 1.0), [2 / 3, 1 / 3, 0, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("temperature", "staleness_coef", "now", "expected"),
-    [
-        (1.0, 0.0, 10, np.array([2, 6, 3, 0]) / 11),  # ranks 3, 1, 2: in proportion to 1/3, 1, 1/2
-        (0.5, 0.0, 10, np.array([4, 36, 9, 0]) / 49),  # to 1/9, 1, 1/4
-        (1.0, 1.0, 10, np.array([0, 3, 1, 0]) / 4),  # 0, 3 and 1 updates since they were played
-        (1.0, 0.2, 10, 0.8 * np.array([2, 6, 3, 0]) / 11 + 0.2 * np.array([0, 3, 1, 0]) / 4),
-    ],
-)
-def test_levels_are_replayed_by_rank_and_staleness(temperature, staleness_coef, now, expected):
-    buffer = buffer_of(lines(0, 1, 2), [0.1, 0.4, 0.2], [1.0] * 3, [10, 7, 9], size=4)
-    found = CHANCES(buffer, now, temperature, staleness_coef)
-    np.testing.assert_allclose(np.exp(found), expected, atol=1e-6)
-
-
-def test_levels_that_were_all_just_played_are_equally_stale_and_equal_scores_rank_by_place():
-    buffer = buffer_of(lines(0, 1), [0.3, 0.3], [1.0] * 2, [5, 5], size=4)
-    np.testing.assert_allclose(np.exp(CHANCES(buffer, 5, 1.0, 1.0)), [1 / 2, 1 / 2, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(np.exp(CHANCES(buffer, 5, 1.0, 0.0)), [2 / 3, 1 / 3, 0, 0], atol=1e-6)
-
-
-def test_draws_follow_the_probabilities_are_distinct_and_never_of_an_empty_place():
-    buffer = buffer_of(lines(0, 1, 2), [0.1, 0.4, 0.2], [1.0] * 3, [0, 0, 0], size=4)
-    chances = CHANCES(buffer, 1, 1.0, 0.0)
-    drawn = jax.vmap(lambda key: level_buffer.draw(key, chances, 3))(jax.random.split(jax.random.key(0), 4000))
-    assert np.array_equal(np.sort(drawn, axis=1), np.tile([0, 1, 2], (4000, 1)))
-    np.testing.assert_allclose(np.bincount(drawn[:, 0], minlength=3) / 4000, np.array([2, 6, 3]) / 11, atol=0.03)
-    just_played = buffer._replace(played=jnp.array([9, 5, 6, 0]))
-    last = level_buffer.draw(jax.random.key(0), CHANCES(just_played, 9, 1.0, 1.0), 3)[2]
-    assert last == 0, "a level that cannot be drawn goes before an empty place"
+@pytest.mark.parametrize("staleness_coef", [0.0, 0.4, 1.0])
+def test_replayed_batches_follow_the_stated_distribution(staleness_coef):
+    """Every batch of three from three levels that have waited 0, 3 and 1 updates, against 40,000 batches."""
+    buffer, count, batches = buffer_of(lines(0, 1, 2), [0.1, 0.4, 0.2], [1.0] * 3, [10, 7, 9], size=4), 3, 40_000
+    expected = {}
+    for batch in itertools.product(range(3), repeat=count):
+        waited, chance = [0, 3, 1], 1.0
+        for place in batch:
+            stale = waited[place] / sum(waited) if sum(waited) else 1 / 3
+            chance *= (1 - staleness_coef) * [2, 6, 3][place] / 11 + staleness_coef * stale
+            waited[place] = 0
+        expected[batch] = chance
+    assert sum(expected.values()) == pytest.approx(1)
+    keys = jax.random.split(jax.random.key(0), batches)
+    drawn = jax.jit(jax.vmap(lambda key: level_buffer.draw(key, buffer, 10, 1.0, staleness_coef, count)))(keys)
+    assert np.asarray(drawn).max() == 2, "never an empty place"
+    times = np.bincount(np.asarray(drawn) @ [9, 3, 1], minlength=27)
+    chances = np.array(list(expected.values()))
+    assert not times[chances == 0].any()
+    np.testing.assert_array_less(
+        np.abs(times / batches - chances), 1e-9 + 5 * np.sqrt(chances * (1 - chances) / batches)
+    )
 
 
 def test_a_new_level_takes_an_empty_place_and_then_that_of_the_lowest_score_where_its_own_is_higher():
@@ -160,6 +160,18 @@ def test_scores_by_hand(experience):
     np.testing.assert_allclose(found["exact"], [1 / 2 - 0.5, 1 - 3, 1 / 4 - 1.5])
     # Environment 0: errors -1, 1, 0, 2, and so advantages -1/2, 1, and after the end 1, 2.
     np.testing.assert_allclose(found["pvl"][0], (0 + 1 + 1 + 2) / 4)
+
+
+def test_a_level_that_a_batch_has_several_times_gets_one_score_the_mean(experience):
+    """Level 6 is in the buffer, with 1 as its highest return, and on two environments; 5 is new."""
+    plr, params = PLR(buffer_size=4), WORLD.params_of({})
+    state = plr.init(WORLD, jax.random.key(0), params, None, 3)
+    state = state._replace(buffer=buffer_of(lines(6), [0.1], [1.0], [0], size=4), levels=lines(6, 6, 5))
+    state = state._replace(replays=jnp.array(True), learns=jnp.array(True))
+    after = jax.jit(lambda state: plr.update(WORLD, state, experience, params, None))(state)
+    assert after.buffer.best[:2].tolist() == [3, 2], "of both environments, and of the past"
+    np.testing.assert_allclose(after.buffer.score[:2], [(3 - 0.5 + 3 - 3) / 2, 2 - 1.5])
+    assert plr.outcomes(WORLD, after)["levels.distinct"] == pytest.approx(2 / 3)
 
 
 # In training.
@@ -272,7 +284,7 @@ def test_a_lane_does_not_depend_on_its_neighbours_and_says_what_it_replayed(prog
     assert share == pytest.approx(0.5 * 7 / 8, abs=5 * np.sqrt(1 / 4 / 128))
     assert np.all(trained.outcomes["levels.kept_apart"] > 0)
     assert set(name for name in trained.outcomes if name.startswith("levels.")) == {
-        f"levels.{name}" for name in ("replayed", "learnt_apart", "kept", "kept_apart", "score")
+        f"levels.{name}" for name in ("replayed", "distinct", "learnt_apart", "kept", "kept_apart", "score")
     }
 
 
