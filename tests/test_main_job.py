@@ -25,19 +25,19 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory):
-    """16 lanes of coin-line with the absolute encoding, half of them at diversity 0 and half at 1."""
+    """8 lanes of coin-line with the absolute encoding, half of them at diversity 0 and half at 1."""
     folder = tmp_path_factory.mktemp("line") / "results"
     spec = {
         "name": "line",
         "world": "coin-line",
         "learner": "ppo",
-        "seeds": 8,
+        "seeds": 4,
         "fixed": {"env.encoding": "absolute", "learner.total_steps": 51_200, "learner.n_envs": 16},
         "factors": {"env.diversity": [0.0, 1.0]},
         "probes": {"at": [0, 1]},
     }
     done = sweeps.run(spec, folder, executor_name="inline", quiet=True)
-    assert done.trained == 16 and not done.failed
+    assert done.trained == 8 and not done.failed
     return folder
 
 
@@ -95,6 +95,6 @@ def test_the_page_on_tables_lists_every_column_once_with_its_type(line, table):
 
 def test_cartpole_is_learned_with_the_usual_hyper_parameters(tmp_path):
     """4 seeds, sampled actions, from 500k steps; reference implementations reach about 490, and seeds differ by 20."""
-    done = sweeps.run("cartpole", tmp_path / "out", ["seeds=4"], workers=1, quiet=True)
+    done = sweeps.run("cartpole", tmp_path / "out", ["seeds=4", "run.chunk=4"], workers=1, quiet=True)
     assert done.trained == 4 and not done.failed
     assert analysis.load(tmp_path / "out")["return.evaluation"].mean() >= 450

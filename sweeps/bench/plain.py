@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from envs import World
+from envs.promotion import implicit_promotion
 
 
 class Dense(nn.Module):
@@ -92,7 +93,9 @@ def train(world: World, learner: Any, env_params: Any, params: Any, updates: int
 
             def descend(carry: Any, part: Any) -> Any:
                 weights, moments = carry
-                steps, moments = optimiser.update(jax.grad(loss)(weights, part), moments)
+                slope = jax.grad(loss)(weights, part)
+                with implicit_promotion():
+                    steps, moments = optimiser.update(slope, moments)
                 return (optax.apply_updates(weights, steps), moments), None
 
             return jax.lax.scan(descend, carry, parts)
