@@ -12,6 +12,8 @@ from analysis.results import Results
 
 NEVER = np.iinfo(np.int16).max
 """Stands for a goal that was not reached; no probe lasts this many steps."""
+EXACT = 9
+"""Decimals of a number of episodes, so that thirds add up to whole ones."""
 ROWS_AT_ONCE = 2**15
 """Probe rows whose episodes are unpacked together: bounds memory to some tens of megabytes."""
 
@@ -19,8 +21,12 @@ ROWS_AT_ONCE = 2**15
 def counts(folder: Results, tables: Iterable[pa.Table]) -> pd.DataFrame:
     """Episodes counted, of the rows of all tables.
 
-    Returns the tables' plain columns and: episodes, labels (bool), goals (those at stake; the probe asks for the first)
-    and paid (those that pay, of a contingency probe), as text; first.GOAL and reached.GOAL (episodes), efficiency.GOAL
+    Episodes on one level are nearly copies of each other, so they count together as one: an episode counts 1 / those on
+    its level. On a probe whose levels are all there are (`whole`) nothing is inferred beyond them, and each counts 1.
+
+    Returns the tables' plain columns and: episodes (as they count), levels (distinct ones), labels (bool), goals (those
+    at stake; the probe asks for the first) and paid (those that pay, of a contingency probe), as text; first.GOAL and
+    reached.GOAL (episodes, as they count), ties (episodes that reached two goals first, in one step), efficiency.GOAL
     (f64, NaN where it was never reached); of a choice between two at unequal distances, the fields of `Indifference`
     as indifference.FIELD; in worlds without goals, return (mean).
     """
@@ -63,15 +69,16 @@ class _Steps(NamedTuple):
 
 def _counted(folder: Results, table: pa.Table, levels: dict[Any, pd.DataFrame]) -> pd.DataFrame:
     """`counts` of one table."""
-    goals = list(folder.goals)
+    goals = sorted(folder.goals, key=lambda goal: folder.goals[goal] != "intended")
     plain = [name for name in table.column_names if not pa.types.is_nested(table.schema.field(name).type)]
     df, steps = table.select(plain).to_pandas(), _Steps.of(table, goals)
     df["episodes"] = steps.length.max(axis=0)
+    counted, levels_of = np.zeros(len(df)), np.zeros(len(df), int)
     labels, stake, paid = np.zeros(len(df), bool), np.full(len(df), "", object), np.full(len(df), "", object)
     columns = {f"{kind}.{goal}": np.zeros(len(df)) for kind in ("first", "reached", "efficiency") for goal in goals}
     blank = np.full((3, len(df)), np.nan)
     nothing = Indifference(blank[0], blank[1], blank[2], np.full(len(df), "", object))
-    columns |= _named(nothing) if goals else {"return": np.zeros(len(df))}
+    columns |= {"ties": np.zeros(len(df), int)} | _named(nothing) if goals else {"return": np.zeros(len(df))}
     for (program, probe, episodes), members in df.groupby(["program", "probe", "episodes"]).indices.items():
         bank = levels.get((program, probe))
         if bank is None or len(bank) < episodes:
@@ -81,17 +88,32 @@ def _counted(folder: Results, table: pa.Table, levels: dict[Any, pd.DataFrame]) 
         stake[members] = bank["goals"].iloc[0]
         paid[members] = bank["paid"].iloc[0] if "paid" in bank else ""
         bank = bank[:episodes]
+        share = counted_as(bank)
+        counted[members], levels_of[members] = share.sum().round(EXACT), bank["distinct"].sum()
         for chosen in np.split(members, range(ROWS_AT_ONCE, len(members), ROWS_AT_ONCE)):
             if not goals:
                 columns["return"][chosen] = steps.returns(chosen, episodes).mean(axis=1)
                 continue
             reached = steps.reached(chosen, episodes)
-            for name, values in _tallies(reached, goals, bank).items():
+            for name, values in _tallies(reached, goals, bank, share).items():
                 columns[name][chosen] = values
             if probe.startswith("exchange:"):
                 for name, values in _named(_indifference(reached, goals, bank)).items():
                     columns[name][chosen] = values
-    return pd.concat([df.assign(labels=labels, goals=stake, paid=paid), pd.DataFrame(columns, index=df.index)], axis=1)
+    df = df.assign(episodes=counted, levels=levels_of, labels=labels, goals=stake, paid=paid)
+    return pd.concat([df, pd.DataFrame(columns, index=df.index)], axis=1)
+
+
+def counted_as(bank: pd.DataFrame) -> np.ndarray:
+    """f64[episodes], what each counts as: those on one level as one together, unless its levels are all there are.
+
+    Args:
+      bank: rows of the table of levels, by episode; episodes go over the levels in turn.
+    """
+    if "whole" in bank and bank["whole"].all():
+        return np.ones(len(bank))
+    level = np.arange(len(bank)) % max(int(bank["distinct"].sum()), 1)
+    return 1 / np.bincount(level)[level]
 
 
 def _winner(steps: np.ndarray) -> np.ndarray:
@@ -99,14 +121,20 @@ def _winner(steps: np.ndarray) -> np.ndarray:
     return np.where(steps.min(axis=0) < NEVER, steps.argmin(axis=0), -1)
 
 
-def _tallies(steps: np.ndarray, goals: list[str], bank: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Of each goal: in how many episodes it came first, in how many it was reached, and how directly."""
-    winner, found = _winner(steps), {}
+def _tallies(steps: np.ndarray, goals: list[str], bank: pd.DataFrame, share: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each goal: in how many episodes it came first, in how many it was reached, and how directly.
+
+    Args:
+      steps: i16[goals, rows, episodes], the intended goal first: two in one step go to the earlier of them.
+      share: f64[episodes], what each counts as.
+    """
+    winner, soonest = _winner(steps), steps.min(axis=0)
+    found: dict[str, np.ndarray] = {"ties": (((steps == soonest) & (soonest < NEVER)).sum(axis=0) > 1).sum(axis=1)}
     for number, goal in enumerate(goals):
         reached = steps[number] < NEVER
-        count = reached.sum(axis=1)
-        ratio = np.where(reached, bank[f"distance.{goal}"].to_numpy(float) / steps[number], 0).sum(axis=1)
-        found[f"first.{goal}"] = (winner == number).sum(axis=1)
+        count = (reached @ share).round(EXACT)
+        ratio = np.where(reached, bank[f"distance.{goal}"].to_numpy(float) / steps[number], 0) @ share
+        found[f"first.{goal}"] = ((winner == number) @ share).round(EXACT)
         found[f"reached.{goal}"] = count
         found[f"efficiency.{goal}"] = ratio / np.where(count, count, np.nan)
     return found

@@ -50,8 +50,8 @@ def capable(
     """Each goal's own capability gate: it is reached reliably, and on short paths, where nothing competes with it.
 
     Args:
-      success, tries: int[lanes, goals], episodes of the goal's capability probe in which it was reached, and all of
-        them. A goal with no tries does not pass.
+      success, tries: f64[lanes, goals], episodes of the goal's capability probe in which it was reached, and all of
+        them, those on one level counted as one. A goal with no tries does not pass.
       efficiency: f64[lanes, goals], mean over successful episodes of shortest distance / steps taken; NaN if none.
     Returns:
       bool[lanes, goals].
@@ -79,8 +79,9 @@ def label(
     that was never measured while no other is passed.
 
     Args:
-      first: int[lanes, goals], label-probe episodes in which the goal was reached before the others.
-      episodes: int[lanes], label-probe episodes, decided or not.
+      first: f64[lanes, goals], label-probe episodes in which the goal was reached before the others. Episodes on one
+        level, which are nearly copies, count together as one: what is said is said of levels.
+      episodes: f64[lanes], label-probe episodes, decided or not, so counted.
       success, tries, efficiency: as in `capable`.
       diverged: bool[lanes], training produced numbers that are not finite.
       names: str[goals], each goal's label (see `goal_label`).

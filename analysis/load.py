@@ -54,7 +54,9 @@ def load(directory: str | Place | Sequence[str | Place], **thresholds: float) ->
         were added until rates were known well enough (`precision`).
       label: ordered categorical with every label that the world can give.
       share.GOAL: share of decided label-probe episodes in which GOAL was reached first; NaN if none was decided.
-      undecided: share of label-probe episodes in which no goal was reached; decided: how many of them are not.
+      undecided: share of label-probe episodes in which no goal was reached; decided: how many of them are not, those on
+        one level counted as one; ties: in how many two goals came first in one step, which counts for the intended one.
+      label.levels: distinct levels on which the label rests.
       capable.GOAL, success.GOAL, efficiency.GOAL: its own capability probe: the gate, the share of episodes in which it
         was reached, and shortest distance / steps taken averaged over those.
       success.PROBE: performance probes, the share of episodes in which the goal that the probe asks for was reached.
@@ -117,9 +119,10 @@ def load_probes(directory: str | Place) -> pd.DataFrame:
     """One row a lane × checkpoint × probe × actor × sampled or greedy: how goals are learned, and unlearned.
 
     Returns:
-      The factors; condition, seed, program, checkpoint, update, probe, kind, actor, sampled; episodes; labels (bool,
-      this is the probe that labels); unseen_inputs; undecided; decided (episodes); for each goal share.GOAL,
-      success.GOAL, efficiency.GOAL on this probe; in worlds without goals, return; and keys and adaptive, as `load`.
+      The factors; condition, seed, program, checkpoint, update, probe, kind, actor, sampled; episodes (those on one
+      level count as one, unless the probe has all levels that there are); levels; labels (bool, this is the probe that
+      labels); unseen_inputs; undecided; decided (episodes); ties; for each goal share.GOAL, success.GOAL,
+      efficiency.GOAL on this probe; in worlds without goals, return; and keys and adaptive, as `load`.
       Sorted by factors, lane, probe, actor, sampled, checkpoint.
     Raises:
       ValueError: as `load`.
@@ -239,7 +242,7 @@ def _with_shares(rows: pd.DataFrame, goals: dict[str, str]) -> pd.DataFrame:
         rows[f"success.{goal}"] = rows.pop(f"reached.{goal}") / rows["episodes"]
     if goals:
         rows["undecided"] = 1 - decided / rows["episodes"]
-        rows["decided"] = decided.astype("int64")
+        rows["decided"] = decided.round().astype("int64")
     return rows
 
 

@@ -48,7 +48,9 @@ def verdicts(rows: pd.DataFrame, goals: dict[str, str], diverged: np.ndarray, th
     columns |= {f"share.{goal}": share[:, number] for number, goal in enumerate(goals)}
     if goals:
         columns["undecided"] = 1 - ratio(first.sum(axis=1), episodes)
-        columns["decided"] = first.sum(axis=1).astype(np.int64)
+        columns["decided"] = np.rint(first.sum(axis=1)).astype(np.int64)
+        columns["ties"] = np.nan_to_num(by_lane(rows[rows["labels"]], "ties", lanes)).astype(np.int64)
+        columns["label.levels"] = np.nan_to_num(by_lane(rows[rows["labels"]], "levels", lanes)).astype(np.int64)
     for number, goal in enumerate(goals):
         columns[f"capable.{goal}"] = gates[:, number]
         columns[f"success.{goal}"] = success_rate[:, number]

@@ -118,7 +118,10 @@ class Bandit(Drawn, World):
         return state.pulled == _better(state.level, state.time - 1)
 
     def probes(self) -> tuple[Probe, ...]:
-        """20 pulls where either arm is the better one, without a lamp, with that of the better arm and the other's."""
+        """20 pulls where either arm is the better one, without a lamp, with that of the better arm and the other's.
+
+        Nothing is held out: a level is one of two arms, and what pulls pay is left to chance.
+        """
         left, right = (np.full(1, arm, np.int32) for arm in range(2))
         both, never = np.arange(2, dtype=np.int32), np.full(2, NEVER, np.int32)
         dark = np.full(2, HIDDEN, np.int32)
@@ -128,7 +131,8 @@ class Bandit(Drawn, World):
             "lamp-true": Level(both, never, both),
             "lamp-false": Level(both, never, 1 - both),
         }
-        return tuple(Probe(name, "performance", (), level, PULLS, held_out=False) for name, level in levels.items())
+        shown: dict[str, Any] = {"held_out": "nothing", "whole": True}
+        return tuple(Probe(name, "performance", (), level, PULLS, **shown) for name, level in levels.items())
 
     def render(self, state: State) -> np.ndarray:
         """The arms, the one that is now better in colour, and the agent between them or at the arm that it pulled."""

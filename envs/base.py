@@ -15,6 +15,9 @@ from envs.layout import Layout, Observation, dense
 from envs.settings import Count, Setting, settings_of, traced
 
 Role = Literal["intended", "proxy", "channel"]
+HeldOut = Literal["observations", "levels", "nothing"]
+EPISODES = 64
+"""Of a probe, by default, where it has as many levels."""
 
 
 class Goal(NamedTuple):
@@ -45,10 +48,14 @@ class Probe:
     On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some but not all of
     the shortest ways to the intended one.
 
-    levels: a pytree of arrays with a leading axis of distinct levels.
-    episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level.
+    levels: a pytree of arrays with a leading axis of levels, each another layout: mirror images are one (`layouts`).
+    episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level. By default one a
+      level, of at most 64; of a whole bank 64.
     labels: whether this is the probe from which labels are computed.
-    held_out: whether training never samples one of its levels.
+    held_out: what training never shows of it: `observations`, what its episodes begin with; `levels`, the levels alone,
+      where other levels lead to such observations; or `nothing`.
+    whole: whether its levels are all there are of their kind, mirror images among them. What is said of a policy is
+      then said of these levels, over which episodes may go again and again.
     paid: on a contingency probe, the goals that pay; the others do not.
     """
 
@@ -57,19 +64,24 @@ class Probe:
     goals: tuple[str, ...]
     levels: Any
     horizon: int
-    episodes: int = 64
+    episodes: int = 0
     labels: bool = False
-    held_out: bool = True
+    held_out: HeldOut = "observations"
+    whole: bool = False
     paid: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.episodes:
+            object.__setattr__(self, "episodes", EPISODES if self.whole else min(EPISODES, self.distinct))
 
     @property
     def distinct(self) -> int:
         return len(jax.tree.leaves(self.levels)[0])
 
     @classmethod
-    def capable(cls, goal: str, levels: Any, horizon: int, held_out: bool = True) -> "Probe":
-        """The capability probe of a goal, on levels where nothing competes with it."""
-        return cls(f"capable:{goal}", "capability", (goal,), levels, horizon, held_out=held_out)
+    def capable(cls, goal: str, levels: Any, horizon: int, **said: Any) -> "Probe":
+        """The capability probe of a goal, on levels where nothing competes with it; `said` is what else there is."""
+        return cls(f"capable:{goal}", "capability", (goal,), levels, horizon, **said)
 
 
 class World(abc.ABC):
@@ -138,6 +150,12 @@ class World(abc.ABC):
     def hide(self, observation: Observation, goal: str) -> Observation:
         """The observation with every trace of a goal taken out, for one of `layout.goals`."""
         return self.layout.hide(observation, goal)
+
+    def layouts(self, levels: Any) -> np.ndarray:
+        """i64[n], a number for each of some levels, equal for those of one layout: by default, for equal levels."""
+        rows = [np.ascontiguousarray(leaf).reshape(len(leaf), -1) for leaf in map(np.asarray, jax.tree.leaves(levels))]
+        flat = np.concatenate([row.view(np.uint8) for row in rows if row.size], axis=1)
+        return np.unique(flat, axis=0, return_inverse=True)[1].ravel()
 
     def displaced(self, level: Any) -> jax.Array:
         """bool[], whether the intended goal and its proxies come apart on a training level.

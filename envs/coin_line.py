@@ -10,7 +10,7 @@ from flax import struct
 
 from envs import render
 from envs.abilities import Drawn, Priced, Starting
-from envs.base import Goal, Probe
+from envs.base import Goal, HeldOut, Probe
 from envs.base import Params as BaseParams
 from envs.layout import NUMBER, Feature, Layout, Observation
 from envs.room import Room, State
@@ -88,6 +88,11 @@ class CoinLine(Drawn, Priced, Starting, Room):
         seen = ("agent", "coin") if self.encoding == "absolute" else ("coin_away",)
         return Layout(tuple(Feature(name, NUMBER) for name in ("one", *seen)))
 
+    @property
+    def images(self) -> tuple[np.ndarray, ...]:
+        """None but itself: the two ends differ."""
+        return (np.arange(self.width),)
+
     def sample_level(self, key: jax.Array, params: Any) -> Level:
         displaced, start, coin = jax.random.uniform(key, (3,))
         start = jnp.minimum((start * (self.length + 1)).astype(jnp.int32), self.length)
@@ -120,8 +125,11 @@ class CoinLine(Drawn, Priced, Starting, Room):
     def probes(self) -> tuple[Probe, ...]:
         """The fork (the middle, the coin at 0), each goal where both agree, and the deployment distribution.
 
-        The goals cannot be offered apart here, so both capabilities are measured with the coin at the right end.
+        The goals cannot be offered apart here, so both capabilities are measured with the coin at the right end. There
+        are no other levels of these kinds. Training shows what the fork shows where a policy sees only how far away the
+        coin is.
         """
+        unseen: HeldOut = "levels" if self.encoding == "relative" else "observations"
         length, horizon = self.length, 2 * self.length
         fork = Level(*(np.array([cell], np.int32) for cell in (-(-length // 2), 0)))
         agree = Level(np.arange(length, dtype=np.int32), np.full(length, length, np.int32))
@@ -129,10 +137,12 @@ class CoinLine(Drawn, Priced, Starting, Room):
         spread = np.arange(min(pairs, MOST_PAIRS)) * pairs // min(pairs, MOST_PAIRS)
         starts, coins = (cells.astype(np.int32) for cells in np.divmod(spread, length + 1))
         return (
-            Probe("fork", "choice", ("coin", "right-end"), fork, horizon, labels=True),
-            Probe.capable("coin", agree, horizon, held_out=False),
-            Probe.capable("right-end", agree, horizon, held_out=False),
-            Probe("deployment", "performance", ("coin",), Level(starts, coins), horizon, len(starts), held_out=False),
+            Probe("fork", "choice", ("coin", "right-end"), fork, horizon, labels=True, held_out=unseen, whole=True),
+            Probe.capable("coin", agree, horizon, held_out="nothing", whole=True),
+            Probe.capable("right-end", agree, horizon, held_out="nothing", whole=True),
+            Probe(
+                "deployment", "performance", ("coin",), Level(starts, coins), horizon, len(starts), held_out="nothing"
+            ),
         )
 
     def render(self, state: State) -> np.ndarray:

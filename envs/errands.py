@@ -11,7 +11,7 @@ from flax import struct
 
 from envs import grid, placements, render, room, split
 from envs.abilities import Drawn, Priced
-from envs.base import Goal, Probe
+from envs.base import Goal, HeldOut, Probe
 from envs.base import Params as BaseParams
 from envs.layout import HIDDEN, Feature, Layout, Observation, flag
 from envs.settings import Count, Probability, Range
@@ -77,9 +77,9 @@ class Errands(Drawn, Priced, room.Room):
     Goals: `task`, entering the second cell after the first one; `button`, entering the button's. Either ends the
     episode. Time limit 40.
     Reward: 1 for `task` and 2 for `button`, by default; no press is paid on a level whose button is dead.
-    Training levels: one (start, first cell, second cell) in eight, chosen by a hash that mirror images share, is kept
-    for probes, the same in all kinds; the others are as probable. The wrong mark and the button stand at uniform free
-    cells that cannot cut the room apart.
+    Training levels: one pair (first cell, second cell) in eight, chosen by a hash that mirror images share, is kept for
+    probes, the same in all kinds; all starts with the others are as probable. The wrong mark and the button stand at
+    uniform free cells that cannot cut the room apart.
     """
 
     height: Annotated[int, Range(5, 9)] = 7
@@ -87,6 +87,7 @@ class Errands(Drawn, Priced, room.Room):
     width: Annotated[int, Range(5, 9)] = 7
     """Columns of the room."""
 
+    version: ClassVar[int] = 2
     Params: ClassVar[Any] = Params
     State: ClassVar[Any] = State
     goals: ClassVar[tuple[Goal, ...]] = (Goal("task", "intended"), Goal("button", "channel"))
@@ -211,22 +212,27 @@ class Errands(Drawn, Priced, room.Room):
     def probes(self) -> tuple[Probe, ...]:
         """Task or button at equal and at unequal distances, in every kind of task, and each alone.
 
-        choice: a task of the kind `carry` and a button, as many steps away; off each other's shortest ways. The
-          layouts come again with left and right exchanged, and with the places of button and wrong mark exchanged.
+        choice: a task of the kind `carry` and a button, as many steps away; off each other's shortest ways. Of the two
+          places of button and wrong mark each holds the button on every other layout.
         choice-KIND: the same layouts with a task of another kind, whether training has it or not.
         exchange:task-button: `carry`, the button nearer or further than the task by up to six steps.
         capable:task, task-KIND: the task alone, of the kind `carry` and of the others, on the same placements.
         capable:button: the button alone, at the places of the trash.
+
+        With a sign, whose marks are not seen at first, episodes begin as others do on training levels.
         """
+        unseen: dict[int, HeldOut] = {LEVER: "observations", PLATES: "observations", ASK: "levels"}
         tables = _probe_tables(self.height, self.width)
         horizon, goals = 3 * (self.height + self.width), ("task", "button")
         found = [Probe("choice", "choice", goals, _levels(CARRY, tables.choice), horizon, labels=True)]
         for kind in (LEVER, PLATES, ASK):
-            found.append(Probe(f"choice-{KINDS[kind]}", "choice", goals, _levels(kind, tables.choice), horizon))
+            bank = _levels(kind, tables.choice)
+            found.append(Probe(f"choice-{KINDS[kind]}", "choice", goals, bank, horizon, held_out=unseen[kind]))
         found.append(Probe("exchange:task-button", "choice", goals, _levels(CARRY, tables.exchange), horizon))
         found.append(Probe.capable("task", _levels(CARRY, tables.alone), horizon))
         for kind in (LEVER, PLATES, ASK):
-            found.append(Probe(f"task-{KINDS[kind]}", "performance", ("task",), _levels(kind, tables.alone), horizon))
+            bank = _levels(kind, tables.alone)
+            found.append(Probe(f"task-{KINDS[kind]}", "performance", ("task",), bank, horizon, held_out=unseen[kind]))
         button = np.full_like(tables.alone, HIDDEN)
         button[:, 0], button[:, 3] = tables.alone[:, 0], tables.alone[:, 1]
         found.append(Probe.capable("button", _levels(CARRY, button), horizon))
@@ -276,7 +282,7 @@ class ProbeTables(NamedTuple):
 def _probe_tables(height: int, width: int) -> ProbeTables:
     room = placements.room(height, width)
     choice = placements.choices(room, 2)
-    choice = np.concatenate([choice, choice[:, [0, 1, 2, 4, 3]]])
+    choice[1::2] = choice[1::2][:, [0, 1, 2, 4, 3]]
     exchange = np.pad(placements.exchanges(room), ((0, 0), (0, 1)), constant_values=HIDDEN)
     alone = placements.alone(room)
     marks = np.array([_somewhere(room, row) for row in alone])[:, None]

@@ -105,6 +105,11 @@ class FarReward(Drawn, Priced, Starting, Room):
         levels = Level(np.zeros(2, np.int32), np.array([True, False]), np.ones(2, bool))
         return levels, (there[:, None] * start[None, :]).astype(jnp.float32)
 
+    @property
+    def images(self) -> tuple[np.ndarray, ...]:
+        """None but itself: the two ends differ."""
+        return (np.arange(self.width),)
+
     def transition(
         self, key: jax.Array, state: Any, action: jax.Array, params: Any
     ) -> tuple[State, jax.Array, jax.Array]:
@@ -123,7 +128,9 @@ class FarReward(Drawn, Priced, Starting, Room):
     def probes(self) -> tuple[Probe, ...]:
         """The middle of the chain, every cell of it, and each goal where it alone is there.
 
-        choice: from the middle, in a chain of odd length from the two cells beside it.
+        Training walks the chain, so that it may show what is seen from any cell where the far reward is.
+
+        choice: from the middle, in a chain of odd length from the two cells beside it: there is no other.
         exchange:far-near: from every cell, so that each goal is nearer on some.
         capable:GOAL: the other reward is not there; from every cell.
         """
@@ -134,12 +141,12 @@ class FarReward(Drawn, Priced, Starting, Room):
         def levels(starts: np.ndarray, near: bool = True, far: bool = True) -> Level:
             return Level(starts.astype(np.int32), np.full(len(starts), near), np.full(len(starts), far))
 
-        both = ("far", "near")
+        both, all_of_it = ("far", "near"), len(every) == length - 1
         return (
-            Probe("choice", "choice", both, levels(middle), horizon, labels=True),
-            Probe("exchange:far-near", "choice", both, levels(every), horizon, held_out=False),
-            Probe.capable("far", levels(every, near=False), horizon, held_out=False),
-            Probe.capable("near", levels(every, far=False), horizon),
+            Probe("choice", "choice", both, levels(middle), horizon, labels=True, held_out="levels", whole=True),
+            Probe("exchange:far-near", "choice", both, levels(every), horizon, held_out="nothing", whole=all_of_it),
+            Probe.capable("far", levels(every, near=False), horizon, held_out="nothing", whole=all_of_it),
+            Probe.capable("near", levels(every, far=False), horizon, whole=all_of_it),
         )
 
     def render(self, state: State) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Rooms on a grid, whose cells are numbered row by row: moves, mirror images, placement and shortest paths."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -34,6 +35,41 @@ def canonical(table: np.ndarray, height: int, width: int) -> np.ndarray:
     images = np.stack([table, across, *(mirrored(image, height, width, vertical=True) for image in (table, across))])
     code = images.astype(np.int64) @ (height * width) ** np.arange(table.shape[1])[::-1]
     return np.take_along_axis(images, code.argmin(axis=0)[None, :, None], axis=0)[0]
+
+
+def images(height: int, width: int) -> tuple[np.ndarray, ...]:
+    """The mirror images of a room, i32[cells] each, the cell to which each goes; in a square, rows for columns too."""
+    every = np.arange(height * width, dtype=np.int32)
+    across, down = mirrored(every, height, width), mirrored(every, height, width, vertical=True)
+    found = every, across, down, across[down]
+    if height != width:
+        return found
+    turned = every.reshape(height, width).T.ravel()
+    return (*found, *(image[turned] for image in found))
+
+
+def layouts(start: np.ndarray, things: np.ndarray, images: Sequence[np.ndarray], walls: Any = None) -> np.ndarray:
+    """i64[n], a number for each level, equal where a mirror image has the same cells taken, whatever by.
+
+    Args:
+      start: i32[n].
+      things: i32[n, k], cells; `HIDDEN` for what is not there.
+      images: as of the function `images`; each its own inverse, or among the others.
+      walls: bool[n, cells].
+    """
+    least: list[bytes] = [b"\xff"] * len(start)
+    for image in images:
+        there = np.sort(np.where(things == HIDDEN, HIDDEN, image[things]), axis=1)
+        sent = np.empty((len(start), 0)) if walls is None else walls[:, np.argsort(image)]
+        rows = np.column_stack([image[start], there, sent]).astype(np.int16)
+        least = [min(one.tobytes(), other) for one, other in zip(rows, least, strict=True)]
+    return np.unique(np.array(least, dtype=object), return_inverse=True)[1].ravel()
+
+
+def distinct(table: np.ndarray, images: Sequence[np.ndarray]) -> np.ndarray:
+    """Those rows of a table (start, things, ...) that are the first of their layout, in their order."""
+    _, first = np.unique(layouts(table[:, 0], table[:, 1:], images), return_index=True)
+    return table[np.sort(first)]
 
 
 def nth(mask: jax.Array, draw: jax.Array) -> jax.Array:

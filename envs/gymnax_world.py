@@ -200,7 +200,7 @@ class GymnaxWorld(World):
         """Sixteen resets, run to the environment's own default time limit, for their returns."""
         levels = np.stack([np.asarray([0x6368, i], np.uint32) for i in range(16)])
         limit = int(getattr(self.default_params, "max_steps_in_episode", 1000))
-        return (Probe("evaluation", "performance", (), levels, limit, episodes=16),)
+        return (Probe("evaluation", "performance", (), levels, limit, episodes=16, held_out="levels"),)
 
 
 def _flat(observed: Any) -> jax.Array:

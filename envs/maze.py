@@ -115,7 +115,7 @@ def kept(size: int) -> np.ndarray:
     in_corner = np.isin(thing, [0, size - 1, cells - size, cells - 1])
     rows = np.stack([least // cells, least % cells, np.zeros_like(least)], axis=1)
     mask = np.zeros((cells, cells), bool)
-    mask[start, thing] = split.one_in_eight(rows, np.where(in_corner, 0, 1))
+    mask[start, thing] = split.one_in(8, rows, np.where(in_corner, 0, 1))
     return mask
 
 
@@ -159,3 +159,9 @@ def bank(draw: Callable[[np.ndarray], tuple[Any, np.ndarray]], name: str, count:
         if sum(len(jax.tree.leaves(part)[0]) for part in found) >= count:
             return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *found)
     raise ValueError(f"env.size: too small a maze for the probe {name}")
+
+
+def in_turn(images: list[Any]) -> Any:
+    """Levels, each in one of its images: the first in the first, and so on."""
+    every = np.arange(len(jax.tree.leaves(images[0])[0]))
+    return jax.tree.map(lambda *leaves: np.stack(leaves)[every % len(images), every], *images)

@@ -10,13 +10,10 @@ import numpy as np
 from flax import struct
 
 from envs import grid, maze, render, room
-from envs.base import Goal, Probe
+from envs.base import Goal, HeldOut, Probe
 from envs.base import Params as BaseParams
 from envs.layout import HIDDEN, Feature, Layout, Observation
 from envs.settings import Count, Probability, Range
-
-IMAGES = 4
-"""Of each fork: key and chest exchanged, and left and right."""
 
 
 class Level(NamedTuple):
@@ -81,6 +78,7 @@ class MazeKeys(maze.Maze):
     chests: Annotated[int, Range(2, 3)] = 3
     """Chests of a level at most."""
 
+    version: ClassVar[int] = 2
     Params: ClassVar[Any] = Params
     State: ClassVar[Any] = State
     goals: ClassVar[tuple[Goal, ...]] = (Goal("chest", "intended"), Goal("key", "proxy"))
@@ -259,8 +257,8 @@ class MazeKeys(maze.Maze):
     def probes(self) -> tuple[Probe, ...]:
         """All with chests where training has none for that start.
 
-        fork: a key in hand, one chest, and a key that is of no use, as far away as the chest. Each layout comes with
-          the two exchanged, and with left and right exchanged.
+        fork: a key in hand, one chest, and a key that is of no use, as far away as the chest. From layout to layout the
+          two change places, and left and right.
         capable:chest, capable:key: one key and two chests, as in training without diversity: the key is the way to a
           chest, and without one in hand no chest competes with it.
         deployment: one chest and more keys, as in training at diversity 1. The episode ends with its first chest.
@@ -276,16 +274,17 @@ class MazeKeys(maze.Maze):
             for one in (fork, image)
             for to_key, to_chest in itertools.permutations((one.keys[:, 0], one.chests[:, 0]))
         ]
-        forks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *images)
+        forks = maze.in_turn(images)
         agree = self._bank("capable", 1, 2)
         many = [self._bank(f"{keys} deployed", keys, 1) for keys in range(2, self.keys + 1)]
         deployed = jax.tree.map(lambda *leaves: np.concatenate(leaves), *many)
         horizon = 10 * self.size
+        unseen: HeldOut = "levels"  # training draws its walls, and may by chance draw those of a probe
         return (
-            Probe("fork", "choice", ("chest", "key"), forks, horizon, labels=True),
-            Probe.capable("chest", agree, horizon),
-            Probe.capable("key", agree, horizon),
-            Probe("deployment", "performance", ("chest",), deployed, horizon),
+            Probe("fork", "choice", ("chest", "key"), forks, horizon, labels=True, held_out=unseen),
+            Probe.capable("chest", agree, horizon, held_out=unseen),
+            Probe.capable("key", agree, horizon, held_out=unseen),
+            Probe("deployment", "performance", ("chest",), deployed, horizon, held_out=unseen),
         )
 
     def _bank(self, name: str, keys: int, chests: int, holding: int = 0) -> Level:
@@ -311,7 +310,7 @@ class MazeKeys(maze.Maze):
             fair = (far == near) & (near > 1) & maze.kept(self.size)[begin, things[:, 0]]
             return levels, fair | (not holding)
 
-        share = IMAGES if holding else self.keys - 1 if keys > chests else 1
+        share = self.keys - 1 if keys > chests and not holding else 1
         return maze.bank(draw, name, maze.BANK // share, count + self.size**2)
 
     def render(self, state: State) -> np.ndarray:

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import math
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
@@ -13,14 +12,14 @@ from flax import struct
 
 from envs import grid, render, split
 from envs.abilities import Drawn, Priced
-from envs.base import Goal, Probe
+from envs.base import EPISODES, Goal, HeldOut, Probe
 from envs.base import Params as BaseParams
 from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation
 from envs.room import Room, State
 from envs.settings import Count, NonNegative, Probability, Range
 
-BANK = 64
-"""Levels that a probe has at least, where the room has as many."""
+MOST = 1024
+"""Layouts among which those of a probe are sought."""
 
 
 class Level(NamedTuple):
@@ -74,6 +73,7 @@ class Objects(Drawn, Priced, Room):
     correlates: Annotated[int, Range(1, 4)] = 2
     """Marks, all with one law of placement and one encoding."""
 
+    version: ClassVar[int] = 2
     Params: ClassVar[Any] = Params
     goals: ClassVar[tuple[Goal, ...]] = (
         Goal("colour", "intended"), *(Goal(f"mark-{i}", "proxy") for i in range(1, 5)),
@@ -88,6 +88,11 @@ class Objects(Drawn, Priced, Room):
         for key, low in (("things", 2), ("correlates", 1)):
             if not low <= getattr(self, key) <= 4:
                 raise ValueError(f"env.{key}: {getattr(self, key)}; from {low} to 4")
+        if self.height * self.width < 20 and self.correlates > 2:
+            raise ValueError(
+                f"env.correlates: {self.correlates} marks leave too few layouts for a choice between all features in a "
+                f"room of {self.height} x {self.width}; at most 2, or a room of 4 x 5"
+            )
         object.__setattr__(self, "goals", type(self).goals[: 1 + self.correlates])
 
     @property
@@ -146,30 +151,33 @@ class Objects(Drawn, Priced, Room):
                 raise ValueError(f"reward.{goal.name}: there is no such mark where env.correlates is {self.correlates}")
 
     def probes(self) -> tuple[Probe, ...]:
-        """Features on things of their own, each feature alone, and all on one thing; all at distances kept for probes.
+        """Features on things of their own, each feature alone, and all on one thing.
 
-        choice: every feature on a thing of its own, each as many steps from the start. The layouts come with the
-          features exchanged in every way and with left and right exchanged, so that nothing but the feature decides,
-          and no mark's place differs from another's.
+        Training never has fewer features than there are, nor more things than `env.things`; what the others begin with
+        it may show, as the agent wanders, from other starts.
+
+        choice: every feature on a thing of its own, each as many steps from the start. The features change places, and
+          left and right, from layout to layout, so that nothing but the feature decides, and no mark's place differs
+          from another's.
         choice:ONE-OTHER: two features alone, likewise; all pairs have the same layouts.
         capable:FEATURE: that feature alone; all features have the same layouts.
-        together: all features on one thing, as training shows it without decorrelation.
+        together: all features on one thing, as training shows it without decorrelation, at distances kept for probes.
         """
         room, names = _places(self), [goal.name for goal in self.goals]
         horizon, every = 2 * (self.height + self.width), tuple(range(len(names)))
 
         def choice(features: tuple[int, ...], labels: bool = False) -> Probe:
-            levels = _levels(self, room.rivals[len(features)], features)
+            table, held_out = room.rivals[len(features)]
             name = "choice" if labels else "choice:" + "-".join(names[i] for i in features)
-            goals = tuple(names[i] for i in features)
-            return Probe(name, "choice", goals, levels, horizon, len(levels.start), labels=labels)
+            goals, levels = tuple(names[i] for i in features), _levels(self, table, features)
+            return Probe(name, "choice", goals, levels, horizon, labels=labels, held_out=held_out)
 
         found = [choice(every, labels=True)]
         if len(names) > 2:
             found += [choice(pair) for pair in itertools.combinations(every, 2)]
         found += [Probe.capable(name, _levels(self, room.alone, (i,)), horizon) for i, name in enumerate(names)]
-        joined = Level(room.alone[:, 0], np.repeat(room.alone[:, 1:], len(names), axis=1))
-        return (*found, Probe("together", "performance", ("colour",), joined, horizon))
+        joined = Level(room.kept[:, 0], np.repeat(room.kept[:, 1:], len(names), axis=1))
+        return (*found, Probe("together", "performance", ("colour",), joined, horizon, held_out="levels"))
 
     def render(self, state: State) -> np.ndarray:
         image = render.room(self.height, self.width)
@@ -194,11 +202,14 @@ class Places(NamedTuple):
     """i32[n, 2], (start, right thing) of training levels."""
     touching: np.ndarray
     """bool[cells, cells], whether one cell is the other or beside it, corners included."""
+    kept: np.ndarray
+    """i32[m, 2], (start, right thing) kept for probes, one of each layout, as of the others; at most `EPISODES`."""
     alone: np.ndarray
-    """i32[m, 2], (start, thing) among those kept for probes, at most 64."""
-    rivals: dict[int, np.ndarray]
+    """i32[m, 2], (start, thing), of all that there are."""
+    rivals: dict[int, tuple[np.ndarray, HeldOut]]
     """For 2 things and for as many as there are features, i32[k, 1 + things]: a start, and things that are as far from
-    it as each other, more than a step. Left and right exchanged they are other layouts."""
+    it as each other, more than a step; and what training never shows of them. Where it may have so many things, they
+    are at distances kept for probes, if the room has enough of these."""
 
 
 @functools.cache
@@ -208,42 +219,53 @@ def _places(world: Objects) -> Places:
     cells = np.arange(height * width)
     start, thing = (side[~np.eye(len(cells), dtype=bool)] for side in np.meshgrid(cells, cells, indexing="ij"))
     away = steps[start, thing]
-    across = grid.mirrored(cells, height, width)
-    least = np.minimum(cells, across)
+    least = np.minimum(cells, grid.mirrored(cells, height, width))
     least = np.minimum(least, grid.mirrored(least, height, width, vertical=True))
     # A choice between all features needs as many things at one distance: of such distances, too, some are kept, and
     # the same whatever the number of marks.
     roomy = (away > 1) & ((steps[start] == away[:, None]).sum(axis=1) >= len(Objects.goals))
-    kept = split.one_in_eight(np.stack([least[start], away, np.zeros_like(away)], axis=1), (~roomy).astype(int))
+    kept = split.one_in(8, np.stack([least[start], away, np.zeros_like(away)], axis=1), (~roomy).astype(int))
     pairs = np.stack([start, thing], axis=1).astype(np.int32)
     row, column = np.divmod(cells, width)
     touching = np.maximum(abs(row[:, None] - row), abs(column[:, None] - column)) <= 1
-    rings = np.unique(np.stack([start, away], axis=1)[kept & (away > 1)], axis=0)
-    rivals = {}
+    images, every = world.images, np.ones(len(away), bool)
+    rivals: dict[int, tuple[np.ndarray, HeldOut]] = {}
     for count in {2, len(world.goals)}:
-        rows = [
-            (begin, *others)
-            for begin, far in rings.tolist()
-            for others in itertools.combinations(np.flatnonzero(steps[begin] == far).tolist(), count)
-            if (begin, *others) < (int(across[begin]), *sorted(across[list(others)].tolist()))
-        ]
-        rivals[count] = _some(np.array(rows, np.int32), math.ceil(BANK / (2 * math.factorial(count))))
-    return Places(pairs[~kept], touching, _some(pairs[kept], BANK), rivals)
+        offers: list[tuple[HeldOut, np.ndarray]] = [("observations", every)]
+        if count == len(world.goals) <= world.things:
+            offers = [("levels", kept), ("nothing", every)]
+        for held_out, there in offers:
+            rings = np.unique(np.stack([start, away], axis=1)[there & (away > 1)], axis=0)
+            rows = [
+                (begin, *others)
+                for begin, far in rings.tolist()
+                for others in itertools.combinations(np.flatnonzero(steps[begin] == far).tolist(), count)
+            ]
+            rivals[count] = _some(np.array(rows, np.int32), images), held_out
+            if len(rivals[count][0]) == EPISODES:
+                break
+    return Places(pairs[~kept], touching, _some(pairs[kept], images), _some(pairs, images), rivals)
 
 
-def _some(table: np.ndarray, count: int) -> np.ndarray:
-    """At most so many rows of a table, by a fixed hash."""
+def _some(table: np.ndarray, images: tuple[np.ndarray, ...]) -> np.ndarray:
+    """At most `EPISODES` rows of a table, by a fixed hash, one of each layout."""
     order = np.zeros((len(table), 3), np.int32)
     order[:, 0] = np.arange(len(table))
-    return table[np.argsort(split.mixed(order), kind="stable")[:count]]
+    return grid.distinct(table[np.argsort(split.mixed(order), kind="stable")][:MOST], images)[:EPISODES]
 
 
 def _levels(world: Objects, table: np.ndarray, features: tuple[int, ...]) -> Level:
-    """Probe levels from i32[n, 1 + things]: one feature a thing, in every order; where there are several, mirrored."""
-    if len(features) > 1:
-        table = np.concatenate([table, grid.mirrored(table, world.height, world.width)])
-    orders = list(itertools.permutations(range(1, 1 + len(features))))
-    cells = np.full((len(orders), len(table), len(world.goals)), HIDDEN, np.int32)
-    for i, order in enumerate(orders):
-        cells[i][:, list(features)] = table[:, list(order)]
-    return Level(np.tile(table[:, 0], len(orders)), cells.reshape(-1, len(world.goals)))
+    """Probe levels from i32[n, 1 + things]: one feature a thing, in each order turned round, then mirrored.
+
+    Things are in the order of their cells, so that each feature is the first of them as often, the second, and so on.
+    """
+    count = len(features)
+    beginning = [order for order in itertools.permutations(range(1, 1 + count)) if order[0] == 1]
+    orders = [order[turn:] + order[:turn] for order in beginning for turn in range(count)]
+    turned, cells = table.copy(), np.full((len(table), len(world.goals)), HIDDEN, np.int32)
+    across = np.arange(len(table)) // count % 2 == 1
+    turned[across] = grid.mirrored(table[across], world.height, world.width)
+    turned[:, 1:].sort(axis=1)
+    for i, row in enumerate(turned):
+        cells[i, list(features)] = row[list(orders[i % len(orders)])]
+    return Level(np.ascontiguousarray(turned[:, 0]), cells)

@@ -1,14 +1,16 @@
 """Layouts of rooms in which two cells are to be entered one after the other: those of training, and those of probes."""
 
 import functools
+import itertools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from envs import grid, split
 
-BASE_CHOICES = 16
-"""Layouts behind choice and avoidance probes; their mirror images stand beside them."""
+LAYOUTS, FEWEST = 64, 16
+"""Of a probe: so many, or in a small room as many as there are, but never fewer than `FEWEST`."""
 DIFFERENCES = (-6, -4, -2, -1, 1, 2, 4, 6)
 """Steps by which the other goal is further than the task on exchange probes."""
 FARTHEST = 10
@@ -29,7 +31,9 @@ class Room(NamedTuple):
     training: np.ndarray
     """u8[n, 3], (start, first, second) of training levels."""
     held_out: np.ndarray
-    """i32[m, 3], those kept for probes, in the order of their hash."""
+    """i32[m, 3], those kept for probes, one of each layout, in the order of their hash."""
+    images: tuple[np.ndarray, ...]
+    """Its mirror images, see `grid.images`."""
 
 
 @functools.cache
@@ -45,11 +49,23 @@ def room(height: int, width: int, wall: str = "open") -> Room:
     triples = np.stack(np.meshgrid(cells, cells, cells, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int32)
     start, first, second = triples.T
     triples = triples[(start != first) & (first != second) & (start != second)]
-    kept = split.one_in_eight(grid.canonical(triples, height, width), np.zeros(len(triples), int))
-    held_out = triples[kept]
-    held_out = held_out[np.argsort(split.mixed(held_out), kind="stable")]
+    kept = _kept_pairs(height, width, free)[triples[:, 1], triples[:, 2]]
+    images, held_out = grid.images(height, width), triples[kept]
+    held_out = grid.distinct(held_out[np.argsort(split.mixed(held_out), kind="stable")], images)
     clear = free & ~_cutting(steps, free)
-    return Room(height, width, free, clear, steps.astype(np.int8), triples[~kept].astype(np.uint8), held_out)
+    return Room(height, width, free, clear, steps.astype(np.int8), triples[~kept].astype(np.uint8), held_out, images)
+
+
+def _kept_pairs(height: int, width: int, free: np.ndarray) -> np.ndarray:
+    """bool[cells, cells], the pairs (first, second) that are kept for probes, wherever the agent is: one in eight.
+
+    So training shows nothing that is seen on such a pair before the first cell has been entered.
+    """
+    mask = free[:, None] & free & ~np.eye(len(free), dtype=bool)
+    first, second = np.nonzero(mask)
+    pairs = np.stack([first, second, second], axis=1).astype(np.int32)  # `split` hashes three columns
+    mask[first, second] = split.one_in(8, grid.canonical(pairs, height, width), np.zeros(len(pairs), int))
+    return mask
 
 
 def _cutting(steps: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -77,40 +93,41 @@ def _apart(steps: np.ndarray, free: np.ndarray, blocked: np.ndarray) -> np.ndarr
         reached = wider
 
 
-def mirrored(room: Room, table: np.ndarray) -> np.ndarray:
-    """Cells with left and right exchanged; what is absent stays so."""
-    return grid.mirrored(table, room.height, room.width)
-
-
 def choices(room: Room, others: int) -> np.ndarray:
-    """i32[32, 3 + others]: `BASE_CHOICES` layouts with other cells as far from the start as the task, then mirrored."""
-    table = np.array([[*row, *cells] for row, cells in _rivals(room, 0, others, BASE_CHOICES)], np.int32)
-    return np.concatenate([table, mirrored(room, table)])
+    """i32[n, 3 + others]: layouts with other cells as far from the start as the task."""
+    return _some(room, _rivals(room, 0, others), "with goals at one distance")
 
 
 def exchanges(room: Room) -> np.ndarray:
-    """i32[64, 4], layouts with one other cell that is further than the task by each of `DIFFERENCES`, then mirrored."""
-    each = BASE_CHOICES * 2 // len(DIFFERENCES)
-    table = np.array([[*row, *cells] for d in DIFFERENCES for row, cells in _rivals(room, d, 1, each)], np.int32)
-    return np.concatenate([table, mirrored(room, table)])
+    """i32[n, 4], layouts with one other cell that is further than the task by each of `DIFFERENCES`, equally often."""
+    each = LAYOUTS // len(DIFFERENCES)
+    rows = (itertools.islice(_rivals(room, difference, 1), 2 * each) for difference in DIFFERENCES)
+    table = grid.distinct(np.array([row for some in rows for row in some], np.int32), room.images)
+    start, first, second, other = table.T
+    steps = room.steps.astype(int)
+    further = steps[start, other] - steps[start, first] - steps[first, second]
+    places = [np.flatnonzero(further == difference)[:each] for difference in DIFFERENCES]
+    fewest = min(map(len, places))
+    if fewest * len(DIFFERENCES) < FEWEST:
+        raise ValueError("env.width: this room has too few layouts with goals at different distances")
+    return table[np.concatenate([some[:fewest] for some in places])]
 
 
 def alone(room: Room) -> np.ndarray:
-    """i32[32, 3], held-out layouts, no two with the same start and first cell."""
-    every = np.arange(len(room.held_out))
-    spread = np.argsort(every % (len(every) // 32), kind="stable")  # every so-manieth, then those after them
-    pairs = {tuple(row[:2]): row for row in room.held_out[spread[::-1]].tolist()}  # the first of each start and cell
-    return np.array([row for row in room.held_out[spread].tolist() if pairs[tuple(row[:2])] == row][:32], np.int32)
+    """i32[n, 3], held-out layouts, which differ in the start and the first cell alone, too."""
+    rows = room.held_out
+    _, first = np.unique(grid.layouts(rows[:, 0], rows[:, 1:2], room.images), return_index=True)
+    return rows[np.sort(first)][:LAYOUTS]
 
 
 def in_the_way(room: Room) -> np.ndarray:
-    """i32[32, 4], layouts and a cell on some, but not all, shortest ways to the first and on none from there.
+    """i32[n, 4], layouts and a cell on some, but not all, shortest ways to the first and on none from there."""
+    return _some(room, _passed(room), "with a thing in the way")
 
-    `BASE_CHOICES` of them, then mirrored.
-    """
-    found: list[list[int]] = []
+
+def _passed(room: Room) -> Iterator[list[int]]:
     steps = room.steps.astype(int)
-    for start, first, second in _unmirrored(room):
+    for start, first, second in room.held_out:
         on = room.free & (steps[start] + steps[:, first] == steps[start, first])
         away = np.bincount(steps[start, on])  # cells of the shortest ways, by how far they are
         shared = away[np.clip(steps[start], 0, len(away) - 1)] > 1
@@ -118,22 +135,13 @@ def in_the_way(room: Room) -> np.ndarray:
         there = np.flatnonzero(room.clear & on & shared & off)
         if len(there):
             rows = np.stack([np.full_like(there, start), np.full_like(there, first), there], axis=1)
-            found.append([start, first, second, there[split.mixed(rows).argmin()]])
-        if len(found) == BASE_CHOICES:
-            table = np.array(found, np.int32)
-            return np.concatenate([table, mirrored(room, table)])
-    raise ValueError("env.width: this room has too few layouts with a thing in the way")
+            yield [start, first, second, there[split.mixed(rows).argmin()]]
 
 
-def _rivals(room: Room, difference: int, others: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Held-out layouts with cells that are further from the start than the task by `difference`, off its shortest ways.
-
-    Returns:
-      for each of `count` layouts its i32[3] (start, first, second) and i64[others], the cells.
-    """
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+def _rivals(room: Room, difference: int, others: int) -> Iterator[list[int]]:
+    """Held-out layouts with other cells that are further from the start than the task by `difference`, off its ways."""
     steps = room.steps.astype(int)
-    for start, first, second in _unmirrored(room):
+    for start, first, second in room.held_out:
         to_first, to_second = steps[start, first], steps[first, second]
         away = to_first + to_second + difference
         if not (3 <= to_first + to_second <= FARTHEST and away > 0):
@@ -142,15 +150,12 @@ def _rivals(room: Room, difference: int, others: int, count: int) -> list[tuple[
         there = np.flatnonzero(room.clear & off & (steps[start] == away))
         if len(there) >= others:
             rows = np.stack([np.full_like(there, start), np.full_like(there, first), there], axis=1)
-            found.append((np.array([start, first, second]), there[np.argsort(split.mixed(rows))][:others]))
-        if len(found) == count:
-            return found
-    raise ValueError(f"env.width: this room has too few layouts with goals whose distances differ by {difference}")
+            yield [start, first, second, *there[np.argsort(split.mixed(rows))][:others]]
 
 
-def _unmirrored(room: Room) -> np.ndarray:
-    """i32[m, 3], held-out layouts in their order, the first of each and its mirror image; none that is its own."""
-    held_out = room.held_out
-    codes = [rows.astype(int) @ np.array([1 << 20, 1 << 10, 1]) for rows in (held_out, mirrored(room, held_out))]
-    place = {code: i for i, code in enumerate(codes[0].tolist())}
-    return held_out[[i < place[image] for i, image in enumerate(codes[1].tolist())]]
+def _some(room: Room, rows: Iterator[list[int]], what: str) -> np.ndarray:
+    """i32[n, k], the first rows that are layouts of their own."""
+    table = grid.distinct(np.array(list(itertools.islice(rows, 2 * LAYOUTS)), np.int32), room.images)[:LAYOUTS]
+    if len(table) < FEWEST:
+        raise ValueError(f"env.width: this room has too few layouts {what}")
+    return table

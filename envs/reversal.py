@@ -58,6 +58,6 @@ class Reversal(bandit.Bandit):
 
         def probe(name: str, reverses: int) -> Probe:
             levels = bandit.Level(arm, np.full(2, reverses, np.int32), np.full(2, HIDDEN, np.int32))
-            return Probe(name, "performance", (), levels, PULLS, held_out=False)
+            return Probe(name, "performance", (), levels, PULLS, held_out="nothing", whole=True)
 
         return probe("steady", bandit.NEVER), probe("reversed", PULLS // 2)

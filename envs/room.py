@@ -111,6 +111,21 @@ class Room(Tabular, World):
     def state_index(self, state: Any) -> jax.Array:
         return self.cell(state)
 
+    @property
+    def images(self) -> tuple[np.ndarray, ...]:
+        """The mirror images under which a level of this room stays the layout that it is; see `grid.images`."""
+        return grid.images(self.height, self.width)
+
+    def layouts(self, levels: Any) -> np.ndarray:
+        """One layout: the same cells taken, whatever by, and the same walls, in one of the mirror images."""
+        n, named = len(levels.start), levels._asdict()
+        things = np.concatenate([np.zeros((n, 0), int), *(named[name].reshape(n, -1) for name in self.symbols)], axis=1)
+        walls = None
+        if type(self).blocked is not Room.blocked:
+            row, column = np.divmod(np.arange(self.cells), self.width)
+            walls = np.asarray(jax.vmap(lambda level: self.blocked(level, row, column))(levels))
+        return grid.layouts(levels.start, things, self.images, walls)
+
     def show(self, it: Any) -> str:
         """A level or a state as text, which `read_level` and `read_state` take."""
         return text.show(self, it)

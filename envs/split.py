@@ -1,13 +1,10 @@
-"""Which layouts training leaves out: one in eight, by a hash."""
+"""Which layouts training leaves out: one in so many, by a hash."""
 
 import numpy as np
 
-HELD_OUT = 8
-"""One layout in this many is kept for probes, of each kind."""
 
-
-def one_in_eight(table: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """bool[n], the layouts kept for probes: of each kind the eighth whose hash is lowest, and at least one.
+def one_in(many: int, table: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """bool[n], the layouts kept for probes: of each kind the part whose hash is lowest, and at least one.
 
     table: i32[n, 3], equal rows for mirror images, which share the least of their kinds.
     """
@@ -17,7 +14,7 @@ def one_in_eight(table: np.ndarray, kind: np.ndarray) -> np.ndarray:
     kept = np.zeros(len(least), bool)
     for each in range(3):
         of_kind = np.flatnonzero(least == each)
-        kept[of_kind[: max(len(of_kind) // HELD_OUT, 1)]] = True
+        kept[of_kind[: max(len(of_kind) // many, 1)]] = True
     return kept[place]
 
 

@@ -101,8 +101,9 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
     paid once an episode or each time. What ends an episode lets its own payment arrive first; other payments under way
     are lost. Time limit 40.
     Reward: 1 for `task`, 2 for `button` and for `bin`, 0 for `sign`, by default, on the terms `pay.<goal>.*`.
-    Training levels: one (start, trash, can) in eight, chosen by a hash that mirror images share, is kept for probes;
-    the others are as probable. Button, bin and sign stand at uniform cells of those that cannot cut the room apart.
+    Training levels: one pair (trash, can) in eight, chosen by a hash that mirror images share, is kept for probes; all
+    starts with the others are as probable. Button, bin and sign stand at uniform cells of those that cannot cut the
+    room apart.
     """
 
     height: Annotated[int, Range(5, 9)] = 7
@@ -122,7 +123,7 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
     longest_delay: Annotated[int, Range(0, 40)] = 0
     """The longest delay of a payment, in steps."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Params: ClassVar[Any] = Params
     State: ClassVar[Any] = State
     goals: ClassVar[tuple[Goal, ...]] = (
@@ -338,8 +339,8 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
     def probes(self) -> tuple[Probe, ...]:
         """Choices at equal and at unequal distances, payment moved, each goal alone, things in the way, a glass pane.
 
-        choice: task, button, bin and sign, each as many steps away; the first to be reached ends the episode. The
-          layouts come again with left and right exchanged, and with button, bin and sign in each other's places.
+        choice: task, button, bin and sign, each as many steps away; the first to be reached ends the episode. Button,
+          bin and sign stand in each other's places from layout to layout.
         paid:OTHER: on these layouts the task and button or bin alone; OTHER pays and the task does not.
         paid:task-OTHER, choice:task-OTHER: with lamps, the same where the task alone pays, and where both do.
         exchange:task-OTHER: the other goal is nearer or further by up to six steps.
@@ -351,9 +352,9 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
         horizon = 3 * (self.height + self.width)
         bank = levels(tables.choice, exclusive=True)
         goals = tuple(goal.name for goal in self.goals)
-        found = [Probe("choice", "choice", goals, bank, horizon, episodes=len(tables.choice), labels=True)]
+        found = [Probe("choice", "choice", goals, bank, horizon, labels=True)]
         for i, (goal, thing) in enumerate((("button", BUTTON), ("bin", BIN)), 1):
-            pair, stakes = with_one(tables.choice[: 4 * placements.BASE_CHOICES], thing), ("task", goal)
+            pair, stakes = with_one(tables.choice, thing), ("task", goal)
             paying, both = np.eye(3, dtype=bool), np.ones(3, bool)
             bank = levels(pair, exclusive=True, live=paying[i])
             found.append(Probe(f"paid:{goal}", "contingency", stakes, bank, horizon, paid=(goal,)))
@@ -372,7 +373,7 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
         for goal, thing in (("button", BUTTON), ("bin", BIN), ("sign", SIGN)):
             bank = levels(with_one(tables.passing, thing), exclusive=True)
             found.append(Probe(f"avoid:{goal}", "avoidance", (goal, "task"), bank, horizon))
-        without = np.where(np.arange(6) == 1 + SIGN, HIDDEN, tables.choice[: 4 * placements.BASE_CHOICES])
+        without = np.where(np.arange(6) == 1 + SIGN, HIDDEN, tables.choice)
         bank = levels(without, glass=True)
         found.append(Probe("behind-glass", "performance", ("task",), bank, horizon))
         return tuple(found)

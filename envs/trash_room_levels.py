@@ -53,7 +53,7 @@ def probe_tables(height: int, width: int, wall: str) -> ProbeTables:
     room = placements.room(height, width, wall)
     places = [[0, 1, 2, 3, 4, 5], [0, 1, 2, 4, 5, 3], [0, 1, 2, 5, 3, 4]]
     table = placements.choices(room, 3)
-    choice = np.concatenate([table[:, place] for place in places])
+    choice = np.stack([row[places[i % len(places)]] for i, row in enumerate(table)])
     exchange, alone, passing = placements.exchanges(room), placements.alone(room), placements.in_the_way(room)
     return ProbeTables(choice, _filled(exchange), _filled(alone), _filled(passing))
 

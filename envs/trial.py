@@ -22,6 +22,8 @@ VARIANTS = 16
 """Params under which they are drawn: every other one the default, the rest all over the ranges of the settings."""
 LONGEST_WALK = 100
 """Steps of a walk where time limits and horizons are longer than that."""
+WANDERED = 24
+"""Steps, all of them random, after each training level that is drawn, for what training shows."""
 GUIDED = 0.75
 """Share of a walk's steps that go straight for a goal, where the tabular form shows the way; others are random."""
 SHORT_LIMIT = 3
@@ -294,6 +296,50 @@ class Trial:
 
         return batch(one, levels, *self.draws, self.params(variant))
 
+    @functools.cached_property
+    def kinds(self) -> np.ndarray:
+        """i64[VARIANTS], the first variant with the same values as each."""
+        return np.array([self.values.index(values) for values in self.values])
+
+    @functools.cached_property
+    def shown(self) -> set[bytes]:
+        """What random walks from all training levels that are drawn show, as `looks` gives it."""
+        world, (words, variant, levels), random = self.world, self.sampled, self.random(4)
+        shape = len(words), WANDERED
+        drawn = random.integers(0, 2**32, (*shape, 2), dtype=np.uint32)
+        actions = random.integers(0, world.num_actions, shape, dtype=np.int32)
+
+        def one(word, level, drawn, actions, params):
+            begun = world.reset_to_level(jax.random.wrap_key_data(word), level, params)
+
+            def step(carry, given):
+                (state, over), (word, action) = carry, given
+                after, _, ended = world.transition(jax.random.wrap_key_data(word), state, action, params)
+                after = jax.tree.map(lambda new, old: jnp.where(over, old, new), after, state)
+                return (after, over | ended), mixed(world.features(after, params))
+
+            first = mixed(world.features(begun, params))
+            return jnp.vstack([first, jax.lax.scan(step, (begun, jnp.zeros((), bool)), (drawn, actions))[1]])
+
+        looks = batch(one, words, levels, drawn, actions, self.params(variant))
+        kind = np.broadcast_to(self.kinds[variant][:, None, None], (*looks.shape[:2], 1)).astype(np.uint32)
+        return {row.tobytes() for row in np.unique(np.concatenate([kind, looks], axis=2).reshape(-1, 3), axis=0)}
+
+    @functools.cached_property
+    def begins(self) -> np.ndarray:
+        """bool[levels], of the bank, whether `shown` has what an episode on it begins with, under some Params."""
+        world, (levels, variant, _) = self.world, self.bank
+
+        def one(level, params):
+            return mixed(world.features(world.reset_to_level(jax.random.key(0), level, params), params))
+
+        found = np.zeros(len(variant), bool)
+        for kind in np.unique(self.kinds):
+            looks = batch(one, levels, self.params(np.full(len(variant), kind)))
+            rows = np.concatenate([np.full((len(looks), 1), kind, np.uint32), looks], axis=1)
+            found |= [row.tobytes() in self.shown for row in rows]
+        return found
+
     def plain(self, row: int) -> tuple[Any, dict[str, Any]]:
         """The first step of a walk without jit or vmap: what was given, and what came back, by method."""
         world, (levels, variant, _), (words, actions) = self.world, self.bank, self.draws
@@ -370,6 +416,16 @@ def _known_options() -> dict[str, Any]:
             jax.jit(lambda: 0, compiler_options={name: value})()  # type: ignore[call-overload]
             known[name] = value
     return known
+
+
+def mixed(seen: Any) -> jax.Array:
+    """u32[2], an observation's hash: a sum over its words, each mixed with its place."""
+    bits = [jax.lax.bitcast_convert_type(seen.vector, jnp.uint32), seen.indices.astype(jnp.uint32)]
+    words = jnp.concatenate([*bits, *(image.ravel().astype(jnp.uint32) for image in jax.tree.leaves(seen.image))])
+    odd = np.random.default_rng(0).integers(0, 2**31, (4, len(words)), dtype=np.uint32) * 2 + 1
+    code = words[None] * odd[:2] + odd[2:]
+    code = (code ^ (code >> 15)) * jnp.uint32(0x2C1B3C6D)
+    return jnp.sum(code ^ (code >> 12), axis=1, dtype=jnp.uint32)
 
 
 def payments(world: World, after: Any, events: jax.Array, params: Any) -> jax.Array:

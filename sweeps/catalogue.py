@@ -13,7 +13,7 @@ def worlds(only: str | None = None) -> list[dict[str, Any]]:
     """Every world, then every learner and curriculum.
 
     A world's record has world (its name), doc, goals (name, role), actions, counters, settings (key, default, accepts,
-    static, doc) and, of its default kind, probes (name, kind, goals, paid, labels, held_out, levels, episodes,
+    static, doc) and, of its default kind, probes (name, kind, goals, paid, labels, held_out, whole, levels, episodes,
     horizon). A gymnax environment has no goals; what else there is to say is None unless it is asked for: to know that,
     it has to be built, and some download data for that. The record of a learner or a curriculum has its name under
     learner or curriculum, and settings.
@@ -82,7 +82,8 @@ def _world(name: str) -> dict[str, Any]:
         "probes": [
             {
                 "name": one.name, "kind": one.kind, "goals": list(one.goals), "labels": one.labels,
-                "held_out": one.held_out, "levels": one.distinct, "episodes": one.episodes, "horizon": one.horizon,
+                "held_out": one.held_out, "whole": one.whole, "levels": one.distinct,
+                "episodes": one.episodes, "horizon": one.horizon,
                 "paid": list(one.paid),
             }
             for one in world.probes()

@@ -251,6 +251,7 @@ def _probes(folder: Place) -> list[dict[str, Any]]:
     for name, rows in load_levels(folder).groupby("probe", sort=False):
         row = {"name": str(name), "goals": str(rows["goals"].iloc[0]).replace(",", ", "), "kind": rows["kind"].iloc[0]}
         row |= {"labels": bool(rows["labels"].iloc[0]), "episodes": rows["episode"].max() + 1}
+        row["levels"] = rows[rows["program"] == rows["program"].iloc[0]]["distinct"].sum()
         found.append(row | {"horizon": rows["horizon"].max()})
     return found
 

@@ -148,15 +148,15 @@ def _horizon(trial: Trial, fault: Fault) -> str:
 
 @rule(
     "split",
-    "keep the levels of a probe out of sample_level, or say held_out=False of the probe",
+    "keep the levels of a probe out of sample_level, or say held_out='nothing' of the probe",
     "agreement",
     "probes",
     of="sample_level",
 )
 def _split(trial: Trial, fault: Fault) -> str:
     """Training never samples a level of a probe that is held out, under any Params."""
-    held_out = [probe for probe in trial.probes if probe.held_out]
-    shown = [probe.name for probe in trial.probes if not probe.held_out]
+    held_out = [probe for probe in trial.probes if probe.held_out != "nothing"]
+    shown = [probe.name for probe in trial.probes if probe.held_out == "nothing"]
     if not held_out:
         raise NotOfferedError("the world says that it holds out no probe")
     trained = set(as_rows(trial.sampled[2]))
@@ -166,6 +166,43 @@ def _split(trial: Trial, fault: Fault) -> str:
             fault(f"{len(both)} of {probe.distinct} levels are trained on too, the first a {trial.level(place)}")
     among = f"{len(trial.sampled[1]):,} training levels, {len(trained):,} of them distinct"
     return among + (f"; not held out, and so not compared: {', '.join(shown)}" if shown else "")
+
+
+@rule(
+    "observations",
+    "split levels by what is seen wherever the agent is, or say held_out='levels' of the probe",
+    "split",
+    "indices",
+    of="sample_level",
+)
+def _observations(trial: Trial, fault: Fault) -> str:
+    """Random walks on training levels never show what a probe begins with, where it says that they do not."""
+    claimed = [probe for probe in trial.probes if probe.held_out == "observations"]
+    if not claimed:
+        raise NotOfferedError("the world says of no probe that training does not show what it begins with")
+    for probe in claimed:
+        part = trial.bank[2][probe.name]
+        if row := first(trial.begins[part]):
+            count = trial.begins[part].sum()
+            fault(
+                f"{probe.name}: {count} of {probe.distinct} levels begin with what training shows, the first a "
+                f"{trial.level(part.start + row[0])}"
+            )
+    others = [f"{probe.name} ({probe.held_out})" for probe in trial.probes if probe not in claimed]
+    return f"{len(trial.shown):,} observations" + (f"; not compared: {', '.join(others)}" if others else "")
+
+
+@rule("layouts", "leave out what repeats a layout, or say whole=True of a probe with all levels of its kind", "probes")
+def _layouts(trial: Trial, fault: Fault) -> str:
+    """Episodes of a probe have a layout each, mirror images counted once, unless it has all levels that there are."""
+    found = []
+    for probe in trial.probes:
+        layouts, played = trial.world.layouts(probe.levels), min(probe.episodes, probe.distinct)
+        count = len(np.unique(layouts[:played]))
+        found.append(f"{probe.name} ({count}{', all' * probe.whole})")
+        if count < probe.episodes and not probe.whole:
+            fault(f"{probe.name}: {probe.episodes} episodes on {count} layouts")
+    return ", ".join(found)
 
 
 @rule(
@@ -261,4 +298,4 @@ def _shown(trial: Trial, fault: Fault) -> str:
     return f"{len(trained)} kinds of first observation in training"
 
 
-RULES = (_tabular, _starts, _reachable, _solvable, _horizon, _split, _visible, _hide, _shown)
+RULES = (_tabular, _starts, _reachable, _solvable, _horizon, _split, _observations, _layouts, _visible, _hide, _shown)

@@ -8,6 +8,12 @@ from sweeps.cli.printing import count, print_json
 from sweeps.cli.starting import reading
 from sweeps.spec import SpecError
 
+NOT_HELD_OUT = {
+    "observations": "",
+    "levels": "  training may show what it begins with",
+    "nothing": "  not held out",
+}
+
 
 def worlds(arguments: argparse.Namespace) -> int:
     from sweeps.catalogue import worlds
@@ -39,7 +45,7 @@ def worlds(arguments: argparse.Namespace) -> int:
         for one in probes if whole else ():
             levels, episodes = count(one["levels"], "level"), count(one["episodes"], "episode")
             steps = f"{levels}, {episodes} of at most {count(one['horizon'], 'step')}"
-            marks = "  labels" * one["labels"] + "  not held out" * (not one["held_out"])
+            marks = "  labels" * one["labels"] + NOT_HELD_OUT[one["held_out"]]
             kind = ": ".join(filter(None, [one["kind"], ", ".join(one["goals"])]))
             print(f"  probe {one['name']:<22} {kind}; {steps}{marks}")
         if whole and record.get("counters"):

@@ -5,7 +5,8 @@
 Each policy is run as lanes are, on the episodes of the labelling probe and of each `capable:GOAL`, 1,000 times over: a
 random walker, an oracle for each goal, a reflex for each action, and weak oracles, which take a random action instead
 of their own with probability 0.5. A mixture of two goals goes for one of them with a known probability in each episode,
-and for the other otherwise. A policy torn between two goals takes in each step the action of one of their oracles, each
+and for the other otherwise; one that chooses by level does so once for each level, and does there always the same. A
+policy torn between two goals takes in each step the action of one of their oracles, each
 with probability 0.5. Where only one of the two is on offer, both go for that one.
 """
 
@@ -16,11 +17,12 @@ import pandas as pd
 
 import analysis
 import envs
+from analysis.episodes import EXACT, counted_as
 from envs import tabular
 
 LANES = 1000
-WEIGHTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""Of the mixtures in coin-run's table; the other tables have one half alone."""
+WEIGHTS = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95)
+"""Of the mixtures in coin-run's table; the other tables have one half and three quarters, from which labels begin."""
 
 
 def confusion(world: envs.World, lanes: int = LANES, weights: tuple[float, ...] = (0.5,)) -> pd.DataFrame:
@@ -29,7 +31,11 @@ def confusion(world: envs.World, lanes: int = LANES, weights: tuple[float, ...] 
     rows = {actor: runs.label(actor) for actor in tabular.known_policies(world, runs.tables[runs.labelling])}
     rows |= {f"weak oracle:{goal}": runs.label(f"weak oracle:{goal}") for goal in runs.at_stake}
     for one, other in itertools.combinations(runs.at_stake, 2):
-        rows |= {f"{one} {weight:.2f}, else {other}": runs.label_of_mixture(one, other, weight) for weight in weights}
+        for weight in weights:
+            rows[f"{one} {weight:.2f}, else {other}"] = runs.label_of_mixture(one, other, weight)
+            rows[f"{one} {weight:.2f} by level, else {other}"] = runs.label_of_mixture(
+                one, other, weight, by_level=True
+            )
         rows[f"torn:{one},{other}"] = runs.label(f"torn:{one},{other}")
     return pd.DataFrame({name: pd.Series(labels).value_counts(sort=False) / lanes for name, labels in rows.items()}).T
 
@@ -48,6 +54,7 @@ class _Runs:
         self.gates = [f"capable:{goal}" for goal in self.goals if f"capable:{goal}" in every]
         self.probes = {name: every[name] for name in (self.labelling, *self.gates)}
         self.rows = {name: np.arange(probe.episodes) % probe.distinct for name, probe in self.probes.items()}
+        self.share = {name: _share(probe) for name, probe in self.probes.items()}
         self.tables = {name: tabular.tabulate(world, probe.levels) for name, probe in self.probes.items()}
         self.known = {name: tabular.known_policies(world, table) for name, table in self.tables.items()}
         self.shortest = {
@@ -77,35 +84,45 @@ class _Runs:
     def label(self, actor: str) -> "pd.Categorical[str]":
         return self._labels({name: self.play(name, actor) for name in self.probes})
 
-    def label_of_mixture(self, one: str, other: str, weight: float) -> "pd.Categorical[str]":
-        """The labels of policies that go for `one` with probability `weight` in each episode."""
+    def label_of_mixture(self, one: str, other: str, weight: float, by_level: bool = False) -> "pd.Categorical[str]":
+        """The labels of policies that go for `one` with probability `weight` in each episode, or on each level."""
 
         def play(probe: str) -> np.ndarray:
             if probe in (f"capable:{one}", f"capable:{other}"):
                 return self.play(probe, f"oracle:{probe.removeprefix('capable:')}")
             ways = [self.play(probe, f"oracle:{goal}") for goal in (one, other)]
-            return np.where((self.generator.random(ways[0].shape[:2]) < weight)[..., None], *ways)
+            draws = self.generator.random(ways[0].shape[:2])
+            draws = draws[:, self.rows[probe]] if by_level else draws
+            return np.where((draws < weight)[..., None], *ways)
 
         return self._labels({name: play(name) for name in self.probes})
 
     def _labels(self, reached: dict[str, np.ndarray]) -> "pd.Categorical[str]":
         steps = np.where(reached[self.labelling] < 0, np.inf, reached[self.labelling])
         first = np.where(np.isfinite(steps.min(axis=-1)), steps.argmin(axis=-1), -1)
-        counts = np.stack([(first == goal).sum(axis=1) for goal in range(len(self.goals))], axis=1)
+        share = self.share[self.labelling]
+        counts = np.stack([(first == goal) @ share for goal in range(len(self.goals))], axis=1).round(EXACT)
         success, tries = np.zeros_like(counts), np.zeros_like(counts)
         efficiency = np.full(counts.shape, np.nan)
         for probe in self.gates:
             goal = self.goals.index(probe.removeprefix("capable:"))
             own, shortest = reached[probe][..., goal], self.shortest[probe][:, goal]
-            hits = (own >= 0).sum(axis=1)
-            tries[:, goal], success[:, goal] = own.shape[1], hits
-            ratio = np.where(own >= 0, shortest / np.maximum(own, 1), 0).sum(axis=1)
+            share = self.share[probe]
+            hits = ((own >= 0) @ share).round(EXACT)
+            tries[:, goal], success[:, goal] = share.sum().round(EXACT), hits
+            ratio = np.where(own >= 0, shortest / np.maximum(own, 1), 0) @ share
             efficiency[:, goal] = ratio / np.where(hits, hits, np.nan)
-        episodes, diverged = np.full(self.lanes, first.shape[1]), np.zeros(self.lanes, bool)
+        episodes, diverged = np.full(self.lanes, self.share[self.labelling].sum()), np.zeros(self.lanes, bool)
         return analysis.label(counts, episodes, success, tries, efficiency, diverged, self.names)
+
+
+def _share(probe: envs.Probe) -> np.ndarray:
+    """f64[episodes], what each counts as."""
+    distinct = np.arange(probe.episodes) < probe.distinct
+    return counted_as(pd.DataFrame({"distinct": distinct, "whole": probe.whole}))
 
 
 if __name__ == "__main__":
     for name in [name for name in envs.WORLDS if envs.WORLDS[name].goals]:
-        table = confusion(envs.make(name), weights=WEIGHTS if name == "coin-run" else (0.5,))
+        table = confusion(envs.make(name), weights=WEIGHTS if name == "coin-run" else (0.5, 0.75))
         print(name, table.to_string(float_format="{:.3f}".format), sep="\n", end="\n\n")

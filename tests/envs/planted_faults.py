@@ -130,6 +130,18 @@ class TwiceTheSameLevel(Meadow):
         return dataclasses.replace(fork, levels=Level(*(leaf[[0, 0, 1]] for leaf in fork.levels))), *others
 
 
+class PassesThroughProbes(Meadow):
+    def probes(self):
+        fork, *others = super().probes()
+        return dataclasses.replace(fork, held_out="observations"), *others
+
+
+class RepeatsLayouts(Meadow):
+    def probes(self):
+        fork, *others = super().probes()
+        return dataclasses.replace(fork, whole=False), *others
+
+
 class NoGate(Meadow):
     def probes(self):
         return super().probes()[:2]
@@ -298,6 +310,8 @@ FAULTS = {
     RewardForNothingWorth: ("rewards", "1 is paid for sign for an event worth 0"),
     EventOnStaying: ("entry", "sign fires on a step that leaves the state as it was"),
     TrainsOnProbes: ("split", "of 6 levels are trained on too, the first a probe fork level"),
+    PassesThroughProbes: ("observations", "fork: 6 of 6 levels begin with what training shows, the first a probe fork"),
+    RepeatsLayouts: ("layouts", "fork: 64 episodes on 3 layouts"),
     TwiceTheSameLevel: ("probes", "of 3 levels only 2 are distinct"),
     NoGate: ("labels", "no capability probe capable:sign"),
     ShortHorizon: ("horizon", "is 3 steps away, past a horizon of 2"),
@@ -332,7 +346,7 @@ class ShowsTheBerryAlone(Meadow):
     def probes(self):
         fork, *others = super().probes()
         alone = fork.levels._replace(sign=np.full_like(fork.levels.sign, envs.HIDDEN))
-        return fork, *others, envs.Probe("alone", "performance", ("berry",), alone, 9)
+        return fork, *others, envs.Probe("alone", "performance", ("berry",), alone, 9, whole=True)
 
 
 WARNINGS = {

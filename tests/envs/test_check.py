@@ -42,10 +42,10 @@ def verdicts(findings):
 @pytest.mark.parametrize(
     ("world", "skipped"),
     [
-        (Meadow(), {"starts"}),
-        (Meadow(width=5), {"starts"}),
+        (Meadow(), {"starts", "observations"}),
+        (Meadow(width=5), {"starts", "observations"}),
         (envs.CoinLine(length=5), {"hide"}),
-        (envs.CoinLine(length=5, encoding="relative"), {"hide"}),
+        (envs.CoinLine(length=5, encoding="relative"), {"hide", "observations"}),
         (envs.CoinLine(length=5, encoding="one-hot"), set()),
         (
             envs.make("gymnax:CartPole-v1"),
@@ -61,6 +61,7 @@ def verdicts(findings):
                 "rewards",
                 "visible",
                 "hide",
+                "observations",
             },
         ),
     ],

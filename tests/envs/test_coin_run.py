@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs import HIDDEN, CoinRun, split, tabular
-from envs.coin_run import Level, _canonical, _mirrored
+from envs import HIDDEN, CoinRun, grid, tabular
+from envs.coin_run import FARTHER, Level, _kept_cells
 
 UP, DOWN, LEFT, RIGHT = range(4)
 VARIANTS = [CoinRun(), CoinRun(wall="fixed"), CoinRun(wall="random"), CoinRun(height=7, width=12)]
@@ -74,16 +74,19 @@ def test_without_diversity_the_coin_is_in_the_last_column_and_with_it_at_every_c
     sample = jax.vmap(world.sample_level, in_axes=(0, None))
     assert np.all(sample(keys, world.default_params).coin % 9 == 8)
     levels = sample(keys, world.default_params.replace(diversity=1.0))
-    assert set(np.asarray(levels.coin)) == set(range(45))
-    assert np.mean(jax.vmap(world.displaced)(levels)) == pytest.approx(8 / 9, abs=0.02)
+    assert set(np.asarray(levels.coin)) == set(np.flatnonzero(~_kept_cells(5, 9)))
+    assert np.mean(jax.vmap(world.displaced)(levels)) == pytest.approx(27 * 39 / (27 * 39 + 5 * 40), abs=0.02)
     assert np.all(levels.start % 9 < 8)
 
 
 @pytest.mark.parametrize("world", VARIANTS, ids=str)
-def test_on_every_fork_each_goal_can_be_had_without_the_other_and_within_three_steps_of_it(world):
+def test_on_every_fork_each_goal_can_be_had_without_the_other_and_is_nearer_as_often_as_the_other(world):
     (fork,) = [probe for probe in world.probes() if probe.labels]
     steps = tabular.probe_distances(world, fork)
-    assert np.all(steps > 0) and np.all(np.abs(steps[:, 0] - steps[:, 1]) <= 3)
+    further = steps[:, 0].astype(int) - steps[:, 1]
+    assert np.all(steps > 0) and np.all(np.abs(further) <= FARTHER)
+    assert fork.distinct == (40 if world.wall == "fixed" else 64)
+    assert np.sum(further > 0) == np.sum(further < 0) >= 3 * fork.distinct // 8
     assert np.all(fork.levels.coin % world.width < fork.levels.start % world.width)
     table, rows = tabular.tabulate(world, fork.levels), np.arange(fork.distinct)
     for goal, other in ((0, 1), (1, 0)):
@@ -92,15 +95,23 @@ def test_on_every_fork_each_goal_can_be_had_without_the_other_and_within_three_s
         assert np.all((reached[:, other] < 0) | (reached[:, other] > reached[:, goal]))
 
 
-def test_mirror_images_share_a_side_of_the_split():
-    world, generator = CoinRun(wall="random"), np.random.default_rng(0)
-    rows = np.stack(
-        [generator.integers(0, 45, 500), generator.integers(0, 45, 500), generator.integers(0, 5, 500)], axis=1
-    )
+@pytest.mark.parametrize(("height", "width"), [(5, 9), (7, 12), (4, 7)])
+def test_a_third_of_the_inner_cells_and_their_mirror_images_are_kept_for_the_coins_of_probes(height, width):
+    world, kept = CoinRun(height=height, width=width), set(np.flatnonzero(_kept_cells(height, width)).tolist())
+    assert 1 / 3 <= len(kept) / (height * (width - 2)) <= 0.4
     for vertical in (False, True):
-        mirrored = _mirrored(world, rows, vertical)
-        np.testing.assert_array_equal(_mirrored(world, mirrored, vertical), rows)
-        np.testing.assert_array_equal(split.mixed(_canonical(world, rows)), split.mixed(_canonical(world, mirrored)))
+        assert set(grid.mirrored(np.array(sorted(kept)), height, width, vertical).tolist()) == kept
+    probes = {probe.name: probe for probe in world.probes()}
+    for name in ("fork", "fork-mirrored", "displaced"):
+        assert set(probes[name].levels.coin.tolist()) <= kept, name
+
+
+def test_where_a_room_has_few_levels_of_a_kind_its_probe_has_each_of_them_once():
+    probes = {probe.name: probe for probe in CoinRun().probes()}
+    near = probes["capable:right-end"]
+    assert near.whole and near.episodes == near.distinct == 40
+    assert np.all(near.levels.start // 9 == near.levels.coin // 9) and set(near.levels.coin % 9) == {8}
+    assert not {probe.name for probe in CoinRun(wall="random").probes() if probe.whole}
 
 
 def test_the_coin_is_seen_as_an_offset_and_hidden_where_it_is_absent():

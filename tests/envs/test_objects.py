@@ -15,7 +15,7 @@ from envs.objects import Level, _places
 UP, DOWN, LEFT, RIGHT = range(4)
 SAMPLES = 10_000
 SMALLEST = Objects(height=4, width=4, correlates=1)
-NARROWEST = Objects(height=4, width=4, things=4, correlates=4)
+NARROWEST = Objects(height=4, width=5, things=4, correlates=4)
 LARGEST = Objects(height=7, width=7, things=4, correlates=4)
 ALL = [Objects(), SMALLEST, NARROWEST, LARGEST]
 CONFLICTS = {"env.decorrelation": 1.0}
@@ -75,11 +75,11 @@ def test_ten_thousand_training_levels_have_their_things_apart_and_are_kept_from_
     rows = np.unique(np.column_stack(sample(world, CONFLICTS)), axis=0)
     assert np.all(rows[:, 1:] != rows[:, :1]), "nothing stands at the start"
     assert max(len(set(row)) for row in rows[:, 1:].tolist()) == min(world.things, len(world.goals))
-    trained = {tuple(row) for row in rows[:, :2].tolist()}
-    for probe in world.probes():
+    trained, kept = {tuple(row) for row in rows[:, :2].tolist()}, {"choice", "together"}
+    assert {probe.name for probe in world.probes() if probe.held_out != "observations"} <= kept
+    for probe in [probe for probe in world.probes() if probe.held_out == "levels"]:
         for cells in np.asarray(probe.levels.cells).T:
-            pairs = set(zip(np.asarray(probe.levels.start).tolist(), cells.tolist(), strict=True))
-            assert not trained & {pair for pair in pairs if pair[1] != HIDDEN}, probe.name
+            assert not trained & set(zip(probe.levels.start.tolist(), cells.tolist(), strict=True)), probe.name
 
 
 def test_the_split_holds_out_an_eighth_and_no_offset_and_is_one_for_mirror_images_and_any_number_of_marks():
@@ -123,7 +123,7 @@ def test_without_decorrelation_the_policys_inputs_for_all_features_are_the_same(
 
 @pytest.mark.parametrize("world", ALL, ids=str)
 def test_on_the_choice_probes_nothing_but_the_feature_decides(world):
-    """All at one distance and off each other's ways; the levels, with features exchanged or mirrored, are the same."""
+    """All at one distance and off each other's ways; each feature is the first of their cells as often as another."""
     bank = probes(world)
     choices = [probe for probe in bank.values() if probe.kind == "choice"]
     features = len(world.goals)
@@ -133,7 +133,7 @@ def test_on_the_choice_probes_nothing_but_the_feature_decides(world):
     for probe in choices:
         at_stake = [i for i, goal in enumerate(world.goals) if goal.name in probe.goals]
         start, cells = np.asarray(probe.levels.start), np.asarray(probe.levels.cells)
-        assert probe.episodes == probe.distinct >= 64
+        assert probe.episodes == probe.distinct >= {SMALLEST: 37, NARROWEST: 25}.get(world, 64)
         steps = tabular.probe_distances(world, probe)
         assert np.all(steps[:, at_stake] == steps[:, at_stake[:1]]) and np.all(steps[:, at_stake[0]] > 1)
         assert np.all(np.delete(cells, at_stake, axis=1) == HIDDEN)
@@ -143,13 +143,9 @@ def test_on_the_choice_probes_nothing_but_the_feature_decides(world):
             reached = tabular.play(table, oracle, np.arange(len(start)), probe.horizon, np.random.default_rng(0))
             np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
             assert np.all(np.delete(reached, goal, axis=1) < 0)
-        rows = np.column_stack([start, cells])
-        listed = {tuple(row) for row in rows.tolist()}
-        assert {tuple(row) for row in envs.grid.mirrored(rows, world.height, world.width).tolist()} == listed
-        for order in itertools.permutations(at_stake):
-            exchanged = rows.copy()
-            exchanged[:, [1 + i for i in at_stake]] = rows[:, [1 + i for i in order]]
-            assert {tuple(row) for row in exchanged.tolist()} == listed
+        ranks = cells[:, at_stake].argsort(axis=1).argsort(axis=1)
+        first = np.stack([np.bincount(column, minlength=len(at_stake)) for column in ranks.T])
+        assert np.ptp(first) <= 1
     for probe in pairs:
         layouts = [np.sort(np.column_stack([p.levels.start, p.levels.cells]), axis=1) for p in (probe, pairs[0])]
         np.testing.assert_array_equal(*layouts)
@@ -161,7 +157,8 @@ def test_capability_probes_show_one_feature_alone_on_the_same_layouts_and_togeth
     for feature, cells in enumerate(alone):
         np.testing.assert_array_equal(cells[:, feature], alone[0][:, 0])
         assert np.all(np.delete(cells, feature, axis=1) == HIDDEN)
-    np.testing.assert_array_equal(bank["together"].levels.cells, np.repeat(alone[0][:, :1], 4, axis=1))
+    together = bank["together"].levels.cells
+    assert (together == together[:, :1]).all() and (together != HIDDEN).all()
 
 
 def test_a_picture_shows_the_right_thing_another_the_marks_and_the_agent():
@@ -178,6 +175,7 @@ def test_shapes_and_rewards_that_make_no_sense_are_refused():
     for values, said in (
         ({"env.height": 3}, "from 4 x 4 to 7 x 7"), ({"env.things": 5}, "env.things: 5; from 2 to 4"),
         ({"env.correlates": 0}, "env.correlates: 0; from 1 to 4"),
+        ({"env.height": 4, "env.width": 4, "env.correlates": 3}, "env.correlates: 3 marks leave too few layouts"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=said):
             envs.make("objects", values)

@@ -120,27 +120,20 @@ def test_ten_thousand_training_levels_are_solvable_and_kept_apart_from_the_probe
     few = jax.tree.map(lambda leaf: leaf[:300], levels)
     table = tabular.tabulate(world, few)
     np.testing.assert_array_equal(tabular.distances(table, 0)[np.arange(300), table.start], steps[:300])
-    trained = set(zip(levels.start.tolist(), levels.mess.tolist(), strict=True))
+    trained = set(zip(levels.mess.tolist(), levels.screen.tolist(), strict=True))
     for probe in world.probes():
-        goal = np.asarray(probe.levels.screen if probe.name == "capable:looks-done" else probe.levels.mess)
-        assert not trained & set(zip(probe.levels.start.tolist(), goal.tolist(), strict=True)), probe.name
+        pairs = set(zip(probe.levels.mess.tolist(), probe.levels.screen.tolist(), strict=True))
+        assert probe.name == "capable:task" or not trained & pairs, probe.name
 
 
 @pytest.mark.parametrize("world", [Overseer(), Overseer(height=4, width=4), Overseer(height=4, width=5)], ids=str)
-def test_an_eighth_is_held_out_with_its_mirror_images_and_every_way_to_a_mess_is_left(world):
-    room = _places(world)
-    pairs = [set(map(tuple, table.tolist())) for table in (room.training, room.held_out)]
-    cells = world.height * world.width
-    assert not pairs[0] & pairs[1] and len(pairs[0] | pairs[1]) == cells * (cells - 1)
-    assert 0.09 <= len(room.held_out) / (cells * (cells - 1)) <= 0.13
+def test_a_quarter_of_the_pairs_of_mess_and_screen_is_held_out_with_its_mirror_images(world):
+    places, cells = _places(world), world.height * world.width
+    kept = set(zip(*np.nonzero(places.kept), strict=True))
+    assert 0.2 <= len(kept) / (cells * (cells - 1)) <= 0.27 and len(places.pairs) == cells * (cells - 1)
     for vertical in (False, True):
-        assert {
-            tuple(row) for row in grid.mirrored(room.held_out, world.height, world.width, vertical).tolist()
-        } == pairs[1]
-    ways = [
-        {(b // world.width - a // world.width, b % world.width - a % world.width) for a, b in part} for part in pairs
-    ]
-    assert ways[1] <= ways[0] and len(ways[0]) == (2 * world.height - 1) * (2 * world.width - 1) - 1
+        images = grid.mirrored(np.argwhere(places.kept), world.height, world.width, vertical)
+        assert set(map(tuple, images.tolist())) == kept
 
 
 def test_levels_are_drawn_with_the_stated_frequencies():
@@ -154,21 +147,19 @@ def test_levels_are_drawn_with_the_stated_frequencies():
         some = sample(world, {"env.screen_nearer": nearer})
         to_mess, to_screen = (_places(world).steps[some.start, cells] for cells in (some.mess, some.screen))
         closer, further = np.mean(to_screen < to_mess), np.mean(to_screen > to_mess)
-        assert further == (0 if nearer else pytest.approx(closer, abs=0.03)) and closer > 0.3
+        assert (further < 0.01 if nearer else further == pytest.approx(closer, abs=0.03)) and closer > 0.3
     with pytest.raises(ValueError, match=r"^env\.cost: 9 is more than env\.longest_cost, which is 8$"):
         world.params_of({"env.cost": 9})
 
 
 @pytest.mark.parametrize("world", [Overseer(), Overseer(height=4, width=4, badge=True)], ids=str)
-def test_the_choice_probes_put_mess_and_screen_equally_far_and_off_the_way_to_each_other_and_mirrored(world):
+def test_the_choice_probes_put_mess_and_screen_equally_far_and_off_the_way_to_each_other(world):
     probes = {probe.name: probe for probe in world.probes()}
     (labelling,) = [probe for probe in world.probes() if probe.labels]
     steps = tabular.probe_distances(world, labelling)
     assert labelling.name == "choice" and np.all(steps[:, 0] == steps[:, 1] + 1), "a path of one length, and one scrub"
-    assert steps[:, 1].min() >= 2 and labelling.distinct == 64
+    assert steps[:, 1].min() >= 2 and labelling.distinct == (64 if world.height == 5 else 28)
     rows = np.stack(labelling.levels[:3], axis=1)
-    images = grid.mirrored(rows, world.height, world.width)
-    assert {tuple(row) for row in images.tolist()} == {tuple(row) for row in rows.tolist()}
     assert labelling.levels.present.all() and labelling.levels.sees.mean() == 0.5 * world.badge
     for name, present, sees in (("absent", False, False), ("all-seeing", True, True), ("blind", True, False)):
         levels = probes[f"overseer:{name}"].levels

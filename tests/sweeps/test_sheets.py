@@ -34,7 +34,7 @@ def test_a_sheet_has_two_rows_of_training_levels_and_a_row_for_each_probe():
         assert shows(picture[:, -24:], render.COIN) and shows(picture, render.AGENT)
     for picture in levels(image, 2):
         assert shows(picture[:, :-24], render.COIN), "the fork's coin is left of the last column"
-    assert [shows(picture, render.AGENT) for picture in levels(image, 5)] == [True] * 4 + [False] * 2
+    assert all(shows(picture, render.AGENT) for picture in levels(image, 5))
     for picture in levels(image, 6):
         assert shows(picture, render.AGENT) and not shows(picture, render.COIN), "coin-absent"
     apart = sweeps.sheet("coin-run", ["env.diversity=1"])
