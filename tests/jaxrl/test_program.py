@@ -1,4 +1,8 @@
-"""A program: lanes together and apart, one compile, diverged lanes, and what the probes record."""
+"""A program: lanes together and apart, one compile, diverged lanes, and what the probes record.
+
+That bits do not depend on neighbours where programs are compiled as users compile them is held in
+tests/sweeps/test_training.py.
+"""
 
 import subprocess
 import sys
@@ -21,7 +25,7 @@ VALUES = [
     {"env.diversity": 0.5, "learner.discount": 0.9},
 ]
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("users_compiler")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
