@@ -1,8 +1,8 @@
 """Shared set-up: one thread, programs that compile quickly, and a cache of them for each run of the suite.
 
 Compiling takes most of the suite's time, and `QUICKLY` cuts it to a third or less. Numbers differ from a user's in
-their last bits. A test whose claim is about bits takes the fixture `users_compiler`, or a process of its own, which
-does not inherit these flags.
+their last bits. A claim about a user's bits takes a process of its own that does not inherit these flags, as in
+tests/sweeps/test_training.py.
 """
 
 import os
@@ -28,15 +28,4 @@ def strict_promotion():
     import jax
 
     with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
-        yield
-
-
-@pytest.fixture(scope="module")
-def users_compiler():
-    """A program that is lowered and compiled in two calls, as `jaxrl.Program` does, is compiled as a user's is."""
-    from jax.stages import Lowered
-
-    quick, options = Lowered.compile, {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lowered, "compile", lambda lowered: quick(lowered, compiler_options=options))
         yield

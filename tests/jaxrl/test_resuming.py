@@ -9,7 +9,7 @@ import pytest
 import envs
 import jaxrl
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("users_compiler")]
+pytestmark = pytest.mark.slow
 SMALL = {"learner.total_steps": 1024, "learner.n_envs": 4, "learner.n_steps": 16, "learner.width": 8}
 OWN = {"cloning": {"learner.total_steps": 7}}
 KEYS = np.random.default_rng(0).integers(0, 2**32, (2, 2), dtype=np.uint32)
