@@ -333,12 +333,11 @@ class Trial:
         def one(level, params):
             return mixed(world.features(world.reset_to_level(jax.random.key(0), level, params), params))
 
-        found = np.zeros(len(variant), bool)
-        for kind in np.unique(self.kinds):
-            looks = batch(one, levels, self.params(np.full(len(variant), kind)))
-            rows = np.concatenate([np.full((len(looks), 1), kind, np.uint32), looks], axis=1)
-            found |= [row.tobytes() in self.shown for row in rows]
-        return found
+        kinds = np.unique(self.kinds)
+        each = np.repeat(kinds, len(variant))
+        looks = batch(one, jax.tree.map(lambda leaf: np.concatenate([leaf] * len(kinds)), levels), self.params(each))
+        rows = np.column_stack([each.astype(np.uint32), looks])
+        return np.array([row.tobytes() in self.shown for row in rows]).reshape(len(kinds), -1).any(axis=0)
 
     def plain(self, row: int) -> tuple[Any, dict[str, Any]]:
         """The first step of a walk without jit or vmap: what was given, and what came back, by method."""

@@ -110,6 +110,15 @@ def test_the_page_on_labels_has_a_table_of_every_world(name):
     assert [f"oracle:{goal.name}" for goal in world.goals] == re.findall(r"^(oracle:\S+)", table, re.MULTILINE)
 
 
+@pytest.mark.parametrize("name", [name for name in envs.WORLDS if envs.WORLDS[name].goals])
+def test_labels_and_gates_rest_on_64_layouts_or_on_all_that_there_are(name):
+    world = envs.make(name)
+    for probe in [probe for probe in world.probes() if probe.labels or probe.kind == "capability"]:
+        layouts = len(np.unique(world.layouts(probe.levels)))
+        assert probe.whole or layouts == probe.distinct == probe.episodes == 64, probe.name
+    assert {name} <= {"coin-line", "coin-run", "far-reward"} or not any(probe.whole for probe in world.probes())
+
+
 def always_reached(world, probe, actor):
     """The goals to which a reflex takes a shortest way on every level, so that it is an oracle for them too."""
     if not actor.startswith("always:"):
