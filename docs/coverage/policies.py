@@ -10,7 +10,7 @@ from scipy.stats import beta
 
 import analysis
 
-FEWER = 10
+FEWER = 20
 """By which the repeats are divided: a fit takes some hundredths of a second."""
 SIZES = ((8, 16), (16, 32), (64, 64))
 """Policies, and episodes of each."""
