@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linprog
+from scipy.special import expit
 
 from analysis.design import is_paired, warn_of_pairs, warn_of_pooling
 from analysis.intervals import check_level
@@ -20,7 +22,14 @@ SCALES = ("linear", "log")
 ITERATIONS = 200
 """Of a Newton search, at most; some tens where the data are separated."""
 DRAWS = 2000
-"""Weightings of the seeds from which a band is taken."""
+"""Weightings of the seeds from which a band is taken; data sets with which a misfit is compared."""
+APART = "separated: the data do not bound this term on the open side"
+STEEP = "steep: seeds disagree at fewer than {least} doses, and the interval may cover less than its level"
+MISFIT = "misfit: the rates are further from a logistic curve than chance brings, and its terms describe them badly"
+FLAT = "flat: the curve may be level, and the band at its ends may then cover less than its level"
+"""Why a term of a dose-response, or a band, is not to be relied on."""
+SURE = 2.0
+"""Standard errors of a trend that is none."""
 
 
 class _Cells(NamedTuple):
@@ -66,9 +75,11 @@ def dose_response(
 
     logit P(label) = intercept + dose + each column of `by` + dose x each column of `by`, by Firth's penalised
     likelihood, which stays finite where a dose separates seeds with the label from those without, as is usual outside a
-    transition. Intervals and p-values are those of the penalised likelihood ratio.
+    transition. Intervals and p-values are those of the penalised likelihood ratio. Where the data separate along a
+    term, the ends that the penalty alone would set are infinite.
 
-    Firth 1993 (Biometrika 80, 27-38); Heinze and Schemper 2002 (Statistics in Medicine 21, 2409-2419).
+    Firth 1993 (Biometrika 80, 27-38); Heinze and Schemper 2002 (Statistics in Medicine 21, 2409-2419); Albert and
+    Anderson 1984 (Biometrika 71, 1-10) for what separates.
 
     Args:
       df: as from `load`, one row a lane.
@@ -79,8 +90,8 @@ def dose_response(
       scale: "linear", or "log": the dose enters as its natural logarithm.
       level: confidence of the two-sided intervals.
     Returns:
-      One row a term: term, estimate, low, high (log-odds, of a slope per unit of dose or of its logarithm), p. NaN,
-      with firthmodels' warning, where a search for an end does not converge.
+      One row a term: term, estimate, low, high (log-odds, of a slope per unit of dose or of its logarithm), p; note, ""
+      where all is well. NaN, with firthmodels' warning, where a search for an end does not converge.
     Raises:
       ValueError: a column or label that does not exist, a dose that is no number or has no logarithm, or columns that
         the data do not tell apart.
@@ -100,12 +111,54 @@ def dose_response(
     cells = _cells(design / unit, y)
     model = _fit(cells)
     model.lrt()
-    ends = model.conf_int(alpha=1 - level, method="pl", max_iter=ITERATIONS)
+    apart = _separated(cells)
+    ends = np.where(apart, [-np.inf, np.inf], model.conf_int(alpha=1 - level, method="pl", max_iter=ITERATIONS))
     table = pd.DataFrame({"term": [*columns, "intercept"], "estimate": np.append(model.coef_, model.intercept_)})
     table[["low", "high"]] = ends
     table[["estimate", "low", "high"]] = table[["estimate", "low", "high"]].div(np.append(unit, 1.0), axis=0)
     table["p"] = model.lrt_pvalues_
+    hits, n = cells.weight[cells.y].round(), (cells.weight[cells.y] + cells.weight[~cells.y]).round()
+    with_one = np.column_stack([cells.x[cells.y], np.ones(len(n))])
+    disagree = int(((hits > 0) & (hits < n)).sum())
+    least = min(len(apart) + 1, int((n > 1).sum()))
+    notes = [MISFIT] if misfits(with_one, hits, n, np.append(model.coef_, model.intercept_), 1 - level) else []
+    notes += [STEEP.format(least=least)] if disagree < least and not apart.any() else []
+    table["note"] = ["; ".join([APART, *notes] if one.any() else notes) for one in apart]
     return table.iloc[[-1, *range(len(columns))]].reset_index(drop=True)
+
+
+def _separated(cells: _Cells) -> np.ndarray:
+    """Of each term and last the intercept, whether -infinity and whether infinity is as likely as any: bool[terms, 2].
+
+    That is so where some change of all terms, in which this one falls (or rises), makes no outcome less likely.
+    """
+    seen = cells.weight > 0.5
+    ways = np.column_stack([cells.x, np.ones(len(cells.y))])[seen] * np.where(cells.y, -1, 1)[seen, None]
+    terms = ways.shape[1]
+    found = np.zeros((terms, 2), bool)
+    for term in range(terms):
+        for place, change in enumerate((-1, 1)):
+            bounds = [(change, change) if one == term else (None, None) for one in range(terms)]
+            found[term, place] = linprog(np.zeros(terms), ways, np.zeros(len(ways)), bounds=bounds).status == 0
+    return found
+
+
+def misfits(x: np.ndarray, hits: np.ndarray, n: np.ndarray, terms: np.ndarray, error: float) -> bool:
+    """Whether rates of `hits` of n f64[cells] differ from the logistic curve of terms f64[terms] by more than chance.
+
+    Pearson's statistic of what is left of the residuals when x f64[cells, terms] has explained what it can, among those
+    of data sets drawn from the curve. Single seeds a cell say next to nothing.
+    """
+    rate = expit(x @ terms)
+    spread = np.sqrt(np.maximum(n * rate * (1 - rate), 1e-12))
+    explained, _ = np.linalg.qr(spread[:, None] * x)
+
+    def left(hits: np.ndarray) -> np.ndarray:
+        residual = (hits - n * rate) / spread
+        return (residual**2).sum(axis=-1) - ((residual @ explained) ** 2).sum(axis=-1)
+
+    drawn = np.random.default_rng(0).binomial(n.astype(int), rate, (DRAWS, len(n)))
+    return len(n) > len(terms) and bool((left(drawn) >= left(hits) - 1e-9).mean() < error)
 
 
 def monotone(
@@ -133,7 +186,8 @@ def monotone(
       level: confidence of the two-sided band at each dose.
       seed: of the weightings.
     Returns:
-      One row a group and dose, sorted: the `by` columns, the dose, n, mean (of the seeds), fitted, low, high.
+      One row a group and dose, sorted: the `by` columns, the dose, n, mean (of the seeds), fitted, low, high, note (""
+      where the curve clearly rises, or falls).
     Raises:
       ValueError: a column or label that does not exist, or a column that is no share.
     """
@@ -163,11 +217,23 @@ def monotone(
         fitted = np.clip(isotonic(mean, n, increasing), 0, 1)
         who = members.groupby(unit).ngroup().to_numpy() if unit else np.arange(len(members))
         low, high = _band(y, place, who, increasing, level, np.random.default_rng(seed))
+        note = "" if _trend(y, place) * (1 if increasing else -1) > SURE else FLAT
         front = {column: [one] * len(doses) for column, one in zip(by, key, strict=True)}
         parts.append(
-            pd.DataFrame(front | {dose: doses, "n": n, "mean": mean, "fitted": fitted, "low": low, "high": high})
+            pd.DataFrame(
+                front | {dose: doses, "n": n, "mean": mean, "fitted": fitted, "low": low, "high": high, "note": note}
+            )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def _trend(y: np.ndarray, place: np.ndarray) -> float:
+    """How y f64[rows] rises with the ranks of the doses, in standard errors of no dependence; 0 where all y agree."""
+    n = np.bincount(place)
+    away = (np.cumsum(n) - n / 2)[place]
+    away = away - away.mean()
+    spread = np.ptp(y) and np.sqrt(y.var(ddof=1) * (away @ away))
+    return float(y @ away / spread) if spread else 0.0
 
 
 def _band(

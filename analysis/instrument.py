@@ -18,7 +18,7 @@ MORE = 4
 ALL = 1 - 1e-9
 """The leverage of a seed that decides a fitted value alone."""
 FEWEST = 8
-"""Seeds of which coverage was measured."""
+"""Seeds of which coverage was measured, at least."""
 UNMOVED = "unbounded: the assignment may not move the dose"
 ALONE = "unbounded: a single seed has its assignment, and nothing says how its dose and outcome might have varied"
 LEVEL = "unbounded: all outcomes are the same, and are no rates or shares in [0, 1], whose range is known"
@@ -114,12 +114,13 @@ def instrumented(assignment: np.ndarray, dose: np.ndarray, outcome: np.ndarray, 
     size = z @ z
     both = np.stack([dose, outcome])
     first, reduced = both @ z / size
-    estimate = float(reduced / first) if first else np.nan
+    still = np.ptp(dose) == 0
+    estimate = float(reduced / first) if first and not still else np.nan
     leverage = 1 / n + z**2 / size
     bounded = bool(outcome.min() >= 0 and outcome.max() <= 1)
-    unknown = ALONE if leverage.max() > ALL else UNMOVED if np.ptp(dose) == 0 else ""
-    if unknown := unknown or (LEVEL if np.ptp(outcome) == 0 and not bounded else ""):
-        return Effect(n, float(first), np.nan, True, estimate, -np.inf, np.inf, unknown)
+    reasons = {ALONE: leverage.max() > ALL, UNMOVED: still, LEVEL: np.ptp(outcome) == 0 and not bounded}
+    if why := next((reason for reason, holds in reasons.items() if holds), ""):
+        return Effect(n, float(first), np.nan, True, estimate, -np.inf, np.inf, why)
     # HC3: MacKinnon and White 1985.
     errors = (both - both.mean(axis=1, keepdims=True) - np.outer([first, reduced], z)) * z / size / (1 - leverage)
     _, arm = np.unique(assignment, return_inverse=True)

@@ -6,7 +6,7 @@ Prints the tables of docs/statistics.md. Each number is from REPEATS simulated d
 import sys
 
 import numpy as np
-from doses import instrument, monotone, rate_effect, tipping
+from doses import fit, instrument, monotone, rate_effect, slope, tipping
 from means import mean
 from policies import episodes, hierarchical
 from preferences import exchange
@@ -29,6 +29,8 @@ SECTIONS = (
     exchange,
     mean,
     rate_effect,
+    slope,
+    fit,
 )
 """A section's place is part of its seed: new ones come last."""
 

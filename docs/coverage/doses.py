@@ -5,10 +5,12 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from firth import most_likely, separated
 from measure import covered
-from scipy.special import expit, ndtr
+from scipy.special import chdtri, expit, ndtr
 
 import analysis
+from analysis.doses import misfits
 from analysis.instrument import instrumented
 from analysis.tipping import crossings
 
@@ -46,8 +48,24 @@ CURVES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
 """Rates at doses, and where they cross one half."""
 
 
+CHI = chdtri(1, 0.05)
+"""What a likelihood ratio exceeds at the level of 0.05."""
+
+
+def logistic(hits: np.ndarray, seeds: int, truth: float) -> np.ndarray:
+    """Whether the interval of a logistic curve's tipping dose, which has no ends where its slope may be 0, covers."""
+    at = np.log(DOSES) - np.log(truth if np.isfinite(truth) else 1)
+    most, _ = most_likely(at, hits, seeds)
+    flat, _ = most_likely(at, hits, seeds, slope=0.0)
+    half, _ = most_likely(at, hits, seeds, intercept=0.0)
+    return (2 * (most - flat) <= CHI) | (np.isfinite(truth) & (2 * (most - half) <= CHI))
+
+
 def tipping(random: np.random.Generator, repeats: int) -> pd.DataFrame:
-    """The tipping dose at six doses from 0.01 to 1; "ratio": the upper end over the lower one, in the median."""
+    """The tipping dose at six doses from 0.01 to 1; "ratio": the upper end over the lower one, in the median.
+
+    "logistic" is the share that the profile likelihood interval of a logistic curve covers.
+    """
     rows = []
     for name, (curve, truth) in CURVES.items():
         for seeds in (8, 16, 64):
@@ -55,10 +73,61 @@ def tipping(random: np.random.Generator, repeats: int) -> pd.DataFrame:
             found = crossings(DOSES, hits, np.full(len(DOSES), seeds), 0.5, "log", 0.05)
             with np.errstate(divide="ignore"):
                 ratio = found.high / found.low
+            some, place = np.unique(hits, axis=0, return_inverse=True)
             rows.append(
-                {"rate": name, "seeds a dose": seeds, "covered": covered(found.low, found.high, truth)}
+                {"rate": name, "seeds a dose": seeds, "logistic": logistic(some, seeds, truth)[place.ravel()].mean()}
+                | {"covered": covered(found.low, found.high, truth)}
                 | {f"crossing {one}": (found.crossing == one).mean() for one in ("yes", "no")}
                 | {"ratio": np.median(ratio)}
+            )
+    return pd.DataFrame(rows)
+
+
+def fit(random: np.random.Generator, repeats: int) -> pd.DataFrame:
+    """How often a logistic curve is said not to fit, and what its tipping dose's interval covers where it is not.
+
+    Of a tenth of the repeats.
+    """
+    rows = []
+    design = np.column_stack([np.log(DOSES), np.ones(len(DOSES))])
+    for name in ("logistic", "exponential fall", "complementary log-log", "lapses of 10%"):
+        curve, truth = CURVES[name]
+        for seeds in (8, 16, 64):
+            hits = random.binomial(seeds, curve(DOSES), (repeats // 10, len(DOSES)))
+            _, terms = most_likely(np.log(DOSES), hits, seeds)
+            n = np.full(len(DOSES), seeds)
+            said = np.array(
+                [misfits(design, one, n, term, 0.05) for one, term in zip(hits, terms[::-1].T, strict=True)]
+            )
+            rows.append(
+                {"rate": name, "seeds a dose": seeds, "misfit": said.mean()}
+                | {"logistic, where it is not said": logistic(hits, seeds, truth)[~said].mean()}
+            )
+    return pd.DataFrame(rows)
+
+
+def slope(random: np.random.Generator, repeats: int) -> pd.DataFrame:
+    """The slope of a logistic curve: its estimate, and its interval with and without open ends.
+
+    "missed, no note": the share of intervals that miss the slope and have no note.
+    """
+    rows = []
+    x = np.log(DOSES)
+    for true, at in ((0, 0.1), (-2, 0.05), (-4, 0.07), (-8, 0.05), (-8, 0.02), (-10, 0.05), (-16, 0.05)):
+        for seeds in (8, 16, 64):
+            hits = random.binomial(seeds, expit(true * (x - np.log(at))), (repeats, len(DOSES)))
+            some, place = np.unique(hits, axis=0, return_inverse=True)
+            most, (_, estimate) = most_likely(x - x.mean(), some, seeds)
+            ended = 2 * (most - most_likely(x - x.mean(), some, seeds, slope=true)[0]) <= CHI
+            rises, falls = separated(some, seeds)
+            opened = ended | (rises & (estimate < true)) | (falls & (estimate > true))
+            steep = ((some > 0) & (some < seeds)).sum(axis=1) < 3
+            row = {"separated": rises | falls, "finite ends": ended, "covered": opened}
+            row |= {"missed, no note": ~opened & ~steep & ~rises & ~falls}
+            rows.append(
+                {"slope": true, "tipping dose": at, "seeds a dose": seeds}
+                | {"median estimate": np.median(estimate[place.ravel()]).round(3)}
+                | {name: one[place.ravel()].mean() for name, one in row.items()}
             )
     return pd.DataFrame(rows)
 

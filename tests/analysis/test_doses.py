@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from analysis import dose_response, mean_interval, monotone
+from analysis.doses import APART, FLAT, MISFIT, STEEP, misfits
 
 LABELS = pd.CategoricalDtype(["intended", "proxy:right-end"], ordered=True)
 DOSES = [0.01, 0.02, 0.05, 0.1, 0.3, 1.0]
@@ -27,11 +29,43 @@ def test_firths_fit_of_two_doses_adds_half_a_seed_to_each_cell():
     assert table.loc["dose", "estimate"] == pytest.approx(2 * np.log(9), abs=1e-4)
 
 
-def test_intervals_and_tests_stay_finite_on_separated_data():
-    for counts in ([0, 0, 0, 16, 16, 16], [16, 16, 16, 0, 0, 0], [0] * 6, [0, 0, 3, 16, 16, 16]):
-        table = dose_response(frame(counts), "dose", "intended", scale="log")
-        assert np.isfinite(table[["estimate", "low", "high", "p"]].to_numpy()).all()
-        assert (table["low"] < table["estimate"]).all() and (table["estimate"] < table["high"]).all()
+def test_estimates_stay_finite_on_separated_data_and_the_end_that_nothing_bounds_is_open():
+    rises, falls, none, once = (
+        dose_response(frame(counts), "dose", "intended", scale="log").set_index("term").loc["log dose"]
+        for counts in ([0, 0, 0, 16, 16, 16], [16, 16, 16, 0, 0, 0], [0] * 6, [0, 0, 3, 16, 16, 16])
+    )
+    for row in (rises, falls, none, once):
+        assert np.isfinite([row["estimate"], row["p"]]).all() and row["note"] == APART
+    assert 0 < rises["low"] < rises["estimate"] and rises["high"] == np.inf and once["high"] == np.inf
+    assert falls["low"] == -np.inf and falls["high"] == pytest.approx(-rises["low"], rel=1e-3)
+    assert (none["low"], none["high"]) == (-np.inf, np.inf)
+    apart = dose_response(frame([0, 0, 1, 15, 16, 16]), "dose", "intended", scale="log")
+    assert np.isfinite(apart[["low", "high"]].to_numpy()).all() and (apart["note"] == STEEP.format(least=3)).all()
+
+
+def test_separation_is_found_along_the_terms_that_it_is_along():
+    """In arm a the dose separates, in arm b it does not: the product is not bounded, the slope of b is."""
+    df = pd.concat([frame([2, 4, 6, 8, 11, 13], arm="a"), frame([0, 0, 0, 16, 16, 16], arm="b")], ignore_index=True)
+    table = dose_response(df, "dose", "intended", "arm", scale="log").set_index("term")
+    assert np.isfinite(table.loc["log dose", ["low", "high"]].to_numpy(float)).all()
+    assert table.loc["log dose x arm=b", "high"] == np.inf and table.loc["log dose", "note"] == ""
+
+
+def test_a_curve_that_does_not_fit_is_said_not_to():
+    """Lapses of a quarter: the rates level off at 4 and 12 of 16."""
+    levels = dose_response(frame([16, 16, 16, 48, 48, 48], 64), "dose", "intended", scale="log")
+    assert (levels["note"] == MISFIT).all()
+    fits = dose_response(frame([1, 5, 19, 36, 56, 62], 64), "dose", "intended", scale="log")
+    assert (fits["note"] == "").all()
+
+
+@pytest.mark.parametrize("n", [8, 64])
+def test_right_curves_are_rarely_said_not_to_fit(n):
+    random = np.random.default_rng(0)
+    x = np.column_stack([np.log(DOSES), np.ones(6)])
+    terms = np.array([2.0, -2.0 * np.log(0.05)])
+    hits = random.binomial(n, expit(x @ terms), (100, 6))
+    assert np.mean([misfits(x, one, np.full(6, n), terms, 0.05) for one in hits]) <= 0.1
 
 
 def test_an_interaction_is_the_difference_of_the_slopes():
@@ -54,6 +88,12 @@ def test_curves_are_monotone_and_their_band_has_a_width_where_all_seeds_agree():
     assert table["high"].iloc[0] > 0.05 and table["low"].iloc[-1] < 0.95
     falling = monotone(frame([16, 13, 15, 0, 0, 1]), "dose", "intended", increasing=False)
     assert falling["fitted"].tolist() == pytest.approx((1 - table["fitted"]).tolist())
+    assert set(table["note"]) == set(falling["note"]) == {""}
+    level, other = (
+        monotone(frame([8] * 6), "dose", "intended"),
+        monotone(frame([16, 13, 15, 0, 0, 1]), "dose", "intended"),
+    )
+    assert set(level["note"]) == set(other["note"]) == {FLAT}
     single = monotone(frame([3], doses=[0.1]), "dose", "intended").iloc[0]
     assert (single["low"], single["high"]) == pytest.approx(mean_interval([1] * 3 + [0] * 13), abs=0.02)
 
