@@ -34,6 +34,8 @@ TABLE = re.compile(r"<table[^>]*>")
 FONT = FontProperties(size=10, math_fontfamily="stix")
 WRITTEN = {
     r"\le ": r"\leq ",
+    r"\ge ": r"\geq ",
+    r"\tfrac{": r"\frac{",
     r"\tfrac12": r"\frac{1}{2}",
     r"\frac12": r"\frac{1}{2}",
     r"\Big\{": r"\left\{",

@@ -71,6 +71,8 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=1)
     parser.add_argument("--executors", action="store_true")
     given = parser.parse_args()
+    if given.shards * given.chunks * 10 < CONDITIONS:
+        parser.error(f"{CONDITIONS:,} conditions have a lane each: at least {CONDITIONS // 10} chunks")
     given.folder = given.folder.absolute()
     given.folder.mkdir(parents=True, exist_ok=True)
     seeds = given.shards * given.chunks * 10 // CONDITIONS

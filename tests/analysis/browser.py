@@ -146,6 +146,8 @@ def main() -> None:
     parser.add_argument("page", type=Path)
     parser.add_argument("prefix", type=Path)
     given = parser.parse_args()
+    if not given.page.is_file():
+        parser.error(f"{given.page}: there is no such page")
     with browser() as page:
         for (shape, (width, height)), dark in itertools.product(SHAPES.items(), (False, True)):
             page.show(given.page, width, height, dark)
