@@ -98,7 +98,7 @@ def _counted(folder: Results, table: pa.Table, levels: dict[Any, pd.DataFrame]) 
             for name, values in _tallies(reached, goals, bank, share).items():
                 columns[name][chosen] = values
             if probe.startswith("exchange:"):
-                for name, values in _named(_indifference(reached, goals, bank)).items():
+                for name, values in _named(_indifference(reached, goals, bank, share)).items():
                     columns[name][chosen] = values
     df = df.assign(episodes=counted, levels=levels_of, labels=labels, goals=stake, paid=paid)
     return pd.concat([df, pd.DataFrame(columns, index=df.index)], axis=1)
@@ -144,8 +144,8 @@ def _named(found: Indifference) -> dict[str, np.ndarray]:
     return {f"indifference.{name}": values for name, values in found._asdict().items()}
 
 
-def _indifference(steps: np.ndarray, goals: list[str], bank: pd.DataFrame) -> Indifference:
+def _indifference(steps: np.ndarray, goals: list[str], bank: pd.DataFrame, share: np.ndarray) -> Indifference:
     winner = _winner(steps)
     one, other = bank["goals"].iloc[0].split(",")
     further = bank[f"distance.{other}"].to_numpy() - bank[f"distance.{one}"].to_numpy()
-    return indifference(further, winner == goals.index(other), winner >= 0)
+    return indifference(further, winner == goals.index(other), winner >= 0, share)

@@ -39,7 +39,13 @@ class Indifference(NamedTuple):
     """str: "" where steps is a number, else BLIND, BEYOND or UNDECIDED."""
 
 
-def indifference(difference: np.ndarray, chosen: np.ndarray, decided: np.ndarray, level: float = 0.95) -> Indifference:
+def indifference(
+    difference: np.ndarray,
+    chosen: np.ndarray,
+    decided: np.ndarray,
+    share: float | np.ndarray = 1.0,
+    level: float = 0.95,
+) -> Indifference:
     """The difference in distance at which a policy goes as often for one goal as for the other.
 
     The share of choices of the goal is a falling logistic curve in the difference, mixed with lapses: with some
@@ -58,13 +64,14 @@ def indifference(difference: np.ndarray, chosen: np.ndarray, decided: np.ndarray
       difference: i64[episodes], how many steps further than the other the goal is.
       chosen: bool[lanes, episodes], the goal came first.
       decided: bool[lanes, episodes], either did.
+      share: f64[episodes], what each counts as: episodes on one level are nearly copies, and count together as one.
       level: confidence of the two-sided interval.
     Returns:
       Steps are positive where the goal is taken although it is further.
     """
     check_level(level)
     offered = np.unique(difference).astype(float)
-    at = (difference[:, None] == offered).astype(float)
+    at = (difference[:, None] == offered) * np.broadcast_to(share, difference.shape)[:, None]
     tries, taken = decided @ at, (chosen & decided) @ at
     some, total = tries > 0, tries.sum(axis=1)
     # The range in which something was decided, of each lane; of lanes without any it is not used.

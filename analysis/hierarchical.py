@@ -10,6 +10,7 @@ from scipy.optimize import brentq, nnls
 from scipy.special import chdtri, xlog1py, xlogy
 
 from analysis.design import warn_of_pooling
+from analysis.episodes import EXACT
 from analysis.intervals import check_level, checked_counts
 from analysis.names import check_name
 from analysis.shares import mean_interval, weightings
@@ -64,8 +65,8 @@ def true_shares(count: npt.ArrayLike, n: npt.ArrayLike, threshold: float = 0.75,
     others.
 
     Args:
-      count: i64[policies], episodes with the outcome.
-      n: i64[policies], episodes; policies without any say nothing.
+      count: f64[policies], episodes with the outcome.
+      n: f64[policies], episodes, those on one level counted as one; policies without any say nothing.
       threshold: of `above`, a share in (0, 1).
       level: confidence of the two-sided intervals.
     Returns:
@@ -225,7 +226,7 @@ def policy_shares(
     rows = []
     for key, members in df.groupby(by, observed=True, dropna=False) if by else [((), df)]:
         n = members["decided"].to_numpy(float)
-        count = np.rint(np.nan_to_num(members[column].to_numpy(float)) * n)
+        count = np.minimum((np.nan_to_num(members[column].to_numpy(float)) * n).round(EXACT), n)
         front = dict(zip(by, key, strict=True)) | {"n": int((n > 0).sum()), "without": int((n == 0).sum())}
         rows.append(front | true_shares(count, n, threshold, level)._asdict())
     weightings.cache_clear()

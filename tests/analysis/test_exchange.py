@@ -61,6 +61,16 @@ def test_an_undecided_difference_is_left_out_and_no_decision_at_all_is_said():
     assert bound.why == BEYOND and (bound.low, bound.high) == (2, np.inf)
 
 
+def test_copies_of_an_episode_tell_no_more_than_one_of_them():
+    offered = np.array([-6, -4, -2, -1, 1, 2, 4, 6])
+    chosen = np.array([[1, 1, 1, 0, 1, 0, 0, 0]], bool)
+    one = indifference(offered, chosen, np.ones_like(chosen))
+    many = indifference(OFFERED, np.repeat(chosen, 8, axis=1), np.ones((1, 64), bool), np.full(64, 1 / 8))
+    np.testing.assert_allclose(np.array(many[:3]), np.array(one[:3]))
+    certain = indifference(OFFERED, np.repeat(chosen, 8, axis=1), np.ones((1, 64), bool))
+    assert certain.high - certain.low < 0.7 * (one.high - one.low)
+
+
 def test_one_difference_tells_no_trend():
     at_two = np.full(8, 2)
     found = indifference(at_two, np.array([[1] * 8, [1, 0] * 4], bool), np.ones((2, 8), bool))

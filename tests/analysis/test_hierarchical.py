@@ -79,6 +79,9 @@ def test_seeds_without_a_decided_episode_are_counted_apart():
     assert table.loc[0, "mean"] == pytest.approx(true_shares([4, 4], [16, 8]).mean) and np.isnan(table.loc[1, "mean"])
     with pytest.raises(ValueError, match=r"no column named 'share\.y'; nearest: share\.x"):
         policy_shares(df, "y")
+    uneven = pd.DataFrame({"share.x": [1.0, 0.5, 1.0], "decided": [31.5, 10.25, 31.5]})  # levels, not episodes
+    (row,) = policy_shares(uneven, "x").itertuples()
+    assert row.n == 3 and 0.8 < row.mean < 0.95
     broken = df.assign(decided=[16, 8, 4, 0])
     with pytest.raises(
         ValueError, match=r"share\.x: NaN in 1 rows with decided > 0; expected a share of those episodes"
