@@ -10,7 +10,7 @@ from doses import fit, instrument, monotone, rate_effect, slope, tipping
 from means import mean
 from policies import episodes, hierarchical
 from preferences import exchange
-from rates import difference, family, paired, rate
+from rates import difference, family, paired, rate, thresholds
 from stopping import rounds, sequences
 
 REPEATS = 10_000
@@ -31,6 +31,7 @@ SECTIONS = (
     rate_effect,
     slope,
     fit,
+    thresholds,
 )
 """A section's place is part of its seed: new ones come last."""
 

@@ -57,6 +57,21 @@ def rate(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def thresholds(random: np.random.Generator, repeats: int) -> pd.DataFrame:
+    """Wilson's lower limit of a policy whose true share is a threshold: the chance that it lies above, not drawn."""
+
+    def above(n: int, share: float) -> float:
+        low, _ = analysis.interval(np.arange(n + 1), n, "wilson")
+        return float(binom.pmf(np.arange(n + 1), n, share)[low > share].sum())
+
+    sizes = range(8, 257)
+    rows = [
+        {"episodes": str(n)} | {f"{share:g}": above(n, share) for share in (0.75, 0.8)} for n in (8, 16, 32, 64, 256)
+    ]
+    worst = {f"{share:g}": max(above(n, share) for n in sizes) for share in (0.75, 0.8)}
+    return pd.DataFrame([*rows, {"episodes": "8 to 256"} | worst])
+
+
 def difference(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     """Intervals of a difference of independent rates: the least coverage over RATES x RATES. Nothing is drawn."""
     rows = []
