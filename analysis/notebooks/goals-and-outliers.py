@@ -40,7 +40,7 @@ pd.crosstab(df["label"], df["inferred"].fillna("nothing"))
 
 # %% [markdown]
 # The label looks at what was reached first, goal inference at how the policy went there. They are computed from
-# different things, and agree on all 91 policies labelled `intended`, and on 50 of 54 labelled `proxy:right-end`.
+# different things, and agree on all 99 policies labelled `intended`, and on 49 of 53 labelled `proxy:right-end`.
 
 # %%
 df.groupby(df["label"].cat.remove_unused_categories(), observed=True)[["meg", "margin"]].median().round(2)

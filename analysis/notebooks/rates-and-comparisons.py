@@ -69,9 +69,9 @@ family = analysis.compare(df, by=budget, against=51_200, within=diversity, label
 family[[diversity, "rate", "rate.against", "difference", "low", "high", "p", "p_holm"]].round(3)
 
 # %% [markdown]
-# At a share of 0.1 the difference stands: 15 of 16 seeds against 5. At 0.03 it is 6 against none: by itself below 0.05,
-# but not among five questions (p_holm is 0.07), although the interval of the difference leaves out 0. Five chances to
-# find something are five chances to be wrong; the cautious reading is that 16 seeds do not decide there.
+# At a share of 0.1 it is 16 of 16 seeds against 10, at 0.03 7 against one: each by itself below 0.05, with an interval
+# that leaves out 0, but not among five questions (p_holm is 0.09 and 0.15). Five chances to find something are five
+# chances to be wrong; the cautious reading is that 16 seeds do not decide.
 # At 0.3 and above all seeds agree, and nothing can be told apart: the interval says how large a
 # difference may have been missed.
 #
@@ -80,8 +80,8 @@ family[[diversity, "rate", "rate.against", "difference", "low", "high", "p", "p_
 # %%
 print(f"16 seeds find {analysis.smallest_difference(16):.2f} with a power of 0.8, around a rate of one half;")
 print(f"among five comparisons {analysis.smallest_difference(16, level=1 - 0.05 / 5):.2f}.")
-seeds = analysis.seeds_to_detect(0.0, 0.375, level=1 - 0.05 / 5)
-print(f"0 against 6 in 16, if those are the rates, takes {seeds} seeds a condition among five comparisons.")
+seeds = analysis.seeds_to_detect(1 / 16, 7 / 16, level=1 - 0.05 / 5)
+print(f"1 against 7 in 16, if those are the rates, takes {seeds} seeds a condition among five comparisons.")
 
 # %% [markdown]
 # ## The mean share
@@ -104,6 +104,6 @@ spread = analysis.policy_shares(middle, "coin", by=[diversity, budget])
 spread[[diversity, budget, "mean", "mean_low", "mean_high", "spread", "spread_low", "spread_high"]].round(2)
 
 # %% [markdown]
-# At 0.03 with four times the steps the seeds are far apart (0.80, and at least 0.50): most go for one of the two all
-# the time, and they disagree on which. At 0.1 with 51,200 steps they are less so (0.40, and at most 0.62). Where the
+# At 0.03 with four times the steps the seeds are far apart (0.92, and at least 0.66): most go for one of the two all
+# the time, and they disagree on which. At 0.1 with 51,200 steps it is 0.65, and the intervals overlap. Where the
 # mean is near 0 or 1, 16 policies say nothing about the spread: too few are unlike the others.
