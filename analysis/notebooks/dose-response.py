@@ -76,8 +76,8 @@ _ = axes.legend(frameon=False)
 # %% [markdown]
 # Not quite: the curves cross one half at 3,900 and 7,000 steps. By share the longer training tips 2.2 times earlier, by
 # number 1.8 times later, and either way each dose lies in the other's interval: these seeds do not say which of the two
-# decides, and a sweep's answer to "how much diversity is enough?" belongs to its budget. Does the budget add anything, at
-# an equal number?
+# decides, and a sweep's answer to "how much diversity is enough?" belongs to its budget. Does the budget add anything,
+# at an equal number?
 
 # %%
 df["long"] = df[budget] == 204_800
