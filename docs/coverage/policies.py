@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 from measure import covered
-from scipy.stats import beta
+from scipy.stats import beta, betabinom, f
 
 import analysis
 
@@ -41,8 +41,25 @@ LAWS = (
 )
 
 
+def beta_binomial(counts: np.ndarray, n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Profile likelihood intervals under a beta distribution of true shares, on a grid, of each row of counts."""
+    angles = np.linspace(0.01, np.pi / 2 - 0.01, 200)
+    mean, spread = (one.ravel() for one in np.meshgrid(np.sin(angles) ** 2, np.sin(angles) ** 2))
+    a, b = mean * (1 - spread) / spread, (1 - mean) * (1 - spread) / spread
+    chance = betabinom.logpmf(np.arange(n + 1)[:, None], n, a, b)
+    seen = (counts[:, :, None] == np.arange(n + 1)).sum(axis=1)
+    likelihood = seen @ chance
+    kept = 2 * (likelihood.max(axis=1, keepdims=True) - likelihood) <= f.ppf(0.95, 1, counts.shape[1] - 1)
+    values = {"mean": mean, "spread": spread, "above": beta.sf(0.75, a, b)}
+    return {
+        name: (np.where(kept, value, np.inf).min(axis=1), np.where(kept, value, -np.inf).max(axis=1))
+        for name, value in values.items()
+    }
+
+
 def hierarchical(random: np.random.Generator, repeats: int) -> pd.DataFrame:
-    """Intervals of the mean, the spread and the part above 0.75 of true shares, and the mean widths of the last two."""
+    """Intervals of the mean, the spread and the part above 0.75 of true shares, and the mean widths of the last two;
+    "beta": those of a beta-binomial fit."""
     rows = []
     for policies, n in SIZES:
         for name, law, truth in LAWS:
@@ -51,6 +68,7 @@ def hierarchical(random: np.random.Generator, repeats: int) -> pd.DataFrame:
             table = pd.DataFrame([fits(*one) for one in np.sort(counts, axis=1).tolist()])
             row = {"policies": policies, "episodes": n, "true shares": name}
             row |= {one: covered(table[f"{one}_low"], table[f"{one}_high"], truth[one]) for one in truth}
+            row |= {f"beta {one}": covered(*ends, truth[one]) for one, ends in beta_binomial(counts, n).items()}
             widths = {
                 f"{one} width": (table[f"{one}_high"] - table[f"{one}_low"]).mean() for one in ("spread", "above")
             }
