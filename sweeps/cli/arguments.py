@@ -85,7 +85,8 @@ def _rates(verb: Parser) -> None:
     verb.add_argument(
         "--method",
         metavar="M",
-        help="clopper-pearson (default), wilson (covers less near 0 and 1), or sequence (default where the spec has a precision)",
+        help="clopper-pearson (default), wilson (covers less near 0 and 1), or sequence (default where the spec has a "
+        "precision)",
     )
     _json(verb)
 
