@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from analysis.design import is_paired, warn_of_pairs, warn_of_pooling
 from analysis.intervals import check_level
-from analysis.isotonic import isotonic
+from analysis.isotonic import isotonic, trend
 from analysis.names import check_name
 from analysis.shares import check_shares
 
@@ -217,7 +217,8 @@ def monotone(
         fitted = np.clip(isotonic(mean, n, increasing), 0, 1)
         who = members.groupby(unit).ngroup().to_numpy() if unit else np.arange(len(members))
         low, high = _band(y, place, who, increasing, level, np.random.default_rng(seed))
-        note = "" if _trend(y, place) * (1 if increasing else -1) > SURE else FLAT
+        rise = trend(n * mean, n, y.var(ddof=1)) if len(y) > 1 else 0.0
+        note = "" if rise * (1 if increasing else -1) > SURE else FLAT
         front = {column: [one] * len(doses) for column, one in zip(by, key, strict=True)}
         parts.append(
             pd.DataFrame(
@@ -225,15 +226,6 @@ def monotone(
             )
         )
     return pd.concat(parts, ignore_index=True)
-
-
-def _trend(y: np.ndarray, place: np.ndarray) -> float:
-    """How y f64[rows] rises with the ranks of the doses, in standard errors of no dependence; 0 where all y agree."""
-    n = np.bincount(place)
-    away = (np.cumsum(n) - n / 2)[place]
-    away = away - away.mean()
-    spread = np.ptp(y) and np.sqrt(y.var(ddof=1) * (away @ away))
-    return float(y @ away / spread) if spread else 0.0
 
 
 def _band(

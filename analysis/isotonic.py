@@ -1,4 +1,4 @@
-"""Monotone fits of many data sets at once."""
+"""Monotone fits, and trends, of many data sets at once."""
 
 import numpy as np
 
@@ -11,6 +11,21 @@ def isotonic(mean: np.ndarray, weight: np.ndarray, increasing: bool = True) -> n
 def isotonic_from_each(mean: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The rising fits to the doses from each one up, f64[..., first dose, doses]; -inf below the first dose."""
     return np.maximum.accumulate(_means(mean, weight)[..., ::-1, :], axis=-2)[..., ::-1, :]
+
+
+def trend(sums: np.ndarray, n: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """How values rise with the ranks of the doses, in standard errors of no dependence; 0 where all are the same.
+
+    Of values of 0 and 1 it is Mann and Whitney's statistic.
+
+    Args:
+      sums: of the values at each dose, f64[..., doses]; n: how many they are, i64[doses].
+      variance: of all values of a data set, f64[...].
+    """
+    away = np.cumsum(n) - n / 2
+    away = away - n @ away / n.sum()
+    spread = variance * (n @ away**2)
+    return np.where(spread > 0, sums @ away / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
 
 
 def _means(mean: np.ndarray, weight: np.ndarray) -> np.ndarray:

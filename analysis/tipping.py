@@ -11,7 +11,7 @@ from scipy.special import chdtri, ndtri, xlogy
 from analysis.design import warn_of_pairs, warn_of_pooling
 from analysis.doses import doses_of
 from analysis.intervals import check_level
-from analysis.isotonic import isotonic, isotonic_from_each
+from analysis.isotonic import isotonic, isotonic_from_each, trend
 
 UNBOUNDED = "unbounded: the rate may not depend on the dose"
 TURNS = "not monotone: the rate rises and falls with the dose"
@@ -24,6 +24,7 @@ DRAWS = 9_999
 MOST = 16
 """Doses, or groups of neighbouring doses, that the tests look at."""
 ROUNDING = 1e-9
+"""Of equal statistics."""
 
 
 def tipping_dose(
@@ -38,10 +39,10 @@ def tipping_dose(
     """The dose at which the rate of a label crosses one half, in every group, or that it does not cross.
 
     All that is assumed is that the rate only rises or only falls with the dose, so the interval's ends are doses that
-    were tried. A dose is below the crossing of a rising rate if the rate is below `rate` there; it is ruled out that a
-    dose is above the crossing where the seeds from it upwards reject rates of at least `rate`, by the likelihood ratio
-    of rates that rise. Its distribution is largest where all these rates are `rate`, and is drawn there, so that the
-    test keeps its level whatever the curve and however few the seeds. The upper end is found the same way.
+    were tried. A rising rate that has crossed by a dose is at least `rate` there and at every dose above; where the
+    seeds at these doses reject that, by the likelihood ratio of rates that rise, the crossing lies above. The ratio's
+    distribution is largest where all these rates are `rate`, and is drawn there, so that the test keeps its level
+    whatever the curve and however few the seeds. The upper end is found the same way.
 
     Robertson, Wright and Dykstra 1988, chapters 1 and 2.
 
@@ -97,7 +98,8 @@ class Crossing(NamedTuple):
 def crossings(x: np.ndarray, hits: np.ndarray, n: np.ndarray, rate: float, scale: str, error: float) -> Crossing:
     """`tipping_dose`, of `hits` f64[..., doses] among n i64[doses] seeds at rising doses x f64[doses]."""
     nothing, log = (0.0, True) if scale == "log" else (-np.inf, False)
-    z = _trend(hits, n)
+    total, some = n.sum(), hits.sum(axis=-1)
+    z = trend(hits, n, some * (total - some) / total / (total - 1))
     sure = abs(z) > ndtri(1 - (1 - 2 * SIDE) * error)
     up = _enclosed(x, hits, n, rate, SIDE * error)
     down = -np.stack(_enclosed(-x[::-1], hits[..., ::-1], n[::-1], rate, SIDE * error))[::-1]
@@ -109,25 +111,18 @@ def crossings(x: np.ndarray, hits: np.ndarray, n: np.ndarray, rate: float, scale
     turns = _turns(hits, n, error) | (low > high)
     fit = np.where((z >= 0)[..., None], isotonic(hits / n, n) - rate, rate - isotonic(hits / n, n, increasing=False))
     dose = _root(np.log(x) if log else x, fit)
-    side = np.where(hits.sum(axis=-1) < rate * n.sum(), "below", "above")
+    side = np.where(some < rate * total, "below", "above")
     none = np.char.add(np.char.add("no crossing: the rate is ", side), f" {rate:g} at every dose that was tried")
-    cases = [turns, never, ~(sure & (rises ^ falls)), (low <= nothing) | (high == np.inf)]
+    either = ~(sure & (rises ^ falls))
+    unbounded = turns | (either & ~never)
+    cases = [turns, never, either, (low <= nothing) | (high == np.inf)]
     return Crossing(
         np.select(cases, ["unknown", "no", "unknown", "unknown"], "yes"),
-        np.where(turns | never | ~sure, np.nan, np.exp(dose) if log else dose),
-        np.where(turns, nothing, np.maximum(low, nothing)),
-        np.where(turns, np.inf, high),
+        np.where(unbounded | never, np.nan, np.exp(dose) if log else dose),
+        np.where(unbounded, nothing, np.maximum(low, nothing)),
+        np.where(unbounded, np.inf, high),
         np.select(cases, [TURNS, none, UNBOUNDED, OPEN.format(rate=rate)], ""),
     )
-
-
-def _trend(hits: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Mann and Whitney's statistic of doses with and without the label, standardised; 0 where all seeds agree."""
-    score = np.cumsum(n) - n / 2
-    total, some = n.sum(), hits.sum(axis=-1)
-    away = score - n @ score / total
-    spread = some * (total - some) / total / (total - 1) * (n @ away**2)
-    return np.where(spread > 0, hits @ away / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
 
 
 def _enclosed(

@@ -148,7 +148,7 @@ def monotone(random: np.random.Generator, repeats: int) -> pd.DataFrame:
 def instrument(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     """The effect of a dose is 0.5; what a policy is like moves dose and outcome together, and 1.2 is what one sees."""
     rows = []
-    for n, strength in ((32, 1.0), (128, 1.0), (32, 0.3), (128, 0.3), (128, 0.0)):
+    for n, strength in ((32, 1.0), (128, 1.0), (32, 0.3), (128, 0.3), (128, 0.0), (8, 3.0), (16, 1.0)):
         found, naive = [], np.zeros(repeats)
         for repeat in range(repeats):
             assigned, like, more, noise = np.repeat([0.0, 1.0], n // 2), *random.normal(size=(3, n))
