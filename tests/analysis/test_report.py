@@ -15,6 +15,7 @@ import analysis
 from analysis.folder import read_table, table_path, write_table
 from analysis.report.page import _toml
 from sweeps.cli import main
+from sweeps.sheets import CAPTION
 from tests.analysis.browser import browser, chromium
 from tests.analysis.conftest import PROBES, shard, write
 
@@ -73,6 +74,9 @@ def hostile(tmp_path_factory):
     caption.add_text("Caption", SCRIPT)
     Image.new("RGB", (8, 8)).save(folder / "rollouts" / "a.png", pnginfo=caption)
     (folder / "rollouts" / "b.png").write_text(f"<svg>{SCRIPT}</svg>")
+    sheet = PngInfo()
+    sheet.add_text("Caption", CAPTION)
+    Image.new("RGB", (8, 8)).save(folder / "levels.png", pnginfo=sheet)
     status = {"shards": {"planned": 1, "done": 0}, "failed": [{"shard": SCRIPT, "reason": SCRIPT}], "damaged": [SCRIPT]}
     out = folder / "report.html"
     out.write_text(analysis.report(folder, status), encoding="utf-8")
@@ -175,9 +179,14 @@ def test_nothing_in_a_folder_becomes_markup_or_script(hostile):
     assert [tag for tag, _ in tags].count("script") == 1
     assert not [attrs for _, attrs in tags if any(key.startswith("on") for key in attrs)]
     pictures = [attrs["src"] for tag, attrs in tags if tag == "img"]
-    assert len(pictures) == 1 and pictures[0].startswith("data:image/png;base64,")
+    assert len(pictures) == 2 and all(one.startswith("data:image/png;base64,") for one in pictures)
     assert "hacked" in text and "1 more in" in text  # it is told, and the picture that is none is counted
     assert not {tag for tag, _ in tags} & {"b.", "i>", "iframe", "object", "embed", "form", "base"}
+
+
+def test_the_caption_of_a_sheet_of_levels_stands_by_itself(hostile):
+    said = "Training levels, and a row of levels of each probe. The settings are those of the first condition."
+    assert f"<figcaption>{said}</figcaption>" in hostile.read_text(encoding="utf-8")
 
 
 def test_what_stands_in_a_figure_is_left_as_it_is(write_results):
