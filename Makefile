@@ -9,6 +9,8 @@ demo: $(VENV)/installed
 	$(VENV)/bin/chisel run coin-run --out $(DEMO)
 	$(VENV)/bin/chisel figure $(DEMO) --x env.diversity
 	$(VENV)/bin/chisel rates $(DEMO) --by env.diversity
+	@echo "README.md has this table from one CPU and one set of versions. Others train other policies from the same seeds:"
+	@echo "a rate may differ by as much as two samples of 64 do, 0.17 near one half and 0.1 near 0.1 (docs/reliability.md)."
 
 test: $(VENV)/ready
 	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile

@@ -66,7 +66,7 @@ def comparison(df: pd.DataFrame, arms: tuple[str, ...], level: float) -> None:
 
 def training(df: pd.DataFrame) -> None:
     """Prints each arm's mean return, the labels of its seeds, and what it trained on."""
-    arms = tuple(dict.fromkeys(df["arm"]))
+    arms = tuple(dict.fromkeys([*(arm for arm in ARMS if arm in set(df["arm"])), *df["arm"]]))
     heading(arms)
     for share, of_share in df.groupby("env.diversity"):
         cells = []
@@ -74,6 +74,7 @@ def training(df: pd.DataFrame) -> None:
             mine = of_share[of_share["arm"] == arm]
             rates = ", ".join(f"{(mine['label'] == label).mean():.2f}" for label in LABELS)
             trained_on = f"{mine['levels.learnt_apart'].mean():.3f}, {mine['levels.distinct'].mean():.2f}"
+            trained_on = trained_on.removesuffix(", nan")  # of an arm that never replays
             cells.append(f"{mine['return'].mean():.2f}; {rates}; {trained_on}")
         print(f"| {share:g} | " + " | ".join(cells) + " |")
 
