@@ -88,7 +88,7 @@ def dose_curve(
 
 
 class _Axis(NamedTuple):
-    """Along which doses stand: its left end, where doses of 0 stand if it is logarithmic, and the ends of the fit."""
+    """Along which doses stand: its left end, where doses of 0 stand if it is logarithmic, and where doses end."""
 
     log: bool
     left: float

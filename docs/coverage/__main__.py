@@ -6,7 +6,7 @@ Prints the tables of docs/statistics.md. Each number is from REPEATS simulated d
 import sys
 
 import numpy as np
-from doses import fit, instrument, monotone, rate_effect, slope, tipping
+from doses import fit, instrument, monotone, rate_effect, slope, tipping, uneven
 from means import mean
 from policies import episodes, hierarchical
 from preferences import exchange
@@ -32,6 +32,7 @@ SECTIONS = (
     slope,
     fit,
     thresholds,
+    uneven,
 )
 """A section's place is part of its seed: new ones come last."""
 

@@ -196,3 +196,24 @@ def rate_effect(random: np.random.Generator, repeats: int) -> pd.DataFrame:
                 row[kind] = covered(low, high, (rates[1] - rates[0]) / GAIN)
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+DESIGNS = {"a quarter": [0, 0, 0, 1], "three quarters": [0, 1, 1, 1], "four arms": [0, 1 / 3, 2 / 3, 1]}
+"""Assignments of every four seeds."""
+
+
+def uneven(random: np.random.Generator, repeats: int) -> pd.DataFrame:
+    """The effect of a scattered dose on a rate, where arms are uneven or more than two."""
+    rows = []
+    for rates in ((0, 0.05), (0.02, 0.1), (0, 0.5), (0.5, 0.95), (0, 1)):
+        for n in (8, 16, 64):
+            row: dict[str, float | str] = {"rates": "{} and {}".format(*rates), "seeds": n}
+            for name, design in DESIGNS.items():
+                arm = np.sort(np.tile(np.array(design, float), n // 4))
+                dose = pressed("scattered", arm, random.normal(size=(repeats, n)), random)
+                has = random.random((repeats, n)) < rates[0] + (rates[1] - rates[0]) * arm
+                found = [instrumented(arm, *both) for both in zip(dose, has.astype(float), strict=True)]
+                low, high = np.array([(one.low, one.high) for one in found]).T
+                row[name] = covered(low, high, (rates[1] - rates[0]) / GAIN)
+            rows.append(row)
+    return pd.DataFrame(rows)
