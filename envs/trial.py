@@ -337,7 +337,8 @@ class Trial:
         each = np.repeat(kinds, len(variant))
         looks = batch(one, jax.tree.map(lambda leaf: np.concatenate([leaf] * len(kinds)), levels), self.params(each))
         rows = np.column_stack([each.astype(np.uint32), looks])
-        return np.array([row.tobytes() in self.shown for row in rows]).reshape(len(kinds), -1).any(axis=0)
+        met = np.array([row.tobytes() in self.shown for row in rows]).reshape(len(kinds), -1)
+        return np.logical_or.reduce(met, axis=0)
 
     def plain(self, row: int) -> tuple[Any, dict[str, Any]]:
         """The first step of a walk without jit or vmap: what was given, and what came back, by method."""
