@@ -261,6 +261,7 @@ def test_a_browser_shows_it_without_complaint(page, hostile, tmp_path):
         assert tab.ask(hidden) == 0 and tab.complaints() == []
 
 
+@pytest.mark.slow
 def test_a_sweep_with_a_precision_is_reported_by_confidence_sequences(write_results):
     """0 of 16: [0, 0.266], half of it 0.13; Clopper and Pearson's would be [0, 0.21]."""
     folder = write_results("rounds", [({"env.diversity": x}, {"coin": x}, 16) for x in (0.0, 1.0)])

@@ -149,6 +149,7 @@ def test_on_a_fork_the_goals_are_as_far_as_each_other_and_training_has_neither_t
         assert batch(world.displaced, probe.levels).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rewards", [(1.0, 0.0), (1.0, 0.4), (0.5, -1.0), (-1.0, 0.5)], ids=str)
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_the_optimal_return_is_that_of_value_iteration(world, rewards):

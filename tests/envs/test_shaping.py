@@ -138,6 +138,7 @@ def best(table, reward, discount):
     return tabular.optimal(table._replace(events=reward[..., None]), np.ones((len(reward), 1)), discount)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_GOALS)
 def test_a_potential_leaves_every_world_its_optimal_policy(name):
     world, table, worth, added = written_out(name)

@@ -151,6 +151,7 @@ READERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_whatever_stands_in_a_folder_ends_in_a_result_or_in_one_line(whole, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sweeps.running.crew", lambda name, workers: idle())
