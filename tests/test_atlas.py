@@ -19,6 +19,7 @@ def drawn(learner):
     return table.sample(3, random_state=7).to_dict("records")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", drawn("cloning") + drawn("exact-gradient"), ids=lambda cell: cell["learner"])
 def test_a_cell_agrees_within_monte_carlo_error(cell):
     initial = reference.initial_network(np.random.default_rng(0), LANES, cell["width"], cell["scale"])

@@ -92,6 +92,7 @@ def test_an_error_of_drawing_is_one_line(sweep_folder, tmp_path, capsys, monkeyp
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -130,6 +130,7 @@ def always_reached(world, probe, actor):
     return [goal.name for goal, always in zip(world.goals, same, strict=True) if always]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", envs.WORLDS)
 def test_a_world_has_a_sheet_of_its_levels(name):
     colours = {colour for _, colour in render.sheet(envs.make(name)).getcolors(1000)}
