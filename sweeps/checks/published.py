@@ -51,7 +51,7 @@ def _(folders: list[Path]) -> Verdict:
     halves, judged, passed = [], "", False
     for budget in BUDGETS:
         of_budget = df[df["learner.total_steps"] == budget]
-        table = analysis.rates(of_budget, by="env.diversity", label="proxy:right-end")
+        table = analysis.rates(of_budget, by="env.diversity", label="proxy:right-end", method="wilson")
         rate, n = table["rate"].to_numpy(), table["n"].to_numpy()
         low, high = half_way_interval(rate, n)
         halves.append(f"{_share(half_way(rate))} [{_share(low)}, {_share(high)}] at {budget:,} steps")
