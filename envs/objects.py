@@ -157,8 +157,8 @@ class Objects(Drawn, Priced, Room):
         it may show, as the agent wanders, from other starts.
 
         choice: every feature on a thing of its own, each as many steps from the start. The features change places, and
-          left and right, from layout to layout, so that nothing but the feature decides, and no mark's place differs
-          from another's.
+          left and right, from layout to layout: each is the first in the order of the cells as often, the second, and
+          so on. Their places are balanced in that alone.
         choice:ONE-OTHER: two features alone, likewise; all pairs have the same layouts.
         capable:FEATURE: that feature alone; all features have the same layouts.
         together: all features on one thing, as training shows it without decorrelation, at distances kept for probes.
