@@ -8,8 +8,6 @@ from measure import covered
 
 import analysis
 
-FEWER = 5
-"""By which the repeats are divided: an interval takes milliseconds."""
 LAWS: dict[str, tuple[Callable[..., np.ndarray], float]] = {
     "0 or 1, 5% of them 1": (lambda random, size: (random.random(size) < 0.05) * 1.0, 0.05),
     "0.02 or 0.9, half each": (lambda random, size: np.where(random.random(size) < 0.5, 0.02, 0.9), 0.46),
@@ -25,7 +23,7 @@ def mean(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     rows = []
     for n in (8, 20, 64):
         for name, (law, truth) in LAWS.items():
-            values = law(random, (repeats // FEWER, n))
+            values = law(random, (repeats, n))
             low, high = np.array([analysis.mean_interval(one) for one in values]).T
             rows.append(
                 {"seeds": n, "shares": name, "student": student(values, truth)}
