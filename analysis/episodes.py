@@ -1,14 +1,15 @@
-"""Episodes counted: from the steps at which goals were reached to how often each was reached, first or at all."""
+"""Episodes counted: from the steps at which goals were reached to how often each was reached, first or at all.
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+A shard's episodes are counted when it is written, by the function that counts them again on request.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from analysis.exchange import Indifference, indifference
-from analysis.results import Results
+from analysis.folder import count_column
 
 NEVER = np.iinfo(np.int16).max
 """Stands for a goal that was not reached; no probe lasts this many steps."""
@@ -16,22 +17,36 @@ EXACT = 9
 """Decimals of a number of episodes, so that thirds add up to whole ones."""
 ROWS_AT_ONCE = 2**15
 """Probe rows whose episodes are unpacked together: bounds memory to some tens of megabytes."""
+EXCHANGE = "exchange:"
+"""Begins the names of probes that offer two goals at unequal distances."""
+Bank = Mapping[str, np.ndarray]
+"""The episodes of a probe: columns of the table of levels, by episode."""
 
 
-def counts(folder: Results, tables: Iterable[pa.Table]) -> pd.DataFrame:
-    """Episodes counted, of the rows of all tables.
+def with_counts(rows: pa.Table, levels: pa.Table, goals: Mapping[str, str]) -> pa.Table:
+    """The rows of a table of probes with their episodes counted, in place of counts that they have.
 
     Episodes on one level are nearly copies of each other, so they count together as one: an episode counts 1 / those on
     its level. On a probe whose levels are all there are (`whole`) nothing is inferred beyond them, and each counts 1.
 
-    Returns the tables' plain columns and: episodes (as they count), levels (distinct ones), labels (bool), goals (those
-    at stake; the probe asks for the first) and paid (those that pay, of a contingency probe), as text; first.GOAL and
-    reached.GOAL (episodes, as they count), ties (episodes that reached two goals first, in one step), efficiency.GOAL
-    (f64, NaN where it was never reached); of a choice between two at unequal distances, the fields of `Indifference`
-    as indifference.FIELD; in worlds without goals, return (mean).
+    Args:
+      levels: those of the rows' programs.
+      goals: name → role, the intended one first.
+    Returns:
+      The rows and: episodes (as they count), levels (distinct ones), labels (bool), goals (those at stake; the probe
+      asks for the first) and paid (those that pay, of a contingency probe), as text; first.GOAL and successes.GOAL
+      (episodes in which it came first and in which it was reached, as they count), ties (episodes that reached two
+      goals first, in one step), efficiency.GOAL (NaN where it was never reached); of worlds with exchange probes, the
+      fields of `Indifference` as indifference.FIELD; in worlds without goals, return.mean.
+    Raises:
+      ValueError: the levels lack some of the episodes.
     """
-    levels = dict(tuple(folder.table("levels").to_pandas().groupby(["program", "probe"])))
-    return pd.concat([_counted(folder, table, levels) for table in tables if table.num_rows], ignore_index=True)
+    found = _counts(rows, _banks(levels), list(goals))
+    rows = rows.select([name for name in rows.column_names if name not in found])
+    for name, values in found.items():
+        column = count_column(values)
+        rows = rows.append_column(pa.field(name, column.type, nullable=False), column)
+    return rows
 
 
 class _Steps(NamedTuple):
@@ -67,52 +82,78 @@ class _Steps(NamedTuple):
         return steps
 
 
-def _counted(folder: Results, table: pa.Table, levels: dict[Any, pd.DataFrame]) -> pd.DataFrame:
-    """`counts` of one table."""
-    goals = sorted(folder.goals, key=lambda goal: folder.goals[goal] != "intended")
-    plain = [name for name in table.column_names if not pa.types.is_nested(table.schema.field(name).type)]
-    df, steps = table.select(plain).to_pandas(), _Steps.of(table, goals)
-    df["episodes"] = steps.length.max(axis=0)
-    counted, levels_of = np.zeros(len(df)), np.zeros(len(df), int)
-    labels, stake, paid = np.zeros(len(df), bool), np.full(len(df), "", object), np.full(len(df), "", object)
-    columns = {f"{kind}.{goal}": np.zeros(len(df)) for kind in ("first", "reached", "efficiency") for goal in goals}
-    blank = np.full((3, len(df)), np.nan)
-    nothing = Indifference(blank[0], blank[1], blank[2], np.full(len(df), "", object))
-    columns |= {"ties": np.zeros(len(df), int)} | _named(nothing) if goals else {"return": np.zeros(len(df))}
-    for (program, probe, episodes), members in df.groupby(["program", "probe", "episodes"]).indices.items():
-        bank = levels.get((program, probe))
-        if bank is None or len(bank) < episodes:
-            raise ValueError(f"{folder.path}: levels lack some of the {episodes} episodes of {probe} in {program}")
-        bank = bank.sort_values("episode")
-        labels[members] = bank["labels"].iloc[0]
-        stake[members] = bank["goals"].iloc[0]
-        paid[members] = bank["paid"].iloc[0] if "paid" in bank else ""
-        bank = bank[:episodes]
+def _banks(levels: pa.Table) -> dict[tuple[str, str], Bank]:
+    """By program and probe."""
+    columns = {name: levels[name].to_numpy() for name in levels.column_names}
+    columns |= {name: columns[name].astype(str) for name in ("program", "probe")}
+    names, place = np.unique(np.stack([columns["program"], columns["probe"]]), axis=1, return_inverse=True)
+    banks: dict[tuple[str, str], Bank] = {}
+    for number, (program, probe) in enumerate(names.T.tolist()):
+        (members,) = np.nonzero(place == number)
+        members = members[np.argsort(columns["episode"][members], kind="stable")]
+        banks[program, probe] = {name: values[members] for name, values in columns.items()}
+    return banks
+
+
+def _groups(rows: pa.Table, episodes: np.ndarray) -> dict[tuple[str, str, int], np.ndarray]:
+    """The rows of each program, probe and number of episodes."""
+    named = [rows[name].combine_chunks().dictionary_encode() for name in ("program", "probe")]
+    keys = np.stack([*(column.indices.to_numpy() for column in named), episodes])
+    kinds, place = np.unique(keys, axis=1, return_inverse=True)
+    names = [column.dictionary.to_pylist() for column in named]
+    order = np.argsort(place, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(place, minlength=kinds.shape[1]))[:-1])
+    return {
+        (names[0][program], names[1][probe], count): inside
+        for (program, probe, count), inside in zip(kinds.T.tolist(), members, strict=True)
+    }
+
+
+def _counts(rows: pa.Table, banks: Mapping[tuple[str, str], Bank], goals: list[str]) -> dict[str, np.ndarray]:
+    """The columns of `with_counts`."""
+    n, steps = len(rows), _Steps.of(rows, goals)
+    columns: dict[str, np.ndarray] = {
+        "episodes": np.zeros(n), "levels": np.zeros(n, int), "labels": np.zeros(n, bool),
+        "goals": np.full(n, "", object), "paid": np.full(n, "", object),
+    }  # fmt: skip
+    columns |= {f"{kind}.{goal}": np.zeros(n) for goal in goals for kind in ("first", "successes", "efficiency")}
+    columns |= {"ties": np.zeros(n, int)} if goals else {"return.mean": np.zeros(n)}
+    if any(probe.startswith(EXCHANGE) for _, probe in banks):
+        columns |= {f"indifference.{name}": np.full(n, np.nan) for name in ("steps", "low", "high")}
+        columns["indifference.why"] = np.full(n, "", object)
+    for (program, probe, episodes), members in _groups(rows, steps.length.max(axis=0)).items():
+        bank = banks.get((program, probe), {"episode": np.empty(0)})
+        if len(bank["episode"]) < max(episodes, 1):
+            raise ValueError(f"levels lack some of the {episodes} episodes of {probe} in {program}")
+        about: dict[str, object] = {name: bank[name][0] for name in ("labels", "goals", "paid") if name in bank}
+        bank = {name: values[:episodes] for name, values in bank.items()}
         share = counted_as(bank)
-        counted[members], levels_of[members] = share.sum().round(EXACT), bank["distinct"].sum()
+        about |= {"episodes": share.sum().round(EXACT), "levels": bank["distinct"].sum()}
+        for name, value in about.items():
+            columns[name][members] = value
         for chosen in np.split(members, range(ROWS_AT_ONCE, len(members), ROWS_AT_ONCE)):
             if not goals:
-                columns["return"][chosen] = steps.returns(chosen, episodes).mean(axis=1)
+                columns["return.mean"][chosen] = steps.returns(chosen, episodes).mean(axis=1)
                 continue
             reached = steps.reached(chosen, episodes)
-            for name, values in _tallies(reached, goals, bank, share).items():
+            found = _tallies(reached, goals, bank, share)
+            if probe.startswith(EXCHANGE):
+                found |= _indifference(reached, goals, str(about["goals"]), bank, share)
+            for name, values in found.items():
                 columns[name][chosen] = values
-            if probe.startswith("exchange:"):
-                for name, values in _named(_indifference(reached, goals, bank, share)).items():
-                    columns[name][chosen] = values
-    df = df.assign(episodes=counted, levels=levels_of, labels=labels, goals=stake, paid=paid)
-    return pd.concat([df, pd.DataFrame(columns, index=df.index)], axis=1)
+    return columns
 
 
-def counted_as(bank: pd.DataFrame) -> np.ndarray:
+def counted_as(bank: Bank) -> np.ndarray:
     """f64[episodes], what each counts as: those on one level as one together, unless its levels are all there are.
 
     Args:
-      bank: rows of the table of levels, by episode; episodes go over the levels in turn.
+      bank: episodes go over the levels in turn.
     """
+    episodes = len(bank["distinct"])
     if "whole" in bank and bank["whole"].all():
-        return np.ones(len(bank))
-    level = np.arange(len(bank)) % max(int(bank["distinct"].sum()), 1)
+        return np.ones(episodes)
+    level = np.arange(episodes) % max(int(bank["distinct"].sum()), 1)
     return 1 / np.bincount(level)[level]
 
 
@@ -121,8 +162,10 @@ def _winner(steps: np.ndarray) -> np.ndarray:
     return np.where(steps.min(axis=0) < NEVER, steps.argmin(axis=0), -1)
 
 
-def _tallies(steps: np.ndarray, goals: list[str], bank: pd.DataFrame, share: np.ndarray) -> dict[str, np.ndarray]:
+def _tallies(steps: np.ndarray, goals: list[str], bank: Bank, share: np.ndarray) -> dict[str, np.ndarray]:
     """Of each goal: in how many episodes it came first, in how many it was reached, and how directly.
+
+    Sums, and no products of matrices, whose last bits would depend on how many rows are counted together.
 
     Args:
       steps: i16[goals, rows, episodes], the intended goal first: two in one step go to the earlier of them.
@@ -132,20 +175,21 @@ def _tallies(steps: np.ndarray, goals: list[str], bank: pd.DataFrame, share: np.
     found: dict[str, np.ndarray] = {"ties": (((steps == soonest) & (soonest < NEVER)).sum(axis=0) > 1).sum(axis=1)}
     for number, goal in enumerate(goals):
         reached = steps[number] < NEVER
-        count = (reached @ share).round(EXACT)
-        ratio = np.where(reached, bank[f"distance.{goal}"].to_numpy(float) / steps[number], 0) @ share
-        found[f"first.{goal}"] = ((winner == number) @ share).round(EXACT)
-        found[f"reached.{goal}"] = count
-        found[f"efficiency.{goal}"] = ratio / np.where(count, count, np.nan)
+        count = (reached * share).sum(axis=1).round(EXACT)
+        ratio = np.where(reached, bank[f"distance.{goal}"].astype(float) / steps[number], 0) * share
+        found[f"first.{goal}"] = ((winner == number) * share).sum(axis=1).round(EXACT)
+        found[f"successes.{goal}"] = count
+        found[f"efficiency.{goal}"] = (ratio.sum(axis=1) / np.where(count, count, np.nan)).round(EXACT)
     return found
 
 
-def _named(found: Indifference) -> dict[str, np.ndarray]:
-    return {f"indifference.{name}": values for name, values in found._asdict().items()}
+def _indifference(
+    steps: np.ndarray, goals: list[str], stake: str, bank: Bank, share: np.ndarray
+) -> dict[str, np.ndarray]:
+    from analysis.exchange import indifference  # few worlds have such probes, and every worker counts
 
-
-def _indifference(steps: np.ndarray, goals: list[str], bank: pd.DataFrame, share: np.ndarray) -> Indifference:
     winner = _winner(steps)
-    one, other = bank["goals"].iloc[0].split(",")
-    further = bank[f"distance.{other}"].to_numpy() - bank[f"distance.{one}"].to_numpy()
-    return indifference(further, winner == goals.index(other), winner >= 0, share)
+    one, other = stake.split(",")
+    further = bank[f"distance.{other}"] - bank[f"distance.{one}"]
+    found = indifference(further, winner == goals.index(other), winner >= 0, share)
+    return {f"indifference.{name}": values for name, values in found._asdict().items()}

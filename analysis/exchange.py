@@ -21,6 +21,9 @@ ALWAYS = 0.95
 PARAMETERS = 3
 """Of the curve: its place, slope and lapses."""
 LANES_AT_ONCE = 64
+"""Always as many, so that the bits of a lane do not depend on its neighbours."""
+EXACT = 9
+"""Decimals of a number of choices, for the same reason."""
 EDGE = 1e-12
 """The nearest to 0 and 1 at which a likelihood is evaluated."""
 
@@ -72,7 +75,7 @@ def indifference(
     check_level(level)
     offered = np.unique(difference).astype(float)
     at = (difference[:, None] == offered) * np.broadcast_to(share, difference.shape)[:, None]
-    tries, taken = decided @ at, (chosen & decided) @ at
+    tries, taken = (decided @ at).round(EXACT), ((chosen & decided) @ at).round(EXACT)
     some, total = tries > 0, tries.sum(axis=1)
     # The range in which something was decided, of each lane; of lanes without any it is not used.
     first = np.where(some, offered, np.inf).min(axis=1)
@@ -117,10 +120,11 @@ def _profiles(
     share = np.clip(share.reshape(-1, len(offered)), EDGE, 1 - EDGE)
     found = []
     for start in range(0, len(tries), LANES_AT_ONCE):
-        yes, n = (one[start : start + LANES_AT_ONCE] for one in (taken, tries))
+        lanes = np.arange(start, start + LANES_AT_ONCE) % len(tries)
+        yes, n = taken[lanes], tries[lanes]
         likelihood = np.log(share) @ yes.T + np.log1p(-share) @ (n - yes).T
         found.append(likelihood.reshape(-1, count, len(yes)).max(axis=0).T)
-    profile = np.concatenate(found)
+    profile = np.concatenate(found)[: len(tries)]
     lost = profile.max(axis=1, keepdims=True) - profile
 
     def ends(kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow.dataset as ds
 
 from analysis.design import DESIGN
-from analysis.episodes import counts
 from analysis.folder import Place
 from analysis.folder.manifest import ROLES
 from analysis.labels import WITHOUT_A_GOAL, Thresholds
@@ -36,7 +35,7 @@ CONTROLS = ("blind", "permuted", "planner")
 
 
 @named
-def load(directory: str | Place | Sequence[str | Place], **thresholds: float) -> pd.DataFrame:
+def load(directory: str | Place | Sequence[str | Place], *, recount: bool = False, **thresholds: float) -> pd.DataFrame:
     """One row a lane: its factors, its label, the numbers behind the label, and its training summary.
 
     Labels come from the final checkpoint, the trained actor and sampled actions; they are computed here, so that
@@ -46,6 +45,7 @@ def load(directory: str | Place | Sequence[str | Place], **thresholds: float) ->
       directory: a results folder, or several; s3://BUCKET/PATH and gs://BUCKET/PATH lie in an object store. Several
         are unioned by column name; a factor that one of them does not vary takes the value that its conditions have,
         and whatever settings they have otherwise than each other become factors.
+      recount: whether to count the episodes again, rather than to take the counts that stand beside them.
       **thresholds: fields of `analysis.Thresholds`: reliability, capability, efficiency, min_decided, level.
     Returns:
       Sorted by factors, condition, seed (so equal results give equal frames), with the names of the factors in
@@ -99,7 +99,7 @@ def load(directory: str | Place | Sequence[str | Place], **thresholds: float) ->
     factors = list(dict.fromkeys([*varied, *differing(folders)]))
     # A setting that one folder samples, where a condition has the law in its place, is known in the others too.
     drawn = [key for key in law_in_place_of_a_value(folders) if key not in factors]
-    frames = [_lanes(folder, [*factors, *drawn], limits) for folder in folders]
+    frames = [_lanes(folder, [*factors, *drawn], limits, recount) for folder in folders]
     df = frames[0] if len(frames) == 1 else _union(frames)
     twice = df[df.duplicated(["master_seed", *LANE])]
     if len(twice):
@@ -128,7 +128,7 @@ def load_probes(directory: str | Place) -> pd.DataFrame:
       ValueError: as `load`.
     """
     folder = Results.open(directory)
-    rows = _with_shares(counts(folder, folder.parts("probes")), folder.goals)
+    rows = _with_shares(folder.counted("probes"), folder.goals)
     return folder.beside_factors(rows, ["probe", "actor", "sampled", "checkpoint"])
 
 
@@ -147,7 +147,7 @@ def load_labels(directory: str | Place, **thresholds: float) -> pd.DataFrame:
     limits = Thresholds(**thresholds)
     folder = Results.open(directory)
     lanes = folder.outcomes(folder.manifest.factors)
-    rows = _of_lanes(lanes, counts(folder, folder.parts("probes", ds.field("actor") == "trained")))
+    rows = _of_lanes(lanes, folder.counted("probes", ds.field("actor") == "trained"))
     parts = []
     key: Any
     for key, chosen in rows.groupby(["checkpoint", "sampled"]):
@@ -183,7 +183,7 @@ def load_baselines(directory: str | Place, **thresholds: float) -> pd.DataFrame:
     """
     limits = Thresholds(**thresholds)
     folder = Results.open(directory)
-    rows = counts(folder, folder.parts("baselines", ds.field("sampled")))
+    rows = folder.counted("baselines", ds.field("sampled"), recount=True)
     actors = rows[["program", "actor"]].drop_duplicates(ignore_index=True)
     rows["lane"] = place_in(actors, rows[["program", "actor"]])
     found = verdicts(rows, folder.goals, np.zeros(len(actors), bool), limits)
@@ -216,7 +216,7 @@ def load_relabelled(directory: str | Place, alternatives: Mapping[str, Threshold
     field = ds.field
     measured = (field("checkpoint") >= 1) & (field("actor") == "trained") & field("sampled")
     measured &= field("kind").isin(["choice", "capability"])
-    rows = _of_lanes(lanes, counts(folder, folder.parts("probes", measured)))
+    rows = _of_lanes(lanes, folder.counted("probes", measured))
     diverged = lanes.pop("diverged").to_numpy(bool)
     labels = {
         name: verdicts(rows, folder.goals, diverged, limits)["label"].to_numpy()
@@ -239,11 +239,11 @@ def _with_shares(rows: pd.DataFrame, goals: dict[str, str]) -> pd.DataFrame:
     decided = rows[[f"first.{goal}" for goal in goals]].sum(axis=1)
     for goal in goals:
         rows[f"share.{goal}"] = rows.pop(f"first.{goal}") / decided.where(decided > 0)
-        rows[f"success.{goal}"] = rows.pop(f"reached.{goal}") / rows["episodes"]
+        rows[f"success.{goal}"] = rows.pop(f"successes.{goal}") / rows["episodes"]
     if goals:
         rows["undecided"] = 1 - decided / rows["episodes"]
         rows["decided"] = decided.round().astype("int64")
-    return rows
+    return rows.rename(columns={"return.mean": "return"})
 
 
 def _needed() -> ds.Expression:
@@ -257,10 +257,10 @@ def _needed() -> ds.Expression:
     return measured | (sampled & ((choice & (others | (trained & (field("checkpoint") <= 0)))) | hidden))
 
 
-def _lanes(folder: Results, factors: list[str], thresholds: Thresholds) -> pd.DataFrame:
+def _lanes(folder: Results, factors: list[str], thresholds: Thresholds, recount: bool) -> pd.DataFrame:
     """`load` of one folder, unsorted."""
     outcomes = folder.outcomes(factors)
-    rows = _of_lanes(outcomes, counts(folder, folder.parts("probes", _needed())))
+    rows = _of_lanes(outcomes, folder.counted("probes", _needed(), recount))
     final, trained, sampled = rows["checkpoint"] >= 1, rows["actor"] == "trained", rows["sampled"]
     measured = rows[final & trained & sampled]
     unmeasured = len(outcomes) - measured["lane"].nunique()

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from analysis.design import DESIGN
+from analysis.episodes import with_counts
 from analysis.folder import Manifest, Place, RemoteError, as_place, read_in_parts, read_manifest, read_rows
 
 P = ParamSpec("P")
@@ -53,6 +54,25 @@ class Results:
     def parts(self, kind: str, where: ds.Expression | None = None) -> Iterator[pa.Table]:
         """The same, some files at a time."""
         return read_in_parts(self.path, self.manifest, kind, where)
+
+    def counted(self, kind: str, where: ds.Expression | None = None, recount: bool = False) -> pd.DataFrame:
+        """The rows of a table of probes with the counts of their episodes (see `with_counts`), without the episodes.
+
+        Raises ValueError where the table has no counts.
+        """
+        levels = self.table("levels") if recount else None
+        parts = []
+        for rows in self.parts(kind, where):
+            if not len(rows):
+                continue
+            if levels is not None:
+                rows = with_counts(rows, levels, self.goals)
+            if "episodes" not in rows.column_names or rows["episodes"].null_count:
+                why = "an earlier version wrote it; analysis.load(…, recount=True) counts them"
+                raise ValueError(f"{self.path / kind}: holds episodes that have not been counted: {why}")
+            plain = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
+            parts.append(rows.select(plain).to_pandas())
+        return pd.concat(parts, ignore_index=True)
 
     def outcomes(self, factors: Sequence[str]) -> pd.DataFrame:
         """The outcomes table, with every factor that a layer or another folder varies and this row's layer did not."""

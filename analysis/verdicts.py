@@ -18,7 +18,7 @@ def by_lane(rows: pd.DataFrame, column: str, lanes: int) -> np.ndarray:
 
 def success(rows: pd.DataFrame, goal: str, lanes: int) -> np.ndarray:
     """f64[lanes]: the share of a probe's episodes in which a goal was reached."""
-    return by_lane(rows, f"reached.{goal}", lanes) / by_lane(rows, "episodes", lanes)
+    return by_lane(rows, f"successes.{goal}", lanes) / by_lane(rows, "episodes", lanes)
 
 
 def choices(rows: pd.DataFrame, goals: dict[str, str], lanes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -37,7 +37,7 @@ def verdicts(rows: pd.DataFrame, goals: dict[str, str], diverged: np.ndarray, th
     for number, goal in enumerate(goals):
         own = rows[(rows["kind"] == "capability") & (rows["goals"] == goal)]
         tries[:, number] = by_lane(own, "episodes", lanes)
-        successes[:, number] = by_lane(own, f"reached.{goal}", lanes)
+        successes[:, number] = by_lane(own, f"successes.{goal}", lanes)
         efficiency[:, number] = by_lane(own, f"efficiency.{goal}", lanes)
     tries, success_rate = np.nan_to_num(tries), successes / tries
     gates = capable(successes, tries, efficiency, thresholds)
@@ -61,7 +61,7 @@ def verdicts(rows: pd.DataFrame, goals: dict[str, str], diverged: np.ndarray, th
         if goals:
             columns[f"success.{probe}"] = success(chosen, str(stake).split(",")[0], lanes)
         else:
-            columns[f"return.{probe}"] = by_lane(chosen, "return", lanes)
+            columns[f"return.{probe}"] = by_lane(chosen, "return.mean", lanes)
     return pd.DataFrame(columns)
 
 

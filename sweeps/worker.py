@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from analysis.folder import SHARD_TABLES, Place, damage, has_policies, save_policies, write_table
+from analysis.episodes import with_counts
+from analysis.folder import (
+    SHARD_TABLES,
+    DamagedError,
+    Place,
+    damage,
+    has_policies,
+    in_order,
+    read_table,
+    save_policies,
+    write_table,
+)
 from sweeps import checkpoints, tables
 from sweeps.devices import smaller
 from sweeps.plan import Condition, ProgramSpec, Shard
@@ -75,8 +86,7 @@ def run_shard(
         receipt = run_shard(folder, shard, policies, on_progress, checkpoint_every, stopping)
         return dataclasses.replace(receipt, unused=str(error))
     # After the training, so that nobody waits for them to see it begin.
-    _write_program_tables(folder, shard.program, program)
-    work.write()
+    work.write(_write_program_tables(folder, shard.program, program))
     return Receipt(shard.id, len(shard.lanes), program.compiles - before, work.resumed, unused)
 
 
@@ -144,14 +154,17 @@ class _Work:
             self.parameters.append(leaves)
         self.done += n
 
-    def write(self) -> None:
-        """Writes the shard's files; with the table of outcomes it is done."""
+    def write(self, levels: pa.Table) -> None:
+        """Writes the shard's files, its episodes on these levels counted; with the table of outcomes it is done."""
         if self.policies:
             save_policies(self.folder, self.shard.id, [self.structure.unflatten(leaves) for leaves in self.parameters])
         for kind in SHARD_TABLES:
             if kind == "outcomes" and self.has_checkpoint:  # nobody comes back to a shard that is done
                 checkpoints.remove(self.folder, self.shard)
             rows = pa.concat_tables(self.tables[kind]).combine_chunks()
+            if kind == "probes":
+                goals = in_order({goal.name: goal.role for goal in self.program.world.goals})
+                rows = with_counts(rows, levels, goals)
             write_table(self.folder, kind, self.shard.id, rows)
 
     def _lanes(self) -> tuple[tuple[Condition, int], ...]:
@@ -193,12 +206,16 @@ def _program(program: ProgramSpec) -> "jaxrl.Program":
     return _programs[program.id]
 
 
-def _write_program_tables(folder: Place, program: ProgramSpec, built: "jaxrl.Program") -> None:
-    """Several workers may do so at once: they write the same bytes."""
-    if damage(folder, ("levels",), program.id) is not None:
-        write_table(folder, "levels", program.id, tables.levels(program, built.levels()))
+def _write_program_tables(folder: Place, program: ProgramSpec, built: "jaxrl.Program") -> pa.Table:
+    """Returns the levels. Several workers may do so at once: they write the same bytes."""
+    try:
+        levels = read_table(folder, "levels", program.id)
+    except (FileNotFoundError, DamagedError):
+        levels = tables.levels(program, built.levels())
+        write_table(folder, "levels", program.id, levels)
     if damage(folder, ("baselines",), program.id) is not None:
         write_table(folder, "baselines", program.id, tables.baselines(program, built.baselines()))
+    return levels
 
 
 def _leaves(policies: object, lanes: int) -> tuple[list[np.ndarray], Any]:

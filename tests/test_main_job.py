@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -68,6 +69,10 @@ def test_baselines_on_disk_are_labelled_as_what_they_are(line):
     assert labels["oracle:coin"] == "intended"
     assert labels["oracle:right-end"] == labels["always:right"] == "proxy:right-end"
     assert labels["always:left"] == labels["random"] == "incapable"
+
+
+def test_a_worker_counts_episodes_as_a_recount_does(line):
+    pd.testing.assert_frame_equal(analysis.load(line), analysis.load(line, recount=True), check_exact=True)
 
 
 def listed(table):

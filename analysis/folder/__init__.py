@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.folder.columns import as_table as as_table
+    from analysis.folder.columns import count_column as count_column
     from analysis.folder.columns import factor_column as factor_column
     from analysis.folder.columns import list_column as list_column
     from analysis.folder.columns import value_column as value_column
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from analysis.folder.manifest import Manifest as Manifest
     from analysis.folder.manifest import NoManifestError as NoManifestError
     from analysis.folder.manifest import ProgramRecord as ProgramRecord
+    from analysis.folder.manifest import in_order as in_order
     from analysis.folder.manifest import read_manifest as read_manifest
     from analysis.folder.manifest import write_manifest as write_manifest
     from analysis.folder.places import Place as Place
@@ -55,14 +57,14 @@ if TYPE_CHECKING:
     from analysis.folder.tables import write_table as write_table
 
 _NAMES = {
-    "columns": ("as_table", "factor_column", "list_column", "value_column"),
+    "columns": ("as_table", "count_column", "factor_column", "list_column", "value_column"),
     "digest": ("DamagedError",),
     "failures": ("clear_failure", "read_failure", "write_failure"),
     "layout": ("PROGRAM_TABLES", "SHARD_TABLES", "names_in", "policies_path", "table_path", "times_in"),
     "locks": ("BusyError",),
     "manifest": (
-        "MAX_LANES", "ROLES", "Layer", "Manifest", "NoManifestError", "ProgramRecord", "read_manifest",
-        "write_manifest",
+        "MAX_LANES", "ROLES", "Layer", "Manifest", "NoManifestError", "ProgramRecord", "in_order",
+        "read_manifest", "write_manifest",
     ),
     "places": ("Place", "as_place"),
     "policies": ("find_policy", "has_policies", "load_policy", "save_policies"),

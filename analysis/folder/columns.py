@@ -1,7 +1,8 @@
 """The types of the tables' columns.
 
-Booleans, integers and floats are bool, int64 and float32; a factor and a checkpoint are float64, and a list of steps is
-list<int16>. No column has nulls but a factor that a lane's learner or curriculum has no setting for.
+Booleans, integers and floats are bool, int64 and float32; a factor, a checkpoint and a count of episodes are float64,
+and a list of steps is list<int16>. No column has nulls but a factor that a lane's learner or curriculum has no setting
+for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,12 @@ def value_column(name: str, values: np.ndarray) -> pa.Array:
         case "U":
             return pa.array(values.tolist(), pa.string())
     raise TypeError(f"column {name} has dtype {values.dtype}, which no table holds")
+
+
+def count_column(values: np.ndarray) -> pa.Array:
+    """Of what is computed from episodes, for each row: bool, int64, float64 or string."""
+    kind = {"b": np.bool_, "i": np.int64, "f": np.float64, "O": object}[values.dtype.kind]
+    return pa.array(_plain(values.astype(kind)), pa.string() if kind is object else None, from_pandas=False)
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

@@ -188,8 +188,7 @@ class Manifest:
     @property
     def goals(self) -> dict[str, str]:
         """Name → role, the intended goal first: of two goals reached in one step the earlier in this order counts."""
-        found = {goal["name"]: goal["role"] for layer in self.layers for goal in layer.goals}
-        return dict(sorted(found.items(), key=lambda goal: ROLES.index(goal[1])))
+        return in_order({goal["name"]: goal["role"] for layer in self.layers for goal in layer.goals})
 
     @property
     def factors(self) -> list[str]:
@@ -231,6 +230,11 @@ class Manifest:
             if start <= seed < stop:
                 return layer
         return None
+
+
+def in_order(goals: Mapping[str, str]) -> dict[str, str]:
+    """Name → role, the intended goal first."""
+    return dict(sorted(goals.items(), key=lambda goal: ROLES.index(goal[1])))
 
 
 def read_manifest(folder: str | Place) -> Manifest:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from analysis.episodes import with_counts
 from analysis.folder import Layer, ProgramRecord, write_manifest, write_table
 
 PROGRAM = "a" * 16
@@ -107,7 +109,7 @@ def write(
     ]
     width = max(-(-len(outcomes) // shards), 1)
     places = range(-(-len(outcomes) // width))
-    tables = {"outcomes": outcomes, "probes": probes, "curves": curves, "levels": levels, "baselines": baselines}
+    tables = {"levels": levels, "baselines": baselines, "outcomes": outcomes, "probes": probes, "curves": curves}
     for kind, rows in tables.items():
         each = len(rows) // len(outcomes) * width
         if kind in ("levels", "baselines"):
@@ -137,8 +139,15 @@ def write_rows(folder: Path, kind: str, name: str, rows: list[dict] | pd.DataFra
     frame = pd.DataFrame(rows)
     plain = {key: column.to_numpy() if column.dtype.kind == "f" else column for key, column in frame.items()}
     table = pa.table(plain)
+    if kind == "probes":
+        goals = [name.removeprefix("reached.") for name in plain if name.startswith("reached.")]
+        table = with_counts(table, levels_of(folder), dict.fromkeys(goals, ""))
     strict = pa.schema([field.with_nullable(False) for field in table.schema.remove_metadata()])
     write_table(folder, kind, name, table.cast(strict))
+
+
+def levels_of(folder: Path) -> pa.Table:
+    return pa.concat_tables(pq.read_table(path) for path in sorted((folder / "levels").glob("*.parquet")))
 
 
 @pytest.fixture

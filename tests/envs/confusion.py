@@ -119,7 +119,7 @@ class _Runs:
 def _share(probe: envs.Probe) -> np.ndarray:
     """f64[episodes], what each counts as."""
     distinct = np.arange(probe.episodes) < probe.distinct
-    return counted_as(pd.DataFrame({"distinct": distinct, "whole": probe.whole}))
+    return counted_as({"distinct": distinct, "whole": np.full(probe.episodes, probe.whole)})
 
 
 if __name__ == "__main__":
