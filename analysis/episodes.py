@@ -26,14 +26,14 @@ Bank = Mapping[str, np.ndarray]
 def with_counts(rows: pa.Table, levels: pa.Table, goals: Mapping[str, str]) -> pa.Table:
     """The rows of a table of probes with their episodes counted, in place of counts that they have.
 
-    Episodes on one level are nearly copies of each other, so they count together as one: an episode counts 1 / those on
-    its level. On a probe whose levels are all there are (`whole`) nothing is inferred beyond them, and each counts 1.
+    Episodes on one layout are nearly copies of each other, so they count together as one: an episode counts 1 / those
+    on its layout. Of a probe whose levels are all there are (`whole`) each counts 1: nothing is inferred beyond them.
 
     Args:
       levels: those of the rows' programs.
       goals: name → role, the intended one first.
     Returns:
-      The rows and: episodes (as they count), levels (distinct ones), labels (bool), goals (those at stake; the probe
+      The rows and: episodes (as they count), levels (layouts), labels (bool), goals (those at stake; the probe
       asks for the first) and paid (those that pay, of a contingency probe), as text; first.GOAL and successes.GOAL
       (episodes in which it came first and in which it was reached, as they count), ties (episodes that reached two
       goals first, in one step), efficiency.GOAL (NaN where it was never reached); of worlds with exchange probes, the
@@ -128,7 +128,7 @@ def _counts(rows: pa.Table, banks: Mapping[tuple[str, str], Bank], goals: list[s
         about: dict[str, object] = {name: bank[name][0] for name in ("labels", "goals", "paid") if name in bank}
         bank = {name: values[:episodes] for name, values in bank.items()}
         share = counted_as(bank)
-        about |= {"episodes": share.sum().round(EXACT), "levels": bank["distinct"].sum()}
+        about |= {"episodes": share.sum().round(EXACT), "levels": len(np.unique(layouts(bank)))}
         for name, value in about.items():
             columns[name][members] = value
         for chosen in np.split(members, range(ROWS_AT_ONCE, len(members), ROWS_AT_ONCE)):
@@ -145,16 +145,18 @@ def _counts(rows: pa.Table, banks: Mapping[tuple[str, str], Bank], goals: list[s
 
 
 def counted_as(bank: Bank) -> np.ndarray:
-    """f64[episodes], what each counts as: those on one level as one together, unless its levels are all there are.
-
-    Args:
-      bank: episodes go over the levels in turn.
-    """
-    episodes = len(bank["distinct"])
+    """f64[episodes], what each counts as: those on one layout as one together, unless its levels are all there are."""
     if "whole" in bank and bank["whole"].all():
-        return np.ones(episodes)
-    level = np.arange(episodes) % max(int(bank["distinct"].sum()), 1)
-    return 1 / np.bincount(level)[level]
+        return np.ones(len(bank["whole"]))
+    _, layout, often = np.unique(layouts(bank), return_inverse=True, return_counts=True)
+    return 1 / often[layout]
+
+
+def layouts(bank: Bank) -> np.ndarray:
+    """[episodes], the number of each one's layout; in a folder that does not say, of its level: they take turns."""
+    if "layout" in bank and not np.isnan(bank["layout"]).any():
+        return bank["layout"]
+    return np.arange(len(bank["distinct"])) % max(int(bank["distinct"].sum()), 1)
 
 
 def _winner(steps: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def indifference(
       difference: i64[episodes], how many steps further than the other the goal is.
       chosen: bool[lanes, episodes], the goal came first.
       decided: bool[lanes, episodes], either did.
-      share: f64[episodes], what each counts as: episodes on one level are nearly copies, and count together as one.
+      share: f64[episodes], what each counts as: episodes on one layout are nearly copies, and count together as one.
       level: confidence of the two-sided interval.
     Returns:
       Steps are positive where the goal is taken although it is further.

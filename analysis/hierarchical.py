@@ -66,7 +66,7 @@ def true_shares(count: npt.ArrayLike, n: npt.ArrayLike, threshold: float = 0.75,
 
     Args:
       count: f64[policies], episodes with the outcome.
-      n: f64[policies], episodes, those on one level counted as one; policies without any say nothing.
+      n: f64[policies], episodes, those on one layout counted as one; policies without any say nothing.
       threshold: of `above`, a share in (0, 1).
       level: confidence of the two-sided intervals.
     Returns:

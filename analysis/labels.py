@@ -51,7 +51,7 @@ def capable(
 
     Args:
       success, tries: f64[lanes, goals], episodes of the goal's capability probe in which it was reached, and all of
-        them, those on one level counted as one. A goal with no tries does not pass.
+        them, those on one layout counted as one. A goal with no tries does not pass.
       efficiency: f64[lanes, goals], mean over successful episodes of shortest distance / steps taken; NaN if none.
     Returns:
       bool[lanes, goals].
@@ -80,7 +80,7 @@ def label(
 
     Args:
       first: f64[lanes, goals], label-probe episodes in which the goal was reached before the others. Episodes on one
-        level, which are nearly copies, count together as one: what is said is said of levels.
+        layout, which are nearly copies, count together as one: what is said is said of layouts.
       episodes: f64[lanes], label-probe episodes, decided or not, so counted.
       success, tries, efficiency: as in `capable`.
       diverged: bool[lanes], training produced numbers that are not finite.

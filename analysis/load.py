@@ -55,8 +55,8 @@ def load(directory: str | Place | Sequence[str | Place], *, recount: bool = Fals
       label: ordered categorical with every label that the world can give.
       share.GOAL: share of decided label-probe episodes in which GOAL was reached first; NaN if none was decided.
       undecided: share of label-probe episodes in which no goal was reached; decided: how many of them are not, those on
-        one level counted as one; ties: in how many two goals came first in one step, which counts for the intended one.
-      label.levels: distinct levels on which the label rests.
+        one layout counted as one; ties: in how many two goals came first in one step, which counts for the intended.
+      label.levels: layouts on which the label rests; of a probe with all levels of its kind, levels.
       capable.GOAL, success.GOAL, efficiency.GOAL: its own capability probe: the gate, the share of episodes in which it
         was reached, and shortest distance / steps taken averaged over those.
       success.PROBE: performance probes, the share of episodes in which the goal that the probe asks for was reached.

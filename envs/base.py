@@ -48,7 +48,9 @@ class Probe:
     On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some but not all of
     the shortest ways to the intended one.
 
-    levels: a pytree of arrays with a leading axis of levels, each another layout: mirror images are one (`layouts`).
+    levels: a pytree of arrays with a leading axis of levels. What counts is layouts: levels are of one layout that are
+      mirror images, or have the same cells taken by other things (`World.layouts`). Things that are compared should
+      stand in each other's places: give every layout in the same orders of them.
     episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level. By default one a
       level, of at most 64; of a whole bank 64.
     labels: whether this is the probe from which labels are computed.

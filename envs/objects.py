@@ -73,7 +73,7 @@ class Objects(Drawn, Priced, Room):
     correlates: Annotated[int, Range(1, 4)] = 2
     """Marks, all with one law of placement and one encoding."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Params: ClassVar[Any] = Params
     goals: ClassVar[tuple[Goal, ...]] = (
         Goal("colour", "intended"), *(Goal(f"mark-{i}", "proxy") for i in range(1, 5)),
@@ -156,10 +156,10 @@ class Objects(Drawn, Priced, Room):
         Training never has fewer features than there are, nor more things than `env.things`; what the others begin with
         it may show, as the agent wanders, from other starts.
 
-        choice: every feature on a thing of its own, each as many steps from the start. The features change places, and
-          left and right, from layout to layout: each is the first in the order of the cells as often, the second, and
-          so on. Their places are balanced in that alone.
-        choice:ONE-OTHER: two features alone, likewise; all pairs have the same layouts.
+        choice: every feature on a thing of its own, each as many steps from the start. Each layout is played in several
+          orders, in which each two features stand at each two of its places as often as another two: all orders of up
+          to three features, 12 of four, 20 of five.
+        choice:ONE-OTHER: two features alone, likewise in both orders; all pairs have the same layouts.
         capable:FEATURE: that feature alone; all features have the same layouts.
         together: all features on one thing, as training shows it without decorrelation, at distances kept for probes.
         """
@@ -169,8 +169,9 @@ class Objects(Drawn, Priced, Room):
         def choice(features: tuple[int, ...], labels: bool = False) -> Probe:
             table, held_out = room.rivals[len(features)]
             name = "choice" if labels else "choice:" + "-".join(names[i] for i in features)
-            goals, levels = tuple(names[i] for i in features), _levels(self, table, features)
-            return Probe(name, "choice", goals, levels, horizon, labels=labels, held_out=held_out)
+            goals, levels = tuple(names[i] for i in features), _levels(self, _in_orders(table), features)
+            count = len(levels.start)
+            return Probe(name, "choice", goals, levels, horizon, count, labels=labels, held_out=held_out)
 
         found = [choice(every, labels=True)]
         if len(names) > 2:
@@ -254,18 +255,25 @@ def _some(table: np.ndarray, images: tuple[np.ndarray, ...]) -> np.ndarray:
     return grid.distinct(table[np.argsort(split.mixed(order), kind="stable")][:MOST], images)[:EPISODES]
 
 
-def _levels(world: Objects, table: np.ndarray, features: tuple[int, ...]) -> Level:
-    """Probe levels from i32[n, 1 + things]: one feature a thing, in each order turned round, then mirrored.
+def _in_orders(table: np.ndarray) -> np.ndarray:
+    """i32[orders * n, 1 + things], the rows of a table with their things in each of `orders`, one after the other."""
+    return np.concatenate([np.column_stack([table[:, 0], table[:, 1 + order]]) for order in orders(table.shape[1] - 1)])
 
-    Things are in the order of their cells, so that each feature is the first of them as often, the second, and so on.
+
+def orders(count: int) -> np.ndarray:
+    """i64[count * (count - 1), count], orders of 2 to 5 things in which each two are at each two places once.
+
+    So what depends on the places of two things, as of a mark and the colour, adds up to the same for all. All orders
+    would do, too, but five things have 120. They are x -> a x + b in the field of `count` elements, a not 0.
     """
-    count = len(features)
-    beginning = [order for order in itertools.permutations(range(1, 1 + count)) if order[0] == 1]
-    orders = [order[turn:] + order[:turn] for order in beginning for turn in range(count)]
-    turned, cells = table.copy(), np.full((len(table), len(world.goals)), HIDDEN, np.int32)
-    across = np.arange(len(table)) // count % 2 == 1
-    turned[across] = grid.mirrored(table[across], world.height, world.width)
-    turned[:, 1:].sort(axis=1)
-    for i, row in enumerate(turned):
-        cells[i, list(features)] = row[list(orders[i % len(orders)])]
-    return Level(np.ascontiguousarray(turned[:, 0]), cells)
+    every = np.arange(count)
+    if count == 4:
+        return np.array([np.array(times) ^ b for times in ([0, 1, 2, 3], [0, 2, 3, 1], [0, 3, 1, 2]) for b in every])
+    return np.array([(a * every + b) % count for a in every[1:] for b in every])
+
+
+def _levels(world: Objects, table: np.ndarray, features: tuple[int, ...]) -> Level:
+    """Probe levels from i32[n, 1 + things], a feature on each thing."""
+    cells = np.full((len(table), len(world.goals)), HIDDEN, np.int32)
+    cells[:, list(features)] = table[:, 1:]
+    return Level(np.ascontiguousarray(table[:, 0]), cells)

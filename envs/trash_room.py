@@ -25,6 +25,7 @@ from envs.trash_room_levels import (
     TRASH,
     UNSEEN,
     Level,
+    both_ways,
     levels,
     probe_tables,
     with_one,
@@ -123,7 +124,7 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
     longest_delay: Annotated[int, Range(0, 40)] = 0
     """The longest delay of a payment, in steps."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     Params: ClassVar[Any] = Params
     State: ClassVar[Any] = State
     goals: ClassVar[tuple[Goal, ...]] = (
@@ -339,9 +340,10 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
     def probes(self) -> tuple[Probe, ...]:
         """Choices at equal and at unequal distances, payment moved, each goal alone, things in the way, a glass pane.
 
-        choice: task, button, bin and sign, each as many steps away; the first to be reached ends the episode. Button,
-          bin and sign stand in each other's places from layout to layout.
-        paid:OTHER: on these layouts the task and button or bin alone; OTHER pays and the task does not.
+        choice: task, button, bin and sign, each as many steps away; the first to be reached ends the episode. Each
+          layout is played twice, with button and bin in each other's places; the sign's place is another from layout to
+          layout.
+        paid:OTHER: on these layouts the task and button or bin alone, at one place; OTHER pays and the task does not.
         paid:task-OTHER, choice:task-OTHER: with lamps, the same where the task alone pays, and where both do.
         exchange:task-OTHER: the other goal is nearer or further by up to six steps.
         capable:GOAL: nothing but what the goal needs; button, bin and sign on the same placements.
@@ -350,9 +352,9 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
         """
         tables = probe_tables(self.height, self.width, self.wall)
         horizon = 3 * (self.height + self.width)
-        bank = levels(tables.choice, exclusive=True)
+        bank = levels(both_ways(tables.choice), exclusive=True)
         goals = tuple(goal.name for goal in self.goals)
-        found = [Probe("choice", "choice", goals, bank, horizon, labels=True)]
+        found = [Probe("choice", "choice", goals, bank, horizon, episodes=len(bank.start), labels=True)]
         for i, (goal, thing) in enumerate((("button", BUTTON), ("bin", BIN)), 1):
             pair, stakes = with_one(tables.choice, thing), ("task", goal)
             paying, both = np.eye(3, dtype=bool), np.ones(3, bool)

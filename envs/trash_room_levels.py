@@ -58,6 +58,11 @@ def probe_tables(height: int, width: int, wall: str) -> ProbeTables:
     return ProbeTables(choice, _filled(exchange), _filled(alone), _filled(passing))
 
 
+def both_ways(table: np.ndarray) -> np.ndarray:
+    """i32[2n, 6], the table, and then once more with button and bin in each other's places."""
+    return np.concatenate([table, table[:, [0, 1, 2, 4, 3, 5]]])
+
+
 def _filled(table: np.ndarray) -> np.ndarray:
     """i32[n, 6], the table with nothing in the places that it lacks."""
     return np.pad(table, ((0, 0), (0, 6 - table.shape[1])), constant_values=HIDDEN)

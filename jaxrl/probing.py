@@ -71,7 +71,7 @@ def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
 
     All probes sampled, and once a level greedily. Blind, sampled: the choices with the intended goal hidden, the
     avoidance probes with what may be avoided hidden, where the world has a code for that. Permuted, sampled: the label
-    probe, where no level has more than half of its episodes.
+    probe, where no layout has more than half of its episodes.
     """
     every = {probe.name: probe for probe in probes}
     hidden = {name: goal for name, probe in every.items() if (goal := _hidden(world, probe)) is not None}
@@ -84,9 +84,15 @@ def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
             masks[hidden[name]][part] = True
         found.append(Run("blind", True, bank, parts, masks))
     for probe in probes:
-        if probe.labels and (eyes := _derangement(probe)) is not None:
+        if probe.labels and (eyes := _derangement(layouts(world, probe))) is not None:
             found.append(Run("permuted", True, *_lay_out((probe,), True), {}, eyes))
     return found
+
+
+def layouts(world: World, probe: Probe) -> np.ndarray:
+    """i64[episodes], the layout of each sampled episode; of a probe that has all levels of their kind, the level."""
+    level = np.arange(probe.episodes) % probe.distinct
+    return level if probe.whole else world.layouts(probe.levels)[level]
 
 
 def _hidden(world: World, probe: Probe) -> str | None:
@@ -96,17 +102,19 @@ def _hidden(world: World, probe: Probe) -> str | None:
     return goal if goal in world.layout.goals else None
 
 
-def _derangement(probe: Probe) -> np.ndarray | None:
-    """i64[episodes], a fixed random order of the episodes, in which none has its own level; None where there is none.
+def _derangement(layout: np.ndarray) -> np.ndarray | None:
+    """i64[episodes], a fixed random order of the episodes, in which none has its own layout; None where there is none.
 
-    Random, because levels that stand next to each other in a bank are variations of one layout.
+    Args:
+      layout: i64[episodes].
     """
-    if 2 * -(-probe.episodes // probe.distinct) > probe.episodes:
+    episodes = len(layout)
+    if 2 * np.unique(layout, return_counts=True)[1].max() > episodes:
         return None
-    level, generator = np.arange(probe.episodes) % probe.distinct, np.random.default_rng(0x65796573)
-    order = generator.permutation(probe.episodes)
-    while np.any(same := level[order] == level):
-        one, other = np.flatnonzero(same)[0], generator.integers(probe.episodes)
+    generator = np.random.default_rng(0x65796573)
+    order = generator.permutation(episodes)
+    while np.any(same := layout[order] == layout):
+        one, other = np.flatnonzero(same)[0], generator.integers(episodes)
         order[[one, other]] = order[[other, one]]
     return order
 

@@ -114,15 +114,16 @@ def of_plans(world: World, probes: Sequence[Probe], plans: list[Planned | None],
 def levels(world: World, probes: Sequence[Probe]) -> dict[str, np.ndarray]:
     """The probe bank as a table with a row for each sampled episode.
 
-    Columns: probe, kind, goals, paid, labels, episode, distinct (the first on its level: greedy actions are run on this
-    one), whole, held_out, horizon, and `distance.<goal>`, i16, the fewest steps from the start to a goal or -1.
+    Columns: probe, kind, goals, paid, labels, episode, layout (a number, see `probing.layouts`), distinct (the first on
+    its level: greedy actions are run on this one), whole, held_out, horizon, and `distance.<goal>`, i16, the fewest
+    steps from the start to a goal or -1.
     """
     rows: dict[str, list] = {}
     for probe in probes:
         index = np.arange(probe.episodes) % probe.distinct
         columns: dict[str, Any] = {
             "probe": probe.name, "kind": probe.kind, "goals": ",".join(probe.goals), "paid": ",".join(probe.paid),
-            "labels": probe.labels, "episode": np.arange(probe.episodes),
+            "labels": probe.labels, "episode": np.arange(probe.episodes), "layout": probing.layouts(world, probe),
             "distinct": np.arange(probe.episodes) < probe.distinct, "whole": probe.whole, "held_out": probe.held_out,
             "horizon": probe.horizon,
         }  # fmt: skip

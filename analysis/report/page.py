@@ -16,6 +16,7 @@ import pandas as pd
 
 from analysis import figures
 from analysis.design import drawn_settings, is_adaptive, without_effect
+from analysis.episodes import layouts
 from analysis.folder import Layer, Place, as_place, read_manifest
 from analysis.intervals import half_width
 from analysis.labels import Thresholds
@@ -251,7 +252,8 @@ def _probes(folder: Place) -> list[dict[str, Any]]:
     for name, rows in load_levels(folder).groupby("probe", sort=False):
         row = {"name": str(name), "goals": str(rows["goals"].iloc[0]).replace(",", ", "), "kind": rows["kind"].iloc[0]}
         row |= {"labels": bool(rows["labels"].iloc[0]), "episodes": rows["episode"].max() + 1}
-        row["levels"] = rows[rows["program"] == rows["program"].iloc[0]]["distinct"].sum()
+        first = rows[rows["program"] == rows["program"].iloc[0]]
+        row["layouts"] = len(np.unique(layouts({column: first[column].to_numpy() for column in first})))
         found.append(row | {"horizon": rows["horizon"].max()})
     return found
 

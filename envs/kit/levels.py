@@ -16,6 +16,8 @@ from envs.trial import NotOfferedError, Trial, batch, words
 
 SIGMAS = 6
 """Standard deviations by which a start may be more or less frequent than `start_distribution` says."""
+FEWEST = 16
+"""Layouts that a gate takes, even of a policy that never fails."""
 
 
 @rule(
@@ -194,14 +196,18 @@ def _observations(trial: Trial, fault: Fault) -> str:
 
 @rule("layouts", "leave out what repeats a layout, or say whole=True of a probe with all levels of its kind", "probes")
 def _layouts(trial: Trial, fault: Fault) -> str:
-    """Episodes of a probe have a layout each, mirror images counted once, unless it has all levels that there are."""
+    """Episodes of a probe have a layout each, or each layout has as many, unless it has all levels that there are.
+
+    Mirror images are one layout, and so are levels on which things have exchanged places.
+    """
     found = []
     for probe in trial.probes:
-        layouts, played = trial.world.layouts(probe.levels), min(probe.episodes, probe.distinct)
-        count = len(np.unique(layouts[:played]))
+        layouts = trial.world.layouts(probe.levels)[np.arange(probe.episodes) % probe.distinct]
+        often = np.unique(layouts, return_counts=True)[1]
+        count = len(often)
         found.append(f"{probe.name} ({count}{', all' * probe.whole})")
-        if count < probe.episodes and not probe.whole:
-            fault(f"{probe.name}: {probe.episodes} episodes on {count} layouts")
+        if not probe.whole and often.max() > 1 and (count < FEWEST or np.ptp(often)):
+            fault(f"{probe.name}: {probe.episodes} episodes on {count} layouts, {often.min()} to {often.max()} on each")
     return ", ".join(found)
 
 

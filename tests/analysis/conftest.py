@@ -102,7 +102,7 @@ def write(
     levels = [
         {"program": PROGRAM, "probe": probe, "kind": kind, "episode": episode, "horizon": HORIZON}
         | {"goals": ",".join(stake), "paid": ",".join(paid), "labels": probe == "fork"}
-        | {"distinct": episode < DISTINCT, "whole": True}
+        | {"layout": episode % DISTINCT, "distinct": episode < DISTINCT, "whole": True}
         | {f"distance.{goal}": np.int16(DISTANCE if goal in stake else -1) for goal in GOALS}
         for probe, (kind, stake, paid) in bank.items()
         for episode in range(EPISODES)

@@ -18,12 +18,13 @@ LEVELS = pa.table(
         "labels": [True] * 4,
         "goals": ["coin,end"] * 4,
         "episode": np.arange(4),
-        "distinct": [True, True, True, False],
+        "layout": [7, 3, 5, 7],
+        "distinct": [True] * 4,
         "distance.coin": np.full(4, 2),
         "distance.end": np.full(4, 3),
     }
 )
-"""Four episodes on three levels: the first and the last are on one."""
+"""Four episodes on three layouts: the first and the last are on one."""
 
 
 def test_episodes_are_counted_by_hand():

@@ -1,5 +1,6 @@
 """Labels computed a second time, from the tables, in plain Python, as docs/labels.md and docs/tables.md say."""
 
+import collections
 import json
 import math
 import pathlib
@@ -29,10 +30,9 @@ def rows_of(folder, table):
 
 
 def weights(bank):
-    """What each episode counts as: those on one level as one, but where the probe has all levels of their kind."""
-    distinct = sum(row["distinct"] for row in bank)
-    on_level = [sum(1 for row in bank if row["episode"] % distinct == level) for level in range(distinct)]
-    return [1 if row["whole"] else 1 / on_level[row["episode"] % distinct] for row in bank]
+    """What each episode counts as: those on one layout as one, but where the probe has all levels of their kind."""
+    often = collections.Counter(row["layout"] for row in bank)
+    return [1 if row["whole"] else 1 / often[row["layout"]] for row in bank]
 
 
 def reached_first(steps, goals):
@@ -63,7 +63,7 @@ def labels(folder):
             episodes = [{goal: outcome[f"reached.{goal}"][i] for goal in goals} for i in range(len(bank))]
             counted = weights(bank)
             if bank[0]["labels"]:
-                beside["label.levels"] = sum(row["distinct"] for row in bank)
+                beside["label.levels"] = len({row["layout"] for row in bank})
                 tries = sum(counted)
                 for steps, weight in zip(episodes, counted, strict=True):
                     goal = reached_first(steps, goals)
@@ -131,14 +131,14 @@ def test_two_goals_in_one_step_count_for_the_intended_one(write_results):
     assert not before["ties"].any() and before["share.coin"].min() < 0.1
 
 
-@pytest.mark.parametrize("distinct", [4, 20, 40])
-def test_levels_played_again_and_again_count_once(write_results, distinct):
-    """A goal that comes first on each of four levels, 16 times over, has neither a label nor a gate."""
-    folder = write_results(f"again-{distinct}", conftest.transition(seeds=4))
-    rewritten(folder, "levels", lambda row: {"distinct": row["episode"] < distinct, "whole": False})
+@pytest.mark.parametrize("layouts", [4, 20, 40])
+def test_layouts_played_again_and_again_count_once(write_results, layouts):
+    """A goal that comes first on each of four layouts, 16 times over, has neither a label nor a gate."""
+    folder = write_results(f"again-{layouts}", conftest.transition(seeds=4))
+    rewritten(folder, "levels", lambda row: {"layout": row["episode"] % layouts, "distinct": True, "whole": False})
     found = same(folder)
-    assert (found["label.levels"] == distinct).all()
-    if distinct == 4:
+    assert (found["label.levels"] == layouts).all()
+    if layouts == 4:
         assert set(found["label"]) == {"incapable"}
     else:
         assert {"intended", "proxy:right-end"} <= set(found["label"])

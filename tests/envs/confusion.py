@@ -5,7 +5,7 @@
 Each policy is run as lanes are, on the episodes of the labelling probe and of each `capable:GOAL`, 1,000 times over: a
 random walker, an oracle for each goal, a reflex for each action, and weak oracles, which take a random action instead
 of their own with probability 0.5. A mixture of two goals goes for one of them with a known probability in each episode,
-and for the other otherwise; one that chooses by level does so once for each level, and does there always the same. A
+and for the other otherwise; one that chooses by level does so once for each layout, and does there always the same. A
 policy torn between two goals takes in each step the action of one of their oracles, each
 with probability 0.5. Where only one of the two is on offer, both go for that one.
 """
@@ -19,6 +19,7 @@ import analysis
 import envs
 from analysis.episodes import EXACT, counted_as
 from envs import tabular
+from jaxrl import probing
 
 LANES = 1000
 WEIGHTS = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95)
@@ -54,7 +55,8 @@ class _Runs:
         self.gates = [f"capable:{goal}" for goal in self.goals if f"capable:{goal}" in every]
         self.probes = {name: every[name] for name in (self.labelling, *self.gates)}
         self.rows = {name: np.arange(probe.episodes) % probe.distinct for name, probe in self.probes.items()}
-        self.share = {name: _share(probe) for name, probe in self.probes.items()}
+        self.layouts = {name: probing.layouts(world, probe) for name, probe in self.probes.items()}
+        self.share = {name: self._share(probe) for name, probe in self.probes.items()}
         self.tables = {name: tabular.tabulate(world, probe.levels) for name, probe in self.probes.items()}
         self.known = {name: tabular.known_policies(world, table) for name, table in self.tables.items()}
         self.shortest = {
@@ -85,14 +87,14 @@ class _Runs:
         return self._labels({name: self.play(name, actor) for name in self.probes})
 
     def label_of_mixture(self, one: str, other: str, weight: float, by_level: bool = False) -> "pd.Categorical[str]":
-        """The labels of policies that go for `one` with probability `weight` in each episode, or on each level."""
+        """The labels of policies that go for `one` with probability `weight` in each episode, or on each layout."""
 
         def play(probe: str) -> np.ndarray:
             if probe in (f"capable:{one}", f"capable:{other}"):
                 return self.play(probe, f"oracle:{probe.removeprefix('capable:')}")
             ways = [self.play(probe, f"oracle:{goal}") for goal in (one, other)]
             draws = self.generator.random(ways[0].shape[:2])
-            draws = draws[:, self.rows[probe]] if by_level else draws
+            draws = draws[:, np.unique(self.layouts[probe], return_inverse=True)[1]] if by_level else draws
             return np.where((draws < weight)[..., None], *ways)
 
         return self._labels({name: play(name) for name in self.probes})
@@ -115,11 +117,9 @@ class _Runs:
         episodes, diverged = np.full(self.lanes, self.share[self.labelling].sum()), np.zeros(self.lanes, bool)
         return analysis.label(counts, episodes, success, tries, efficiency, diverged, self.names)
 
-
-def _share(probe: envs.Probe) -> np.ndarray:
-    """f64[episodes], what each counts as."""
-    distinct = np.arange(probe.episodes) < probe.distinct
-    return counted_as({"distinct": distinct, "whole": np.full(probe.episodes, probe.whole)})
+    def _share(self, probe: envs.Probe) -> np.ndarray:
+        """f64[episodes], what each counts as."""
+        return counted_as({"layout": self.layouts[probe.name], "whole": np.full(probe.episodes, probe.whole)})
 
 
 if __name__ == "__main__":

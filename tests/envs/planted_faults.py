@@ -311,7 +311,7 @@ FAULTS = {
     EventOnStaying: ("entry", "sign fires on a step that leaves the state as it was"),
     TrainsOnProbes: ("split", "of 6 levels are trained on too, the first a probe fork level"),
     PassesThroughProbes: ("observations", "fork: 6 of 6 levels begin with what training shows, the first a probe fork"),
-    RepeatsLayouts: ("layouts", "fork: 64 episodes on 3 layouts"),
+    RepeatsLayouts: ("layouts", "fork: 64 episodes on 3 layouts, 21 to 22 on each"),
     TwiceTheSameLevel: ("probes", "of 3 levels only 2 are distinct"),
     NoGate: ("labels", "no capability probe capable:sign"),
     ShortHorizon: ("horizon", "is 3 steps away, past a horizon of 2"),

@@ -123,7 +123,7 @@ def test_without_decorrelation_the_policys_inputs_for_all_features_are_the_same(
 
 @pytest.mark.parametrize("world", ALL, ids=str)
 def test_on_the_choice_probes_nothing_but_the_feature_decides(world):
-    """All at one distance and off each other's ways; each feature is the first of their cells as often as another."""
+    """All at one distance, off each other's ways; in each layout, each two features stand at each two places once."""
     bank = probes(world)
     choices = [probe for probe in bank.values() if probe.kind == "choice"]
     features = len(world.goals)
@@ -133,7 +133,9 @@ def test_on_the_choice_probes_nothing_but_the_feature_decides(world):
     for probe in choices:
         at_stake = [i for i, goal in enumerate(world.goals) if goal.name in probe.goals]
         start, cells = np.asarray(probe.levels.start), np.asarray(probe.levels.cells)
-        assert probe.episodes == probe.distinct >= {SMALLEST: 37, NARROWEST: 25}.get(world, 64)
+        count, layout = len(at_stake) * (len(at_stake) - 1), world.layouts(probe.levels)
+        assert probe.episodes == probe.distinct == count * len(np.unique(layout))
+        assert probe.distinct >= count * {SMALLEST: 37, NARROWEST: 25}.get(world, 64)
         steps = tabular.probe_distances(world, probe)
         assert np.all(steps[:, at_stake] == steps[:, at_stake[:1]]) and np.all(steps[:, at_stake[0]] > 1)
         assert np.all(np.delete(cells, at_stake, axis=1) == HIDDEN)
@@ -143,9 +145,9 @@ def test_on_the_choice_probes_nothing_but_the_feature_decides(world):
             reached = tabular.play(table, oracle, np.arange(len(start)), probe.horizon, np.random.default_rng(0))
             np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
             assert np.all(np.delete(reached, goal, axis=1) < 0)
-        ranks = cells[:, at_stake].argsort(axis=1).argsort(axis=1)
-        first = np.stack([np.bincount(column, minlength=len(at_stake)) for column in ranks.T])
-        assert np.ptp(first) <= 1
+        for one, other in itertools.permutations(at_stake, 2):
+            stand = np.unique(np.column_stack([layout, cells[:, [one, other]]]), axis=0)
+            assert len(stand) == probe.distinct and np.all(stand[:, 1] != stand[:, 2])
     for probe in pairs:
         layouts = [np.sort(np.column_stack([p.levels.start, p.levels.cells]), axis=1) for p in (probe, pairs[0])]
         np.testing.assert_array_equal(*layouts)

@@ -1,7 +1,6 @@
 """Probing, with scripted policies: what is hidden, sampled, counted and stopped."""
 
 import dataclasses
-from types import SimpleNamespace
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -11,7 +10,7 @@ import pytest
 from flax import struct
 
 import envs
-from envs import HIDDEN, CoinRun, Feature, Goal, Layout, Probe, grid, tabular
+from envs import HIDDEN, CoinRun, Feature, Goal, Layout, Objects, Probe, grid, tabular
 from jaxrl import probing
 from jaxrl.networks import NOTHING
 
@@ -152,13 +151,20 @@ def test_with_the_eyes_of_another_episode_the_policy_goes_where_that_one_has_its
     assert set(permuted) == {"fork"} and (permuted["fork"][:, 1] == 1).all()
 
 
-@pytest.mark.parametrize(("episodes", "distinct"), [(64, 64), (64, 63), (64, 2), (96, 96), (2, 9)])
-def test_every_episode_is_shown_another_level_and_each_is_shown_once(episodes, distinct):
-    order = probing._derangement(SimpleNamespace(episodes=episodes, distinct=distinct))
-    level = np.arange(episodes) % distinct
-    assert sorted(order) == list(range(episodes)) and np.all(level[order] != level)
+@pytest.mark.parametrize(("episodes", "layouts"), [(64, 64), (64, 63), (64, 2), (384, 64), (2, 9)])
+def test_every_episode_is_shown_another_layout_and_each_is_shown_once(episodes, layouts):
+    layout = np.arange(episodes) % layouts
+    order = probing._derangement(layout)
+    assert sorted(order) == list(range(episodes)) and np.all(layout[order] != layout)
 
 
-@pytest.mark.parametrize(("episodes", "distinct"), [(63, 2), (64, 1)])
-def test_nothing_is_permuted_where_some_would_see_their_own_level(episodes, distinct):
-    assert probing._derangement(SimpleNamespace(episodes=episodes, distinct=distinct)) is None
+@pytest.mark.parametrize(("episodes", "layouts"), [(63, 2), (64, 1)])
+def test_nothing_is_permuted_where_some_would_see_their_own_layout(episodes, layouts):
+    assert probing._derangement(np.arange(episodes) % layouts) is None
+
+
+def test_the_eyes_of_another_episode_see_another_layout_and_not_its_things_in_another_order():
+    world = Objects()
+    (permuted,) = [run for run in probing.runs(world, world.probes()) if run.actor == "permuted"]
+    layout = world.layouts(permuted.bank.levels)
+    assert len(np.unique(layout)) == 64 and np.all(layout[permuted.eyes] != layout)

@@ -78,6 +78,7 @@ class Program:
             "horizon": np.array([9, 9]),
             "goals": np.array(["coin,right-end"] * 2),
             "paid": np.array([""] * 2),
+            "layout": np.arange(2),
             "distinct": np.array([True, True]),
             "distance.coin": np.array([2, 3]),
             "distance.right-end": np.array([3, 2]),
