@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 from typing import Any
 
-from envs import shaping
+from envs import gymnax_world, shaping
 from envs.abilities import Drawn, Editable, OnTerms, Priced, Solved, Starting, Tabular
 from envs.bandit import Bandit
 from envs.base import Goal, Params, Probe, World
@@ -35,10 +35,8 @@ _GYMNAX = "gymnax:"
 
 
 def names() -> list[str]:
-    """Every world that a spec may name; imports gymnax, which takes a second."""
-    import gymnax
-
-    return [*WORLDS, *(_GYMNAX + identifier for identifier in gymnax.registered_envs)]
+    """Every world that a spec may name; imports gymnax for it."""
+    return [*WORLDS, *(_GYMNAX + identifier for identifier in gymnax_world.package().registered_envs)]
 
 
 def settings(name: str) -> dict[str, Setting]:

@@ -2,6 +2,9 @@
 
 import dataclasses
 import functools
+import importlib
+import sys
+import types
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -34,12 +37,37 @@ DERIVED: dict[str, dict[str, Callable[[Any], Any]]] = {
 """Parameters that follow from others: gymnax computes them once, for its defaults."""
 
 
+DRAWN_WITH = ("matplotlib.pyplot", "seaborn")
+"""What two environments of gymnax draw with: importing it takes six times as long as all the rest."""
+
+
+class _Later(types.ModuleType):
+    """Stands for a module until something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@functools.cache
+def package() -> Any:
+    """gymnax, imported without what it draws with, unless that is there already."""
+    import matplotlib  # noqa: F401 - the package of a module that stands in; it is quick itself
+
+    later = {name: _Later(name) for name in DRAWN_WITH if name not in sys.modules}
+    sys.modules.update(later)
+    try:
+        import gymnax
+    finally:
+        for name in later:
+            del sys.modules[name]
+    return gymnax
+
+
 @functools.cache
 def _environment(identifier: str) -> tuple[Any, Any]:
-    import gymnax
+    environment, params = package().make(identifier)
     from gymnax.environments import spaces
 
-    environment, params = gymnax.make(identifier)
     space = environment.action_space(params)
     if not isinstance(space, spaces.Discrete):
         raise ValueError(f"world: gymnax:{identifier} has continuous actions; Chisel's learners need discrete ones")

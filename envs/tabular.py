@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import logsumexp
 
 from envs.base import Probe, World
 
@@ -173,6 +172,8 @@ def soft_optimal(table: Table, goal: int, beta: float, discount: float, horizon:
       beta: the rationality; 0 is the random walker, and less than 0 shuns the goal.
       horizon: steps after which the episode is over.
     """
+    from scipy.special import logsumexp  # takes a tenth of a second, which most workers need not wait
+
     over = decided(table)
     policy = np.empty((horizon, *over.shape))
     value = np.zeros(over.shape[:2])

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from envs import World
 from jaxrl.exact import Exact, Problem, problem_of
+from jaxrl.networks import sum_rows
 
 MOVE = 400
 """FLOPs in whose time a state is moved to its successors and its gradient back, measured on a CPU."""
@@ -41,9 +42,8 @@ class ExactGradient(Exact):
             goes_on = probability * jnp.where(problem.terminated, 0.0, 1.0)
 
             def back(value, steps_left):
-                longer = expected + sum(
-                    goes_on[action] * value[after] for action, after in enumerate(problem.next_state)
-                )
+                ahead = (sum_rows(value, after[:, None], value.shape[:1]) for after in problem.next_state)
+                longer = expected + sum(share * moved for share, moved in zip(goes_on, ahead, strict=True))
                 return jnp.where(steps_left <= env_params.max_steps_in_episode, longer, value), None
 
             value, _ = jax.lax.scan(back, jnp.zeros_like(expected), steps)

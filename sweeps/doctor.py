@@ -39,7 +39,6 @@ def diagnose(folder: str | Place = "results") -> list[Diagnosis]:
       folder: where results would be written; it is left as it was.
     """
     settings = _settings()
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     prepare()
     with pinned():
         device = _device()

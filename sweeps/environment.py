@@ -15,7 +15,7 @@ HARMLESS = (
     "JAX_ROCM_VISIBLE", "JAX_TRACEBACK",
 )  # fmt: skip
 """Beginnings of the names of jax's variables that choose a device, a cache or messages. The others are ignored."""
-HARMLESS_FLAGS = ("--xla_dump_", "--xla_gpu_cuda_data_dir")
+HARMLESS_FLAGS = ("--xla_dump_", "--xla_gpu_cuda_data_dir", "--xla_gpu_enable_command_buffer")
 """Beginnings of XLA's flags that decide no number. The others are ignored."""
 OF_A_DEVICE = ("LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
 """Variables that a device's own library reads, and that can decide numbers. They are ignored."""
@@ -23,7 +23,7 @@ PINNED = {
     "jax_allow_f16_reductions": True,
     "jax_debug_infs": False,
     "jax_debug_nans": False,
-    "jax_default_matmul_precision": None,
+    "jax_default_matmul_precision": "float32",
     "jax_default_prng_impl": "threefry2x32",
     "jax_disable_jit": False,
     "jax_disable_most_optimizations": False,
@@ -34,7 +34,12 @@ PINNED = {
     "jax_random_seed_offset": 0,
     "jax_threefry_partitionable": True,
 }
-"""Settings of jax that decide numbers, or whether there are any: their defaults, which workers have."""
+"""Settings of jax that decide numbers, or whether there are any. All but one are jax's defaults: by default GPUs round
+what they multiply to TF32, 10 bits of fraction, and TPUs to bfloat16, 7 bits. On a CPU that one changes nothing."""
+DECIDED = {"JAX_DEFAULT_MATMUL_PRECISION": str(PINNED["jax_default_matmul_precision"])}
+"""Variables that bring a process that has yet to import jax to `PINNED`."""
+MEMORY_FRACTION = "0.9"
+"""Of a GPU's memory that a worker takes when it starts; the driver's context on the same GPU needs some of the rest."""
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -44,7 +49,8 @@ def ignored(variables: Mapping[str, str]) -> dict[str, str]:
     found = {
         name: value
         for name, value in variables.items()
-        if (name.startswith(("JAX_", "FLAX_")) and not name.startswith(HARMLESS)) or name in OF_A_DEVICE
+        if (name.startswith(("JAX_", "FLAX_")) and not name.startswith(HARMLESS) and DECIDED.get(name) != value)
+        or name in OF_A_DEVICE
     }
     return found | ({"XLA_FLAGS": " ".join(flags)} if flags else {})
 
@@ -53,11 +59,18 @@ def environment(variables: Mapping[str, str], platform: str, cores: int | None =
     """The environment of a process that trains, made from another one.
 
     The size of thread pools decides the last bits of large matmuls, so a worker on a CPU has one thread whatever the
-    machine; `cores` None leaves that open. Compiled programs are kept in the user's cache folder unless
+    machine; `cores` None leaves that open. On a GPU it takes its share of the memory at once, XLA_CLIENT_MEM_FRACTION;
+    a driver, which only plans, takes what it needs. Compiled programs are kept in the user's cache folder unless
     CHISEL_COMPILATION_CACHE=off.
+
+    Args:
+      platform: where the process trains; `cpu` for one that does not know yet, as a driver.
     """
     left_out = ignored(variables)
-    found = {name: value for name, value in variables.items() if name not in left_out}
+    found = {name: value for name, value in variables.items() if name not in left_out} | DECIDED
+    found["XLA_PYTHON_CLIENT_PREALLOCATE"] = "true" if platform == "gpu" else "false"
+    if "XLA_PYTHON_CLIENT_MEM_FRACTION" not in variables:  # its older name; jax refuses both
+        found.setdefault("XLA_CLIENT_MEM_FRACTION", MEMORY_FRACTION)
     if flags := [flag for flag in variables.get("XLA_FLAGS", "").split() if flag.startswith(HARMLESS_FLAGS)]:
         found["XLA_FLAGS"] = " ".join(flags)
     if platform == "cpu" and cores is not None:

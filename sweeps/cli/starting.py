@@ -22,9 +22,6 @@ def before_jax(one_core: bool) -> None:
     from sweeps.environment import ignored, prepare
 
     left_out = ignored(os.environ)
-    if prepare(cores=1 if one_core else None):
-        # The driver only plans; the memory belongs to the workers.
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        if left_out and sys.stderr is not None:
-            shown = ", ".join(f"{name}={value}" for name, value in sorted(left_out.items()))
-            print(f"chisel: ignored, because it could change numbers: {shown}", file=sys.stderr)
+    if prepare(cores=1 if one_core else None) and left_out and sys.stderr is not None:
+        shown = ", ".join(f"{name}={value}" for name, value in sorted(left_out.items()))
+        print(f"chisel: ignored, because it could change numbers: {shown}", file=sys.stderr)

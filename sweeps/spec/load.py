@@ -87,7 +87,7 @@ def _settings_of_world(checker: Checker, world: str) -> "dict[str, Setting]":
     import envs
 
     own = ":" in world and not world.startswith("gymnax:")
-    if world not in envs.WORLDS and not own:  # gymnax is imported for its names alone, and takes a second
+    if world not in envs.WORLDS and not own:  # gymnax is imported for its names alone
         checker.known("world", world, envs.names(), "world")
     try:
         return envs.settings(world)

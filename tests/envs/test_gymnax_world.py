@@ -1,6 +1,8 @@
 """Worlds of gymnax: which can be played, and which of their parameters have the effect that they promise."""
 
 import functools
+import subprocess
+import sys
 
 import gymnax
 import jax
@@ -89,3 +91,15 @@ def test_step_env_gives_the_info_of_step():
     np.testing.assert_array_equal(info["final_observation"], whole["final_observation"])
     late = state.replace(column=jnp.int32(0), time=params.max_steps_in_episode - 1)
     assert world.step_env(jax.random.key(0), late, 1, params)[-1]["truncated"]
+
+
+def test_gymnax_is_imported_without_what_it_draws_with_which_is_there_when_it_draws():
+    code = """
+import sys, envs
+envs.names()
+print([name for name in ("gymnax", "matplotlib.pyplot", "pandas", "seaborn", "scipy") if name in sys.modules])
+from gymnax.environments.misc import pong
+print("matplotlib.pyplot" in sys.modules, pong.plt.figure.__module__, "matplotlib.pyplot" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["['gymnax']", "False matplotlib.pyplot True"], done.stderr

@@ -42,8 +42,20 @@ def test_what_decides_numbers_is_left_out_of_a_workers_environment():
     assert ignored(given) == HOSTILE
     found = environment(given, "cpu")
     assert found.items() >= (harmless | {"XLA_FLAGS": "--xla_dump_to=/dump", "NPROC": "1"}).items()
-    assert found.keys().isdisjoint(HOSTILE.keys() - {"XLA_FLAGS"})
+    assert found["JAX_DEFAULT_MATMUL_PRECISION"] == "float32"
+    assert found.keys().isdisjoint(HOSTILE.keys() - {"XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION"})
     assert ignored(found) == {}
+
+
+def test_a_worker_on_a_gpu_takes_its_share_of_memory_at_once_and_a_driver_what_it_needs():
+    share, at_once = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_PREALLOCATE"
+    driver = environment({}, "cpu")
+    assert (driver[share], driver[at_once]) == ("0.9", "false")
+    worker = environment(driver, "gpu")
+    assert (worker[share], worker[at_once]) == ("0.9", "true")
+    assert environment({share: "0.4"}, "gpu")[share] == "0.4"
+    older = "XLA_PYTHON_CLIENT_MEM_FRACTION"
+    assert environment({older: "0.4"}, "gpu").keys() & {older, share} == {older}, "jax refuses both"
 
 
 DRAW = """
@@ -51,7 +63,7 @@ from sweeps.environment import prepare
 assert prepare()
 import jax
 print(jax.random.bits(jax.random.key(0), (3,)).tolist(), jax.random.normal(jax.random.key(0), (3,)).tolist())
-print(jax.numpy.zeros(1, float).dtype)
+print(jax.numpy.zeros(1, float).dtype, jax.config.jax_default_matmul_precision)
 """
 
 
@@ -61,7 +73,7 @@ def test_a_process_that_trains_draws_the_same_numbers_whatever_its_environment_s
     done = subprocess.run(command, env=os.environ | PATH | HOSTILE, capture_output=True, text=True)
     drawn, kind = done.stdout.splitlines()
     bits, normal = map(json.loads, drawn.replace("] [", "]\n[").splitlines())
-    assert bits == jax.random.bits(jax.random.key(0), (3,)).tolist() and kind == "float32"
+    assert bits == jax.random.bits(jax.random.key(0), (3,)).tolist() and kind == "float32 float32"
     assert normal == pytest.approx(jax.random.normal(jax.random.key(0), (3,)).tolist(), rel=1e-6)
 
 
