@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +18,14 @@ from jaxrl.learner import Learner
 from jaxrl.planner import Planned, Planner
 from jaxrl.schedules import Schedule, Settings, numbers_of
 
+COLD = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+"""How functions are compiled for a CPU on which a run spends little of its time: in less than half the time, and to the
+same bits; see docs/performance.md."""
 PROBING = 0x70726F62
 """Sets the randomness of the probes apart from that of training."""
+
+Compilers = dict[str, Callable[[], Any]]
+"""By name of a function of a program, what compiles it."""
 
 
 class Trained(NamedTuple):
@@ -32,6 +39,10 @@ class Trained(NamedTuple):
     """One record a checkpoint, run and probe; see `Program.train`."""
     policies: Any
     """The networks' parameters."""
+
+
+def _each(compilers: Compilers) -> dict[str, Any]:
+    return {name: compile() for name, compile in compilers.items()}
 
 
 class Program:
@@ -74,6 +85,9 @@ class Program:
             raise ValueError(f"world: {world.name} has goals, so it has to be envs.Tabular, for distances and oracles")
         self.runs = probing.runs(world, self.probes)
         self.compiles = 0
+        self._compiled: dict[str, Any] = {}
+        """All functions but the controls, once they are compiled."""
+        self._controls: Future[Any]
         total = learner.total_updates
         # Where two fall on one update, as in a very short training, the first keeps it, but the end is the end.
         self.checkpoints = {round(share * total): float(share) for share in sorted(probe_at, reverse=True)}
@@ -111,6 +125,7 @@ class Program:
 
     def memory(self) -> dict[str, int]:
         """Bytes on the device: `per_lane_bytes` that a lane keeps, and `temporary_bytes` of a chunk while it trains."""
+        self.compile()
         stats = self._compiled["advance"].memory_analysis()
         beginning = self._compiled["first_layer"].memory_analysis().output_size_in_bytes
         return {
@@ -211,9 +226,41 @@ class Program:
         (played,) = self._probe({place: watched}, key, policy, None, env_params, self.total_updates)
         return played
 
+    def compile(self, get: Callable[[Compilers], dict[str, Any]] = _each) -> None:
+        """Compiles what training begins with, unless that has been done; a thread goes on with what it ends with.
+
+        Args:
+          get: calls compilers, and returns what they return. By it processes share the work.
+        """
+        if self._compiled:
+            return
+        self.compiles += 1
+        begins = ("advance", "init", "probe", "first_layer")  # what takes longest comes first
+        self._compiled = get({name: functools.partial(self._compile, name) for name in begins})
+        pool = ThreadPoolExecutor(1)
+        last: Compilers = {"controls": functools.partial(self._compile, "controls")}
+        self._controls = pool.submit(lambda: get(last)["controls"])
+        pool.shutdown(wait=False)
+
+    def _compile(self, name: str) -> Any:
+        if name == "init":
+            traced = self._init
+        else:
+            keys, settings = self._init.in_avals[0]
+            state, _ = self._init.out_info
+            policy = self.learner.finish(state).policy
+            initial = jax.eval_shape(self._functions["first_layer"], policy)
+            update = jax.ShapeDtypeStruct((), jnp.int32)
+            probed = keys, policy, initial, settings.env, update
+            arguments = {"advance": (state, settings, update), "first_layer": (policy,)}.get(name, probed)
+            donated = (0,) if name == "advance" else ()
+            traced = jax.jit(self._functions[name], donate_argnums=donated).trace(*arguments)
+        cold = name != "advance" and jax.default_backend() == "cpu"
+        return traced.lower().compile(compiler_options=COLD if cold else None)
+
     @functools.cached_property
-    def _compiled(self) -> dict[str, Any]:
-        functions = self._functions
+    def _init(self) -> Any:
+        """`init`, traced: from it follow the shapes of all else."""
         keys = jax.ShapeDtypeStruct((self.chunk, 2), jnp.uint32)
         some = {
             f"schedules.{one.key}.{name}.{i}": 0.0
@@ -224,22 +271,7 @@ class Program:
         settings = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), self.settings([some] * self.chunk)
         )
-        scalar = jax.ShapeDtypeStruct((), jnp.int32)
-        state, _ = jax.eval_shape(functions["init"], keys, settings)
-        policy = self.learner.finish(state).policy
-        initial = jax.eval_shape(functions["first_layer"], policy)
-        arguments = {
-            "init": (keys, settings),
-            "advance": (state, settings, scalar),
-            **dict.fromkeys(("probe", "controls"), (keys, policy, initial, settings.env, scalar)),
-            "first_layer": (policy,),
-        }
-        self.compiles += 1
-        donated = {"advance": (0,)}
-        return {
-            name: jax.jit(function, donate_argnums=donated.get(name, ())).lower(*arguments[name]).compile()
-            for name, function in functions.items()
-        }
+        return jax.jit(self._functions["init"]).trace(keys, settings)
 
     def train(
         self,
@@ -267,6 +299,7 @@ class Program:
         Raises:
           UnfitStateError: `resume` is no state of this program.
         """
+        self.compile()
         compiled, world, learner = self._compiled, self.world, self.learner
         settings = self.settings(values)
         keys = np.asarray(keys, np.uint32)
@@ -282,7 +315,7 @@ class Program:
                 on_state(functools.partial(packed, course))
         finished = learner.finish(course.state)
         given = keys, finished.policy, course.initial, settings.env, np.int32(self.total_updates)
-        controls = compiled["controls"](*given)
+        controls = self._controls.result()(*given)
         policies = jax.tree.map(np.asarray, finished.policy)
         outcomes = records.outcomes(world, learner, course, finished)
         if self.curriculum is not None:
@@ -312,6 +345,7 @@ class Program:
 
         It is what a benchmark times.
         """
+        self.compile()
         compiled = self._compiled
         settings = self.settings(values)
         keys = np.asarray(keys, np.uint32)
@@ -322,7 +356,7 @@ class Program:
             given = keys, self.learner.finish(state).policy, initial, settings.env, np.int32(0)
             jax.block_until_ready(compiled["probe"](*given))
             if i == 0:
-                jax.block_until_ready(compiled["controls"](*given))
+                jax.block_until_ready(self._controls.result()(*given))
 
     @functools.cached_property
     def _planner(self) -> Planner:

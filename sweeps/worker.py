@@ -22,7 +22,7 @@ from analysis.folder import (
     save_policies,
     write_table,
 )
-from sweeps import checkpoints, tables
+from sweeps import checkpoints, compiling, tables
 from sweeps.devices import smaller
 from sweeps.plan import Condition, ProgramSpec, Shard
 
@@ -76,6 +76,8 @@ def run_shard(
         _write_program_tables(folder, shard.program, program)
         return Receipt(shard.id, 0, 0)
     before = program.compiles
+    with _memory_errors(shard.program.chunk):
+        compiling.compile(shard.program, program)
     work = _Work(folder, shard, policies, program, on_progress, checkpoint_every, stopping)
     unused = work.continue_from_checkpoint()
     try:

@@ -62,6 +62,7 @@ def test_a_lane_does_not_depend_on_its_place_or_its_neighbours(name):
 
 @pytest.mark.parametrize("name", ["es", "ga"])
 def test_in_how_many_pieces_generations_come_changes_no_bit(name):
+    program(name).compile()
     compiled = program(name)._compiled
     settings = program(name).settings([{"env.kind": float(kind)} for kind in KINDS])
 
