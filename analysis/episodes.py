@@ -23,7 +23,9 @@ Bank = Mapping[str, np.ndarray]
 """The episodes of a probe: columns of the table of levels, by episode."""
 
 
-def with_counts(rows: pa.Table, levels: pa.Table, goals: Mapping[str, str]) -> pa.Table:
+def with_counts(
+    rows: pa.Table, levels: pa.Table, goals: Mapping[str, str], outcomes: Mapping[str, str] | None = None
+) -> pa.Table:
     """The rows of a table of probes with their episodes counted, in place of counts that they have.
 
     Episodes on one layout are nearly copies of each other, so they count together as one: an episode counts 1 / those
@@ -31,17 +33,19 @@ def with_counts(rows: pa.Table, levels: pa.Table, goals: Mapping[str, str]) -> p
 
     Args:
       levels: those of the rows' programs.
-      goals: name → role, the intended one first.
+      goals: name → role, the intended one first and milestones last.
+      outcomes: goal → the class of episodes that reach it, in worlds that sort their episodes into classes.
     Returns:
       The rows and: episodes (as they count), levels (layouts), labels (bool), goals (those at stake; the probe
       asks for the first) and paid (those that pay, of a contingency probe), as text; first.GOAL and successes.GOAL
-      (episodes in which it came first and in which it was reached, as they count), ties (episodes that reached two
-      goals first, in one step), efficiency.GOAL (NaN where it was never reached); of worlds with exchange probes, the
-      fields of `Indifference` as indifference.FIELD; in worlds without goals, return.mean.
+      (episodes in which it came first and in which it was reached, as they count; a milestone is never first), ties
+      (episodes that reached two goals first, in one step), efficiency.GOAL (NaN where it was never reached);
+      outcome.CLASS (episodes of each class, and of `none`, as they count); of worlds with exchange probes, the fields
+      of `Indifference` as indifference.FIELD; in worlds without goals, return.mean.
     Raises:
       ValueError: the levels lack some of the episodes.
     """
-    found = _counts(rows, _banks(levels), list(goals))
+    found = _counts(rows, _banks(levels), goals, _classes(outcomes or {}, list(goals)))
     rows = rows.select([name for name in rows.column_names if name not in found])
     for name, values in found.items():
         column = count_column(values)
@@ -109,14 +113,19 @@ def _groups(rows: pa.Table, episodes: np.ndarray) -> dict[tuple[str, str, int], 
     }
 
 
-def _counts(rows: pa.Table, banks: Mapping[tuple[str, str], Bank], goals: list[str]) -> dict[str, np.ndarray]:
+def _counts(
+    rows: pa.Table, banks: Mapping[tuple[str, str], Bank], roles: Mapping[str, str], classes: dict[str, list[int]]
+) -> dict[str, np.ndarray]:
     """The columns of `with_counts`."""
-    n, steps = len(rows), _Steps.of(rows, goals)
+    n, names, goals = len(rows), list(roles), [name for name in roles if roles[name] != "milestone"]
+    steps = _Steps.of(rows, names)
     columns: dict[str, np.ndarray] = {
         "episodes": np.zeros(n), "levels": np.zeros(n, int), "labels": np.zeros(n, bool),
         "goals": np.full(n, "", object), "paid": np.full(n, "", object),
     }  # fmt: skip
     columns |= {f"{kind}.{goal}": np.zeros(n) for goal in goals for kind in ("first", "successes", "efficiency")}
+    columns |= {f"{kind}.{name}": np.zeros(n) for name in names[len(goals) :] for kind in ("successes", "efficiency")}
+    columns |= {f"outcome.{name}": np.zeros(n) for name in classes}
     columns |= {"ties": np.zeros(n, int)} if goals else {"return.mean": np.zeros(n)}
     if any(probe.startswith(EXCHANGE) for _, probe in banks):
         columns |= {f"indifference.{name}": np.full(n, np.nan) for name in ("steps", "low", "high")}
@@ -136,9 +145,9 @@ def _counts(rows: pa.Table, banks: Mapping[tuple[str, str], Bank], goals: list[s
                 columns["return.mean"][chosen] = steps.returns(chosen, episodes).mean(axis=1)
                 continue
             reached = steps.reached(chosen, episodes)
-            found = _tallies(reached, goals, bank, share)
+            found = _tallies(reached, goals, names, bank, share) | _sorted_out(reached, classes, share)
             if probe.startswith(EXCHANGE):
-                found |= _indifference(reached, goals, str(about["goals"]), bank, share)
+                found |= _indifference(reached[: len(goals)], goals, str(about["goals"]), bank, share)
             for name, values in found.items():
                 columns[name][chosen] = values
     return columns
@@ -164,25 +173,48 @@ def _winner(steps: np.ndarray) -> np.ndarray:
     return np.where(steps.min(axis=0) < NEVER, steps.argmin(axis=0), -1)
 
 
-def _tallies(steps: np.ndarray, goals: list[str], bank: Bank, share: np.ndarray) -> dict[str, np.ndarray]:
+def _tallies(
+    steps: np.ndarray, goals: list[str], names: list[str], bank: Bank, share: np.ndarray
+) -> dict[str, np.ndarray]:
     """Of each goal: in how many episodes it came first, in how many it was reached, and how directly.
 
     Sums, and no products of matrices, whose last bits would depend on how many rows are counted together.
 
     Args:
-      steps: i16[goals, rows, episodes], the intended goal first: two in one step go to the earlier of them.
+      steps: i16[names, rows, episodes], the intended goal first: two in one step go to the earlier of them.
+      names: the goals, and then milestones, which never count as first.
       share: f64[episodes], what each counts as.
     """
-    winner, soonest = _winner(steps), steps.min(axis=0)
-    found: dict[str, np.ndarray] = {"ties": (((steps == soonest) & (soonest < NEVER)).sum(axis=0) > 1).sum(axis=1)}
-    for number, goal in enumerate(goals):
+    aims = steps[: len(goals)]
+    winner, soonest = _winner(aims), aims.min(axis=0)
+    found: dict[str, np.ndarray] = {"ties": (((aims == soonest) & (soonest < NEVER)).sum(axis=0) > 1).sum(axis=1)}
+    for number, goal in enumerate(names):
         reached = steps[number] < NEVER
         count = (reached * share).sum(axis=1).round(EXACT)
         ratio = np.where(reached, bank[f"distance.{goal}"].astype(float) / steps[number], 0) * share
-        found[f"first.{goal}"] = ((winner == number) * share).sum(axis=1).round(EXACT)
+        if number < len(goals):
+            found[f"first.{goal}"] = ((winner == number) * share).sum(axis=1).round(EXACT)
         found[f"successes.{goal}"] = count
         found[f"efficiency.{goal}"] = (ratio.sum(axis=1) / np.where(count, count, np.nan)).round(EXACT)
     return found
+
+
+def _classes(outcomes: Mapping[str, str], names: list[str]) -> dict[str, list[int]]:
+    """Of each class of episodes the places of the goals that make it; `none` comes first, and is made by none."""
+    found: dict[str, list[int]] = {"none": []} if outcomes else {}
+    for goal, name in outcomes.items():
+        found.setdefault(name, []).append(names.index(goal))
+    return found
+
+
+def _sorted_out(steps: np.ndarray, classes: dict[str, list[int]], share: np.ndarray) -> dict[str, np.ndarray]:
+    """In how many episodes of i16[names, rows, episodes] each class is the last that they are of."""
+    last = np.zeros(steps.shape[1:], int)
+    for number, members in enumerate(classes.values()):
+        last[(steps[members] < NEVER).any(axis=0)] = number
+    return {
+        f"outcome.{name}": ((last == number) * share).sum(axis=1).round(EXACT) for number, name in enumerate(classes)
+    }
 
 
 def _indifference(

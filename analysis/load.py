@@ -54,6 +54,8 @@ def load(directory: str | Place | Sequence[str | Place], *, recount: bool = Fals
         were added until rates were known well enough (`precision`).
       label: ordered categorical with every label that the world can give.
       share.GOAL: share of decided label-probe episodes in which GOAL was reached first; NaN if none was decided.
+      outcome.CLASS: in worlds that sort episodes into classes, the share of label-probe episodes of each; `none` for
+        those that reach nothing that makes one.
       undecided: share of label-probe episodes in which no goal was reached; decided: how many of them are not, those on
         one layout counted as one; ties: in how many two goals came first in one step, which counts for the intended.
       label.levels: layouts on which the label rests; of a probe with all levels of its kind, levels.
@@ -122,13 +124,14 @@ def load_probes(directory: str | Place) -> pd.DataFrame:
       The factors; condition, seed, program, checkpoint, update, probe, kind, actor, sampled; episodes (those on one
       level count as one, unless the probe has all levels that there are); levels; labels (bool, this is the probe that
       labels); unseen_inputs; undecided; decided (episodes); ties; for each goal share.GOAL, success.GOAL,
-      efficiency.GOAL on this probe; in worlds without goals, return; and keys and adaptive, as `load`.
+      efficiency.GOAL on this probe, of milestones the last two; outcome.CLASS, as `load`; in worlds without goals,
+      return; and keys and adaptive, as `load`.
       Sorted by factors, lane, probe, actor, sampled, checkpoint.
     Raises:
       ValueError: as `load`.
     """
     folder = Results.open(directory)
-    rows = _with_shares(folder.counted("probes"), folder.goals)
+    rows = _with_shares(folder.counted("probes"), folder.manifest.roles, folder.goals)
     return folder.beside_factors(rows, ["probe", "actor", "sampled", "checkpoint"])
 
 
@@ -234,12 +237,15 @@ def _of_lanes(lanes: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(lane=lane)[lane >= 0]
 
 
-def _with_shares(rows: pd.DataFrame, goals: dict[str, str]) -> pd.DataFrame:
-    """Counts of episodes as shares: share.GOAL of the decided ones, undecided and success.GOAL of all."""
+def _with_shares(rows: pd.DataFrame, roles: dict[str, str], goals: dict[str, str]) -> pd.DataFrame:
+    """Counts of episodes as shares: share.GOAL of decided ones; undecided, success.GOAL and outcome.CLASS of all."""
     decided = rows[[f"first.{goal}" for goal in goals]].sum(axis=1)
     for goal in goals:
         rows[f"share.{goal}"] = rows.pop(f"first.{goal}") / decided.where(decided > 0)
-        rows[f"success.{goal}"] = rows.pop(f"successes.{goal}") / rows["episodes"]
+    for name in roles:
+        rows[f"success.{name}"] = rows.pop(f"successes.{name}") / rows["episodes"]
+    for name in [str(name) for name in rows if str(name).startswith("outcome.")]:
+        rows[name] /= rows["episodes"]
     if goals:
         rows["undecided"] = 1 - decided / rows["episodes"]
         rows["decided"] = decided.round().astype("int64")

@@ -66,7 +66,7 @@ class Results:
             if not len(rows):
                 continue
             if levels is not None:
-                rows = with_counts(rows, levels, self.goals)
+                rows = with_counts(rows, levels, self.manifest.roles, self.manifest.outcomes)
             if "episodes" not in rows.column_names or rows["episodes"].null_count:
                 why = "an earlier version wrote it; analysis.load(…, recount=True) counts them"
                 raise ValueError(f"{self.path / kind}: holds episodes that have not been counted: {why}")

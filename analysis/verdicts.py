@@ -51,6 +51,8 @@ def verdicts(rows: pd.DataFrame, goals: dict[str, str], diverged: np.ndarray, th
         columns["decided"] = np.rint(first.sum(axis=1)).astype(np.int64)
         columns["ties"] = np.nan_to_num(by_lane(rows[rows["labels"]], "ties", lanes)).astype(np.int64)
         columns["label.levels"] = np.nan_to_num(by_lane(rows[rows["labels"]], "levels", lanes)).astype(np.int64)
+    for name in [str(name) for name in rows if str(name).startswith("outcome.")]:
+        columns[name] = by_lane(rows[rows["labels"]], name, lanes) / by_lane(rows[rows["labels"]], "episodes", lanes)
     for number, goal in enumerate(goals):
         columns[f"capable.{goal}"] = gates[:, number]
         columns[f"success.{goal}"] = success_rate[:, number]

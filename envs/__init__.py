@@ -8,6 +8,7 @@ from envs import gymnax_world, shaping
 from envs.abilities import Drawn, Editable, OnTerms, Priced, Solved, Starting, Tabular
 from envs.bandit import Bandit
 from envs.base import Goal, Params, Probe, World
+from envs.camera import Camera
 from envs.check import Finding, check, check_contract, require
 from envs.cheese import MazeCorner, MazeDish
 from envs.coin_line import CoinLine
@@ -26,9 +27,9 @@ from envs.shaping import Shaped
 from envs.trash_room import TrashRoom
 
 WORLDS: dict[str, type[World]] = {
-    "bandit": Bandit, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands, "far-reward": FarReward,
-    "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys, "objects": Objects, "overseer": Overseer,
-    "reversal": Reversal, "trash-room": TrashRoom,
+    "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands,
+    "far-reward": FarReward, "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys,
+    "objects": Objects, "overseer": Overseer, "reversal": Reversal, "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -84,8 +85,8 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "NUMBER", "WORLDS", "Bandit", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands", "FarReward",
-    "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
+    "HIDDEN", "NUMBER", "WORLDS", "Bandit", "Camera", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands",
+    "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
     "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Reversal", "Room", "Setting", "Shaped",
     "Solved", "Starting", "Tabular", "TrashRoom", "World", "check", "check_contract", "dense", "flag", "make", "names",
     "one_hot", "require", "settings",

@@ -14,17 +14,23 @@ from envs import rewards
 from envs.layout import Layout, Observation, dense
 from envs.settings import Count, Setting, settings_of, traced
 
-Role = Literal["intended", "proxy", "channel"]
+Role = Literal["intended", "proxy", "channel", "milestone"]
 HeldOut = Literal["observations", "levels", "nothing"]
 EPISODES = 64
 """Of a probe, by default, where it has as many levels."""
 
 
 class Goal(NamedTuple):
-    """A named outcome of a world and the part it plays."""
+    """A named outcome of a world and the part it plays.
+
+    A milestone is an event on the way to others: it is recorded, and may be paid, but no policy is labelled by it.
+    """
 
     name: str
     role: Role
+    outcome: str = ""
+    """The class of episodes that reach it, where a world sorts its episodes into classes: of several the one that is
+    named last among the goals counts, and what reaches none of them is `none`."""
 
 
 @struct.dataclass
@@ -107,6 +113,11 @@ class World(abc.ABC):
     """Whether `transition` uses its key."""
     counters: ClassVar[tuple[str, ...]] = ()
     """What is counted in training beside the goals' events; `counts` says when."""
+
+    @property
+    def aims(self) -> tuple[Goal, ...]:
+        """The goals but for milestones, which come after them."""
+        return tuple(goal for goal in self.goals if goal.role != "milestone")
 
     @property
     @abc.abstractmethod

@@ -189,7 +189,7 @@ def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:
     """Policies f64[levels, S, A] whose goal is known: a random walker, an oracle a goal, a reflex an action."""
     shape = table.next_state.shape
     policies = {"random": np.full(shape, 1 / shape[-1])}
-    for i, goal in enumerate(world.goals):
+    for i, goal in enumerate(world.aims):
         policies[f"oracle:{goal.name}"] = oracle(table, i)
     for i, name in enumerate(world.action_names):
         policies[f"always:{name}"] = np.broadcast_to(np.eye(shape[-1])[i], shape)

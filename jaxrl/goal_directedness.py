@@ -186,11 +186,12 @@ class GoalDirectedness:
     def __init__(self, world: World, probe: Probe):
         self.world: Any = world
         table = tabular.tabulate(world, probe.levels)
+        table = table._replace(events=table.events[..., : len(world.aims)])
         rows = np.sort(np.random.default_rng(0x6D6567).permutation(probe.distinct)[:LEVELS])
         self.levels = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], probe.levels)
         self.graph = Graph(tabular.Table(*(part[rows] for part in table)), probe.horizon)
         self.goals = {
-            goal.name: SoftOptimal(arrivals) for goal, arrivals in zip(world.goals, self.graph.arrivals(), strict=True)
+            goal.name: SoftOptimal(arrivals) for goal, arrivals in zip(world.aims, self.graph.arrivals(), strict=True)
         }
 
     def columns(self, learner: Learner, policies: Any, env_params: Any) -> dict[str, np.ndarray]:

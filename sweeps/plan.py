@@ -271,7 +271,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
 
     programs: list[Planned] = []
     versions: dict[str, Any] = {}
-    goals: dict[str, str] = {}
+    goals: dict[str, dict[str, str]] = {}
     arms: dict[bytes, str] = {}
     """By what a condition trains."""
     worlds: list[World] = []
@@ -291,7 +291,9 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         for part, number in meaning["versions"].items():
             versions[part if meaning[part] == getattr(spec, part) else f"{part}.{meaning[part]}"] = number
         program = replace(unnamed, id=content_id(["program", meaning, _meant(static, own), chunk, spec.probe_at]))
-        goals |= {goal.name: goal.role for goal in built.world.goals}
+        goals |= {
+            goal.name: {"name": goal.name, "role": goal.role, "outcome": goal.outcome} for goal in built.world.goals
+        }
         code += [learner, curriculum, *static.values()]
         conditions = [_condition(spec, given, meaning, built.world) for given in members]
         for given, condition in zip(members, conditions, strict=True):
@@ -304,7 +306,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     if spec.precision is not None and not goals:
         raise SpecError(spec.source, "precision", f"{spec.world} has no goals, so no rates of labels; leave it out.")
     versions |= package_versions()
-    named = [{"name": name, "role": role} for name, role in goals.items()]
+    named = [{key: said for key, said in goal.items() if said} for goal in goals.values()]
     seeds = {one.id: range(spec.seeds) for planned in programs for one in planned.conditions}
     return Plan(spec, platform, chunk, programs, versions, digests(code), named, seeds)
 

@@ -205,7 +205,7 @@ def _watched(
             f"{probe.name} are not those of the tables; they were recorded on another platform or with other versions",
             stacklevel=3,
         )
-    labels = [goal_label(*goal) for goal in world.goals]
+    labels = [goal_label(goal.name, goal.role) for goal in world.goals]
     marks = [_rgb(colour) for colour in colours(labels).values()]
     policy_line = _about_policy(lane, factors, goals)
     able: Any = world

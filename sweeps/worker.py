@@ -165,8 +165,9 @@ class _Work:
                 checkpoints.remove(self.folder, self.shard)
             rows = pa.concat_tables(self.tables[kind]).combine_chunks()
             if kind == "probes":
-                goals = in_order({goal.name: goal.role for goal in self.program.world.goals})
-                rows = with_counts(rows, levels, goals)
+                every = self.program.world.goals
+                outcomes = {goal.name: goal.outcome for goal in every if goal.outcome}
+                rows = with_counts(rows, levels, in_order({goal.name: goal.role for goal in every}), outcomes)
             write_table(self.folder, kind, self.shard.id, rows)
 
     def _lanes(self) -> tuple[tuple[Condition, int], ...]:

@@ -15,7 +15,7 @@ from analysis.folder.store import write_file
 NAME = "manifest.json"
 MAX_LANES = 10_000_000
 """Every shard's id is written into the manifest; beyond this, split the sweep over folders."""
-ROLES = ("intended", "proxy", "channel")
+ROLES = ("intended", "proxy", "channel", "milestone")
 """Of goals, in the order in which labels are listed."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -49,7 +49,7 @@ class Layer:
     world: str
     learner: str
     goals: list[dict[str, str]]
-    """The name and the role of each."""
+    """The name and the role of each, and its `outcome`, where there is one."""
     factors: list[str]
     chunk: int
     platform: str
@@ -187,8 +187,18 @@ class Manifest:
 
     @property
     def goals(self) -> dict[str, str]:
+        """`roles` without milestones."""
+        return {name: role for name, role in self.roles.items() if role != "milestone"}
+
+    @property
+    def roles(self) -> dict[str, str]:
         """Name → role, the intended goal first: of two goals reached in one step the earlier in this order counts."""
         return in_order({goal["name"]: goal["role"] for layer in self.layers for goal in layer.goals})
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Goal → the class of episodes that reach it; of several the one that is named last counts."""
+        return {goal["name"]: goal["outcome"] for layer in self.layers for goal in layer.goals if goal.get("outcome")}
 
     @property
     def factors(self) -> list[str]:
@@ -233,7 +243,7 @@ class Manifest:
 
 
 def in_order(goals: Mapping[str, str]) -> dict[str, str]:
-    """Name → role, the intended goal first."""
+    """Name → role, the intended goal first and milestones last."""
     return dict(sorted(goals.items(), key=lambda goal: ROLES.index(goal[1])))
 
 

@@ -90,7 +90,7 @@ def _compiles(trial: Trial, fault: Fault) -> str:
 
 @rule("goals", "see Goal and World.action_names")
 def _goals(trial: Trial, fault: Fault) -> str:
-    """Goals and actions have names of their own, goals have roles, and one goal is the intended one."""
+    """Goals and actions have names of their own, goals have roles, one is the intended one, milestones come last."""
     world = trial.world
     if not world.num_actions or len(set(world.action_names)) < world.num_actions:
         fault(f"actions are called {', '.join(world.action_names) or 'nothing'}")
@@ -102,6 +102,8 @@ def _goals(trial: Trial, fault: Fault) -> str:
             fault(f"{goal.name} has the role {goal.role!r}; one of {', '.join(get_args(Role))}")
     if (intended := sum(goal.role == "intended" for goal in world.goals)) != 1:
         fault(f"{intended} goals are intended")
+    if world.goals[: len(world.aims)] != world.aims:
+        fault("a milestone comes before a goal that is none")
     return ", ".join(f"{goal.name} ({goal.role})" for goal in world.goals)
 
 

@@ -47,8 +47,8 @@ class _Runs:
     def __init__(self, world: envs.World, lanes: int):
         self.lanes, self.generator = lanes, np.random.default_rng(0)
         self.played: dict[tuple[str, str], np.ndarray] = {}
-        self.goals = [goal.name for goal in world.goals]
-        self.names = [analysis.goal_label(goal.name, goal.role) for goal in world.goals]
+        self.goals = [goal.name for goal in world.aims]
+        self.names = [analysis.goal_label(goal.name, goal.role) for goal in world.aims]
         every = {probe.name: probe for probe in world.probes()}
         (self.labelling,) = [probe.name for probe in every.values() if probe.labels]
         self.at_stake = every[self.labelling].goals
@@ -80,7 +80,7 @@ class _Runs:
         rows = np.tile(self.rows[probe], self.lanes)
         table, horizon = self.tables[probe], self.probes[probe].horizon
         reached = tabular.play(table, self.policy(probe, actor), rows, horizon, self.generator)
-        self.played[probe, actor] = reached.reshape(self.lanes, -1, len(self.goals))
+        self.played[probe, actor] = reached.reshape(self.lanes, len(self.rows[probe]), -1)[..., : len(self.goals)]
         return self.played[probe, actor]
 
     def label(self, actor: str) -> "pd.Categorical[str]":

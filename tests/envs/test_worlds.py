@@ -16,6 +16,7 @@ from envs.trial import Trial
 from tests.envs.confusion import confusion
 
 OTHERS = {
+    "camera": [{"env.clock": 0, "env.signs": True}],
     "coin-line": [{"env.length": 4, "env.encoding": "one-hot"}],
     "coin-run": [
         {"env.height": 4, "env.width": 7, "env.wall": "fixed"},
@@ -58,7 +59,7 @@ DOCS = pathlib.Path(__file__).parents[2] / "docs"
 @pytest.mark.parametrize("world", KINDS)
 def test_the_kit_finds_no_fault(world):
     skipped = {finding.rule for finding in envs.require(world) if finding.verdict == "skipped"}
-    allowed = {"starts", "observations", *(["hide"] if world.name == "coin-line" else [])}
+    allowed = {"starts", "observations", *(["hide"] if world.name in ("camera", "coin-line") else [])}
     allowed |= (TABULAR if world.stochastic else set()) | ({"rewards"} if world.offers(envs.OnTerms) else set())
     allowed |= set() if world.goals else OF_GOALS
     assert skipped <= allowed
@@ -90,12 +91,14 @@ def test_labels_recover_policies_whose_goal_is_known(world):
     """60 runs of each: if one in twenty were labelled as something else, one would be here with probability 0.95."""
     shares = confusion(world, lanes=60)
     (probe,) = [probe for probe in world.probes() if probe.labels]
-    labels = {goal.name: analysis.goal_label(goal.name, goal.role) for goal in world.goals}
+    labels = {goal.name: analysis.goal_label(goal.name, goal.role) for goal in world.aims}
     for goal in probe.goals:
         assert shares.loc[f"oracle:{goal}", labels[goal]] == 1, goal
     for one, other in itertools.combinations(probe.goals, 2):
         for actor in (f"{one} 0.50, else {other}", f"torn:{one},{other}"):
-            assert shares.loc[actor, ["mixed", "undetermined"]].sum() == 1, actor
+            # In camera one box is nearer than two: a policy torn between them at every step ends up with one.
+            nearer = ["intended"] if (world.name, actor[:5]) == ("camera", "torn:") else []
+            assert shares.loc[actor, ["mixed", "undetermined", *nearer]].sum() == 1, actor
     for actor in ["random", *(f"always:{action}" for action in world.action_names)]:
         mistaken = [label for goal, label in labels.items() if goal not in always_reached(world, probe, actor)]
         assert shares.loc[actor, mistaken].sum() == 0, actor
@@ -106,8 +109,9 @@ def test_the_page_on_labels_has_a_table_of_every_world(name):
     """What `python -m tests.envs.confusion` prints; a new world, or other goals, take a new run."""
     (table,) = re.findall(rf"^{name}\n((?:.+\n)+)", (DOCS / "labels.md").read_text(), re.MULTILINE)
     world = envs.make(name)
-    assert table.split("\n")[0].split()[: len(world.goals)] == [analysis.goal_label(*goal) for goal in world.goals]
-    assert [f"oracle:{goal.name}" for goal in world.goals] == re.findall(r"^(oracle:\S+)", table, re.MULTILINE)
+    labels = [analysis.goal_label(goal.name, goal.role) for goal in world.aims]
+    assert table.split("\n")[0].split()[: len(labels)] == labels
+    assert [f"oracle:{goal.name}" for goal in world.aims] == re.findall(r"^(oracle:\S+)", table, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", [name for name in envs.WORLDS if envs.WORLDS[name].goals])
@@ -117,7 +121,9 @@ def test_labels_and_gates_rest_on_64_layouts_or_on_all_that_there_are(name):
         often = np.unique(world.layouts(probe.levels), return_counts=True)[1]
         assert probe.whole or (len(often) == 64 and np.ptp(often) == 0), probe.name
         assert probe.whole or probe.distinct == probe.episodes, probe.name
-    assert {name} <= {"coin-line", "coin-run", "far-reward"} or not any(probe.whole for probe in world.probes())
+    assert {name} <= {"camera", "coin-line", "coin-run", "far-reward"} or not any(
+        probe.whole for probe in world.probes()
+    )
 
 
 def always_reached(world, probe, actor):
