@@ -16,7 +16,6 @@ from envs.trial import Trial
 from tests.envs.confusion import confusion
 
 OTHERS = {
-    "camera": [{"env.clock": 0, "env.signs": True}],
     "coin-line": [{"env.length": 4, "env.encoding": "one-hot"}],
     "coin-run": [
         {"env.height": 4, "env.width": 7, "env.wall": "fixed"},
