@@ -4,7 +4,7 @@ import contextlib
 import functools
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -195,12 +195,13 @@ def _train(
     tasks = (task for task in sweep.tasks(part) if task.shard.id in missing)
     try:
         with (
-            _drawing(folder, sweep.asked),
+            _drawing(folder, sweep.asked) as draw,
             meter,
             contextlib.closing(execute(job, meter.handing_out(tasks))) as events,
         ):
             for event in events:
                 meter.see(event)
+                draw()
                 if isinstance(event, Receipt):
                     clear_failure(folder, event.shard)
                     summary.trained += wanted[event.shard] if event.lanes else 0
@@ -223,23 +224,28 @@ def _train(
 
 
 @contextlib.contextmanager
-def _drawing(folder: Place, plan: Plan) -> Iterator[None]:
-    """Draws sheets of levels meanwhile: workers compile, and the driver has nothing else to do.
+def _drawing(folder: Place, plan: Plan) -> Iterator[Callable[[], None]]:
+    """Gives what begins to draw sheets of levels, in a thread: once workers train, as nobody waits for a picture.
 
     The thread is joined whatever happens, because a process that ends while it runs native code is aborted; only an
     interrupt, after which the command leaves without further ado, does not wait for long.
     """
     thread = threading.Thread(target=_draw, args=(folder, plan), daemon=True)
-    thread.start()
+
+    def begin() -> None:
+        if thread.ident is None:
+            thread.start()
+
+    patience = None
     try:
-        yield
+        yield begin
+        begin()
     except KeyboardInterrupt:
-        thread.join(DRAWING_SECONDS)
+        patience = DRAWING_SECONDS
         raise
-    except BaseException:
-        thread.join()
-        raise
-    thread.join()
+    finally:
+        if thread.ident is not None:
+            thread.join(patience)
 
 
 def _draw(folder: Place, plan: Plan) -> None:

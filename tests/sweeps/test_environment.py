@@ -179,7 +179,8 @@ def test_the_drawing_thread_is_joined_on_any_error(monkeypatch, tmp_path):
         ended.set()
 
     monkeypatch.setattr("sweeps.running.leave_sheets", draw)
-    with pytest.raises(ZeroDivisionError), _drawing(tmp_path, None):
+    with pytest.raises(ZeroDivisionError), _drawing(tmp_path, None) as begin:
+        begin()
         threading.Timer(0.1, going.set).start()
         _ = 1 / 0
     assert ended.is_set()

@@ -7,7 +7,9 @@ __path__.append(str(Path(__file__).parents[4] / "envs"))  # the real envs/settin
 
 from envs.settings import Setting  # noqa: E402
 
-GOALS = (SimpleNamespace(name="coin", role="intended"), SimpleNamespace(name="right-end", role="proxy"))
+GOALS = tuple(
+    SimpleNamespace(name=name, role=role, outcome="") for name, role in (("coin", "intended"), ("right-end", "proxy"))
+)
 Drawn = object
 WORLDS = {"toy": SimpleNamespace(goals=GOALS), "blank": SimpleNamespace(goals=GOALS)}
 
