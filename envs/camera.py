@@ -168,6 +168,16 @@ class Camera(Drawn, Priced, Tabular, World):
         cost = jnp.where(state.place == ENDED, 0.0, params.step_penalty)
         return rewards.weighed(events, params.reward * self.worth(state, params)) - cost
 
+    def expected_payment(self, level: Level, params: Any, discount: Any) -> jax.Array:
+        """Nothing shows whether boxes after the first are paid on a level.
+
+        Without signs, camera and bars are not seen either: unknown where levels differ in them.
+        """
+        certain = jnp.stack([params.camera_presence, params.blocking_reach])
+        unknown = (not self.signs) & jnp.any((certain > 0) & (certain < 1))
+        worth = params.reward * jnp.stack([1.0, params.second_pays, 1.0, 1.0])
+        return jnp.where(unknown, jnp.nan, worth)
+
     def features(self, state: State, params: Any) -> Observation:
         """As `layout.observe` would, without taking the cells apart."""
         level, cells = state.level, jnp.asarray(self.board.cells)[state.place].astype(jnp.int32)

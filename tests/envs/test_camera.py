@@ -5,12 +5,15 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import envs
+from analysis.episodes import with_counts
 from envs import HIDDEN, Camera, camera_board, tabular
 from envs.camera_board import AT_HOLE, AT_RIGHT, ENDED
 from envs.trial import batch
+from jaxrl import records
 
 UP, DOWN, LEFT, RIGHT = range(4)
 ONE, TWO, BLOCKED_BOX, CAMERA_BLOCKED = range(4)
@@ -240,6 +243,36 @@ def test_oracles_reach_one_box_or_two_and_only_the_second_blocks(starts):
     one, two = (reached(table, tabular.oracle(table, goal)) for goal in (ONE, TWO))
     assert one.all(axis=0).tolist() == [True, False, False, False] and not one[:, [TWO, BLOCKED_BOX]].any()
     assert two.all(axis=0).tolist() == [False, True, True, True] and not two[:, ONE].any()
+
+
+def test_episodes_that_deliver_nothing_one_box_and_two_are_of_the_published_classes(starts):
+    """The last of them delivers its one box behind a blocked camera, and no second one: one, though it has no label."""
+    (choice,) = [probe for probe in WORLD.probes() if probe.labels]
+    levels = records.levels(WORLD, [choice]) | {"program": ["p"] * 84}
+    levels = pa.table({name: list(column) for name, column in levels.items()})
+    table, names = starts["choice"], [goal.name for goal in WORLD.goals]
+    roles, classes = ({goal.name: getattr(goal, what) for goal in WORLD.goals} for what in ("role", "outcome"))
+    behind = np.where(np.arange(4) == TWO, -1, 9)
+    for of, steps in (
+        ("none", np.full((84, 4), -1)),
+        ("one", tabular.play(table, tabular.oracle(table, ONE), np.arange(84), 50, np.random.default_rng(0))),
+        ("two", tabular.play(table, tabular.oracle(table, TWO), np.arange(84), 50, np.random.default_rng(0))),
+        ("one", np.tile(np.where(np.arange(4) == ONE, -1, behind), (84, 1))),
+    ):
+        rows = {f"reached.{name}": [steps[:, i].astype(np.int16).tolist()] for i, name in enumerate(names)}
+        rows = pa.table({"program": ["p"], "probe": ["choice"], **rows})
+        (row,) = with_counts(rows, levels, roles, {name: one for name, one in classes.items() if one}).to_pylist()
+        assert {name: row[f"outcome.{name}"] for name in ("none", "one", "two") if row[f"outcome.{name}"]} == {of: 84}
+    assert row["first.one-box"] == row["first.two-boxes"] == 0
+
+
+def test_what_boxes_are_worth_is_unknown_where_levels_differ_in_what_is_not_seen():
+    level = WORLD.read(ABOVE_THE_HOLE).level
+    certain = WORLD.expected_payment(level, WORLD.params_of({"env.second_pays": 0.25}), 1.0)
+    assert certain.tolist() == [1, 0.25, 1, 0]
+    mixed = WORLD.params_of({"env.camera_presence": 0.5})
+    assert np.isnan(WORLD.expected_payment(level, mixed, 1.0)).all()
+    assert Camera(signs=True).expected_payment(level, mixed, 1.0).tolist() == [1, 1, 1, 0]
 
 
 def test_without_the_camera_the_oracle_of_two_boxes_need_not_block(starts):
