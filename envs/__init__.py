@@ -4,8 +4,9 @@ import dataclasses
 import difflib
 from typing import Any
 
-from envs import gymnax_world, shaping
+from envs import approval, gymnax_world, shaping
 from envs.abilities import Drawn, Editable, OnTerms, Priced, Solved, Starting, Tabular
+from envs.approval import Approved
 from envs.bandit import Bandit
 from envs.base import Goal, Params, Probe, World
 from envs.camera import Camera
@@ -25,6 +26,7 @@ from envs.room import Room
 from envs.settings import Setting, imported
 from envs.shaping import Shaped
 from envs.trash_room import TrashRoom
+from envs.wrapper import Wrapper
 
 WORLDS: dict[str, type[World]] = {
     "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands,
@@ -46,11 +48,11 @@ def settings(name: str) -> dict[str, Setting]:
         _check_gymnax(name)
         return GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
     cls = _class(name)
-    return cls.settings() | (shaping.settings(cls.goals) if cls.goals else {})
+    return cls.settings() | (shaping.settings(cls.goals) | approval.settings(cls) if cls.goals else {})
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> World:
-    """The world of this name, with the static `env.*` and `shaping.*` keys among `values`.
+    """The world of this name, with the static `env.*`, `shaping.*` and `approval.*` keys among `values`.
 
     Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
     """
@@ -60,10 +62,15 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
     cls, values = _class(name), values or {}
     static = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     world = cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
-    kind = values.get("shaping.kind", "none")
-    if kind == "none" or not world.goals:
+    shaped, asked = values.get("shaping.kind", "none"), values.get("approval.kind", "none")
+    if not world.goals or shaped == asked == "none":
         return world
-    return Shaped(world, kind, values.get("shaping.goal", settings(name)["shaping.goal"].default))
+    known = settings(name)
+    if asked == "none":
+        return Shaped(world, shaped, values.get("shaping.goal", known["shaping.goal"].default))
+    if shaped != "none":
+        raise ValueError(f"approval.kind: {asked}, and shaping.kind is {shaped}; expected none for one of the two")
+    return approval.approved(world, asked, values.get("approval.foresight", known["approval.foresight"].default))
 
 
 def _class(name: str) -> type[World]:
@@ -85,9 +92,9 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "NUMBER", "WORLDS", "Bandit", "Camera", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands",
+    "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands",
     "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
     "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Reversal", "Room", "Setting", "Shaped",
-    "Solved", "Starting", "Tabular", "TrashRoom", "World", "check", "check_contract", "dense", "flag", "make", "names",
-    "one_hot", "require", "settings",
+    "Solved", "Starting", "Tabular", "TrashRoom", "World", "Wrapper", "check", "check_contract", "dense", "flag",
+    "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

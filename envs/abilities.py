@@ -37,6 +37,18 @@ class Tabular(abc.ABC):
         each_action = jax.vmap(entry, in_axes=(None, 0))
         return jax.vmap(each_action, in_axes=(0, None))(self.states(level, params), jnp.arange(self.num_actions))
 
+    def tables(self) -> Any:
+        """Levels with a leading axis [n], one for each way in which steps lead on and are paid, where these are few.
+
+        What is solved for a level is then solved for these once, and not for each one that training draws. None where
+        each level is its own.
+        """
+        return None
+
+    def table_index(self, level: Any) -> jax.Array:
+        """i32[], the place among `tables` of the one that differs from a level in where an episode begins alone."""
+        return jnp.zeros((), jnp.int32)
+
 
 class Priced:
     """Says what its events are worth before they fire: for the planner."""

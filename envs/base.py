@@ -45,6 +45,8 @@ class Params:
     """`rewards.Terms` (`pay.<goal>.*` in a spec), in worlds whose payments have terms."""
     shaping: Any = ()
     """`shaping.Terms` (`shaping.*` in a spec), where the reward is shaped."""
+    approval: Any = ()
+    """`approval.Terms` (`approval.*` in a spec), where the reward is an overseer's approval."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,8 +191,12 @@ class World(abc.ABC):
         """f32[], the reward for the events that led to `state`."""
         return rewards.weighed(events, params.reward * self.worth(state, params))
 
+    def distortion(self, state: Any, params: Any) -> jax.Array:
+        """f32[], the part of the reward that a world adds to what it passes on to the learner; most add nothing."""
+        return jnp.zeros(())
+
     def earned(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
-        """f32[], the part of the reward that returns are made of: all of it, unless it is shaped."""
+        """f32[], the part of the reward that returns are made of: all of it, unless it is shaped or approval."""
         return self.reward(state, events, params)
 
     # The interface of gymnax 1.x, so that a world drops into other people's training code. It is not inherited, because

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from envs.base import World
 from envs.kit import RULES, Rule
-from envs.shaping import Shaped
 from envs.trial import NotOfferedError, Trial
+from envs.wrapper import Wrapper
 
 AT_START = ("goals", "shapes", "probes", "indices")
 """Rules that `check_contract` tries."""
@@ -120,7 +120,7 @@ def check_contract(world: World) -> None:
     Raises:
       ValueError, in one line with the file and line of the world, where one of the rules fails.
     """
-    while isinstance(world, Shaped):
+    while isinstance(world, Wrapper):
         world = world.inner
     if type(world).__module__.partition(".")[0] == __package__:
         return

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any, Literal
 
 import jax
@@ -11,10 +10,9 @@ import numpy as np
 from flax import struct
 
 from envs import tabular
-from envs.abilities import Drawn, Priced, Starting, Tabular
-from envs.base import Goal, World
-from envs.layout import Observation
+from envs.base import Goal
 from envs.settings import Setting
+from envs.wrapper import Wrapper
 
 
 @struct.dataclass
@@ -37,12 +35,8 @@ class State:
     """f32[], what shaping added to the reward of the last step."""
 
 
-def _of_inner(name: str) -> Any:
-    return property(attrgetter(f"inner.{name}"))
-
-
 @dataclasses.dataclass(frozen=True)
-class Shaped(Tabular, World):
+class Shaped(Wrapper):
     """A world whose reward is shaped by d, the fewest steps from a state to the event of one of its goals.
 
     potential: weight x (discount x Phi(s') - Phi(s)) with Phi = -d, and 0 where the world has ended the episode: what
@@ -58,40 +52,14 @@ class Shaped(Tabular, World):
     Everything else is the world's own. Returns are too: `earned` is the reward without shaping.
     """
 
-    inner: Any
-    """A world that lists its states."""
     kind: Literal["potential", "progress"]
     goal: str
     """The goal whose distances count."""
-
-    name = _of_inner("name")
-    version = _of_inner("version")
-    Params = _of_inner("Params")
-    goals = _of_inner("goals")
-    action_names = _of_inner("action_names")
-    default_rewards = _of_inner("default_rewards")
-    stochastic = _of_inner("stochastic")
-    counters = _of_inner("counters")
-    legend = _of_inner("legend")
-    layout = _of_inner("layout")
-    sample_level = _of_inner("sample_level")
-    probes = _of_inner("probes")
-    hide = _of_inner("hide")
-    displaced = _of_inner("displaced")
-    as_trained = _of_inner("as_trained")
-    expected_payment = _of_inner("expected_payment")
-    start_distribution = _of_inner("start_distribution")
-    tabular = _of_inner("tabular")
-    check_values = _of_inner("check_values")
 
     def __post_init__(self):
         names = [goal.name for goal in self.inner.goals]
         if self.goal not in names:
             raise ValueError(f"shaping.goal: no goal is called {self.goal} here; one of {', '.join(names)}")
-
-    def offers(self, ability: type) -> bool:
-        """What the shaped world has, but for what shaping changes: payments, and returns of levels."""
-        return ability is Tabular or (ability in (Drawn, Priced, Starting) and self.inner.offers(ability))
 
     @property
     def default_params(self) -> Any:
@@ -130,30 +98,9 @@ class Shaped(Tabular, World):
     def reward(self, state: State, events: jax.Array, params: Any) -> jax.Array:
         return self.earned(state, events, params) + state.bonus
 
-    def earned(self, state: State, events: jax.Array, params: Any) -> jax.Array:
-        return self.inner.reward(state.inner, events, params)
-
-    def worth(self, state: State, params: Any) -> jax.Array:
-        return self.inner.worth(state.inner, params)
-
-    def is_truncated(self, state: State, params: Any) -> jax.Array:
-        return self.inner.is_truncated(state.inner, params)
-
-    def features(self, state: State, params: Any) -> Observation:
-        return self.inner.features(state.inner, params)
-
-    def counts(self, state: State, params: Any) -> jax.Array:
-        return self.inner.counts(state.inner, params)
-
     def states(self, level: Any, params: Any) -> Any:
         every, distances = self.inner.states(level, params), self.distances(level, params)
         return jax.vmap(lambda inner: State(inner, distances, jnp.zeros(())))(every)
-
-    def state_index(self, state: State) -> jax.Array:
-        return self.inner.state_index(state.inner)
-
-    def render(self, state: State) -> np.ndarray:
-        return self.inner.render(state.inner)
 
 
 def settings(goals: Sequence[Goal]) -> dict[str, Setting]:

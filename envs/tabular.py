@@ -1,7 +1,7 @@
 """Tabular solutions: shortest ways to a goal, and policies whose goal is known, on written-out levels."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +14,9 @@ TIE = 1e-6
 """Actions whose values differ by less than this share are as good: payments are in float32."""
 NOISE = 1e-12
 """A policy whose value another one betters by less than this share is the best."""
+
+Policy = np.ndarray | Callable[[int, np.ndarray, np.ndarray], np.ndarray]
+"""f64[levels, S, A], probabilities; or, from a step (from 1), rows i64[episodes] and states, f64[episodes, A]."""
 
 
 class Table(NamedTuple):
@@ -197,12 +200,11 @@ def known_policies(world: World, table: Table) -> dict[str, np.ndarray]:
 
 
 def play(
-    table: Table, policy: np.ndarray, rows: np.ndarray, horizon: int | np.ndarray, generator: np.random.Generator
+    table: Table, policy: Policy, rows: np.ndarray, horizon: int | np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
     """Plays one episode on each of some levels.
 
     Args:
-      policy: f64[levels, S, A], probabilities.
       rows: i64[episodes], the level of each episode.
       horizon: steps, of all episodes or of each.
     Returns:
@@ -215,7 +217,7 @@ def play(
 
 
 def play_returns(
-    table: Table, policy: np.ndarray, payment: np.ndarray, horizon: int, generator: np.random.Generator
+    table: Table, policy: Policy, payment: np.ndarray, horizon: int, generator: np.random.Generator
 ) -> np.ndarray:
     """f64[levels], the undiscounted return of an episode on each level; `payment` is that of `optimal`."""
     total = np.zeros(len(payment))
@@ -225,16 +227,18 @@ def play_returns(
 
 
 def _steps(
-    table: Table, policy: np.ndarray, rows: np.ndarray, horizon: int | np.ndarray, generator: np.random.Generator
+    table: Table, policy: Policy, rows: np.ndarray, horizon: int | np.ndarray, generator: np.random.Generator
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Each step of episodes played side by side, from 1, and bool[episodes, goals], its events before the end."""
     state, alive = table.start[rows], np.ones(len(rows), bool)
     for step in range(1, int(np.max(horizon)) + 1):
         alive = alive & (step <= horizon)
         draw = generator.random(len(rows))
-        cumulative = np.cumsum(policy[rows, state], axis=-1)
-        action = np.minimum((cumulative <= draw[:, None]).sum(axis=-1), policy.shape[-1] - 1)
-        yield step, table.events[rows, state, action] & alive[:, None]
+        chances = policy(step, rows, state) if callable(policy) else policy[rows, state]
+        cumulative = np.cumsum(chances, axis=-1)
+        action = np.minimum((cumulative <= draw[:, None]).sum(axis=-1), chances.shape[-1] - 1)
+        events = table.events[rows, state, action]
+        yield step, np.where(alive[:, None], events, np.zeros_like(events))
         alive = alive & ~table.terminated[rows, state, action]
         state = table.next_state[rows, state, action]
 

@@ -38,6 +38,7 @@ class A2C(OnPolicy):
 
     Params: ClassVar[Any] = Params
     Metrics: ClassVar[Any] = Metrics
+    takes_approval: ClassVar[bool] = True
 
     def learn(
         self, world: World, variables: Any, optimiser_state: Any, lesson: Lesson, params: Any
@@ -49,7 +50,7 @@ class A2C(OnPolicy):
     def loss(self, world: World, variables: Any, lesson: Lesson, params: Any) -> tuple[jax.Array, Metrics]:
         """Policy-gradient loss, value loss and entropy bonus of a rollout (Mnih et al. 2016, algorithm S3)."""
         steps = lesson.steps
-        advantage = advantages.of_rollout(steps, params.discount, params.gae_lambda)
+        advantage = advantages.of_rollout(steps, params.discount, params.gae_lambda, lesson.horizon)
         logits, value = self.over_rollout(world, variables, lesson)
         log_probs = jax.nn.log_softmax(logits)
         loss_policy = -jnp.mean(rollout.pick(log_probs, steps.action) * advantage)

@@ -39,7 +39,26 @@ def advantages(
     return jax.lax.scan(back, jnp.zeros_like(delta[0]), (delta, decay), reverse=True)[1]
 
 
-def of_rollout(steps: Steps, discount: jax.Array | float, gae_lambda: jax.Array | float) -> jax.Array:
-    """`advantages` f32[steps, envs] of what was played, with the values that the policy gave then."""
+def returns_to_go(reward: jax.Array, done: jax.Array, discount: jax.Array | float) -> jax.Array:
+    """Discounted sums of rewards f32[steps, ...] from each step to the end of its episode, or of the rollout."""
+    nothing = jnp.zeros_like(reward)
+    return advantages(reward, done, done, nothing, nothing, discount, 1.0)
+
+
+def of_rollout(
+    steps: Steps, discount: jax.Array | float, gae_lambda: jax.Array | float, horizon: jax.Array | None = None
+) -> jax.Array:
+    """`advantages` f32[steps, envs] of what was played, with the values that the policy gave then.
+
+    horizon: i32[], of a learner that sums up so many rewards from each step on; then their discounted sum less the
+      value. The end of an episode, by the time limit too, and that of the rollout cut the sum short, without bootstrap.
+    """
     done, value, next_value = steps.done, steps.value, steps.next_value
-    return advantages(steps.reward, steps.terminated, done, value, next_value, discount, gae_lambda)
+    if horizon is None:
+        return advantages(steps.reward, steps.terminated, done, value, next_value, discount, gae_lambda)
+    to_go = returns_to_go(steps.reward, done, discount)
+    step = jnp.arange(len(done))[:, None]
+    last = jax.lax.cummin(jnp.where(done, step, len(done)), axis=0, reverse=True)
+    window = jnp.minimum(horizon, len(done))
+    beyond = jnp.roll(to_go, -window, axis=0) * jnp.power(discount, window.astype(jnp.float32))
+    return to_go - jnp.where(step + window <= jnp.minimum(last, len(done) - 1), beyond, 0.0) - value

@@ -41,6 +41,8 @@ class Learner(abc.ABC):
     Params: ClassVar[Any]
     takes_curricula: ClassVar[bool] = False
     """Whether it plays the levels that a curriculum chooses."""
+    takes_approval: ClassVar[bool] = False
+    """Whether it can sum up as few rewards as approval says, and learn from an action that it did not take."""
 
     @property
     def has_values(self) -> bool:

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ class Batch(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Minibatches(OnPolicy):
     """A subclass says `loss`, and its `Params` have `gae_lambda`."""
+
+    takes_approval: ClassVar[bool] = True
 
     n_epochs: Count = 4
     """Passes over a rollout."""
@@ -66,7 +68,7 @@ class Minibatches(OnPolicy):
     ) -> tuple[Any, Any, Any]:
         steps, recurrent = lesson.steps, self.recurrent(world)
         size = self.n_envs if recurrent else self.n_envs * self.n_steps
-        advantage = advantages.of_rollout(steps, params.discount, params.gae_lambda)
+        advantage = advantages.of_rollout(steps, params.discount, params.gae_lambda, lesson.horizon)
         batch = Batch(
             steps.observation, steps.action, steps.log_prob, steps.value, advantage, advantage + steps.value,
             steps.context,

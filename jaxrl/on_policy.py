@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from envs import Observation, World
+from envs import Approved, Observation, World
 from envs.promotion import implicit_promotion
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
 from jaxrl import pretraining, rollout
@@ -79,6 +79,8 @@ class Lesson(NamedTuple):
     """The policy's at the first step of each environment; leaves [envs, ...]."""
     bits: jax.Array
     """u32[learning_bits], random."""
+    horizon: jax.Array | None = None
+    """i32[], how many rewards to sum up, those of approval; None for returns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -330,7 +332,8 @@ class OnPolicy(Learner):
         reset = state.update == nearest(params.reset_optimiser_at, self.total_updates)
         blank = self.optimiser(params).init(state.variables)
         before = jax.tree.map(lambda new, old: jnp.where(reset, new, old), blank, state.optimiser_state)
-        lesson = Lesson(steps, state.envs.context.memory, bits[2])
+        horizon = env_params.approval.horizon if isinstance(world, Approved) else None
+        lesson = Lesson(steps, state.envs.context.memory, bits[2], horizon)
         variables, optimiser_state, metrics = self.learn(world, state.variables, before, lesson, params)
         if curriculum is not None:
             variables, optimiser_state = jax.tree.map(

@@ -1,12 +1,14 @@
 """What the best policy under a lane's payments and discount does on its probes, and earns in its training."""
 
 import functools
+import hashlib
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from envs import Priced, Probe, World, tabular
+from envs import Approved, Priced, Probe, World, tabular
+from jaxrl import approval_plans
 
 TRAINING_LEVELS = 256
 """Levels on which the planner's return is measured."""
@@ -25,7 +27,10 @@ class Planned(NamedTuple):
 
 
 class Planner:
-    """Plans on the choices of a world, those with payment moved too, and on a sample of training levels."""
+    """Plans on the choices of a world, those with payment moved too, and on a sample of training levels.
+
+    Under approval what is planned is the best sum of so many rewards as the learner sums up; see `approval_plans`.
+    """
 
     def __init__(self, world: World, probes: tuple[Probe, ...]):
         self.world = world
@@ -33,32 +38,37 @@ class Planner:
         if not self.offered:
             return
         self.levels = jax.tree.map(lambda *parts: np.concatenate(parts), *(probe.levels for probe in self.probes))
-        able: Any = world
+        as_trained = world.as_trained if world.offers(Priced) else lambda level: level  # type: ignore[attr-defined]
         self.played = tabular.tabulate(world, self.levels)
-        self.known = tabular.tabulate(world, jax.vmap(able.as_trained)(self.levels))
+        self.trained = jax.tree.map(np.asarray, jax.vmap(as_trained)(self.levels))
+        self.known = tabular.tabulate(world, self.trained)
         counts = [probe.episodes for probe in self.probes]
         first = np.cumsum([0, *(probe.distinct for probe in self.probes[:-1])])
         every = zip(self.probes, first, strict=True)
         self.rows = np.concatenate([place + np.arange(probe.episodes) % probe.distinct for probe, place in every])
         self.horizon = np.repeat([probe.horizon for probe in self.probes], counts)
         self.parts = np.cumsum(counts)[:-1]
-        self._plans: dict[tuple[bytes, ...], Planned | None] = {}
+        self._plans: dict[bytes, Planned | None] = {}
 
     @functools.cached_property
     def offered(self) -> bool:
-        """Whether the world says what its events are worth, and has a choice to make."""
-        return bool(self.world.goals and self.probes) and self.world.offers(Priced)
+        """Whether it follows from the world what its events are worth, and it has a choice to make."""
+        worth = isinstance(self.world, Approved) or self.world.offers(Priced)
+        return bool(self.world.goals and self.probes) and worth
 
     def plan(self, params: Any, discount: float) -> Planned | None:
         """The plan under one lane's Params and its discount.
 
         None where there is none: the world does not say what events are worth, or the discount is 1, where everything
-        that is reached at all is as good late as soon.
+        that is reached at all is as good late as soon, but for approval, which counts steps.
         """
-        if not self.offered or 1 - discount < 10 * tabular.TIE:
+        approved = isinstance(self.world, Approved)
+        if not self.offered or (1 - discount < 10 * tabular.TIE and not approved):
             return None
+        if approved and params.approval.noise == 0:
+            params = params.replace(approval=params.approval.replace(drawn=0 * params.approval.drawn))
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves((params, np.float32(discount)))]
-        key = tuple(leaf.tobytes() for leaf in leaves)
+        key = hashlib.blake2b(b"".join(leaf.tobytes() for leaf in leaves)).digest()
         if key not in self._plans:
             if len(self._plans) >= REMEMBERED:
                 del self._plans[next(iter(self._plans))]
@@ -66,6 +76,8 @@ class Planner:
         return self._plans[key]
 
     def _plan(self, params: Any, discount: float) -> Planned | None:
+        if isinstance(self.world, Approved):
+            return self._plan_approval(self.world, params, discount)
         payment = np.asarray(_payments(self.world, self.levels, params, discount))
         drawn = _training(self.world, params, self.world.default_params, discount)
         table, foreseen, expected = jax.tree.map(np.asarray, drawn)
@@ -73,11 +85,25 @@ class Planner:
             return None
         generator = np.random.default_rng(SEED)
         policy = tabular.optimal(self.known, payment, discount)
-        reached = tabular.play(self.played, policy, self.rows, self.horizon, generator)
+        reached = self._reached(policy, generator)
         policy, limit = tabular.optimal(table, foreseen, discount), int(params.max_steps_in_episode)
         returns = tabular.play_returns(table, policy, expected, limit, generator)
-        found = dict(zip((probe.name for probe in self.probes), np.split(reached, self.parts), strict=True))
-        return Planned(found, float(returns.mean()))
+        return Planned(reached, float(returns.mean()))
+
+    def _plan_approval(self, world: Approved, params: Any, discount: float) -> Planned:
+        generator, limit = np.random.default_rng(SEED), int(params.max_steps_in_episode)
+        reached = self._reached(approval_plans.policy(world, self.trained, params, discount), generator)
+        levels = jax.tree.map(np.asarray, _drawn(world, params))
+        policy = approval_plans.policy(world, levels, params, discount)
+        paid = tabular.tabulate(world, levels)._replace(
+            events=approval_plans.observed(world, levels, params)[..., None]
+        )
+        returns = tabular.play_returns(paid, policy, np.ones((TRAINING_LEVELS, 1)), limit, generator)
+        return Planned(reached, float(returns.mean()))
+
+    def _reached(self, policy: Any, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        reached = tabular.play(self.played, policy, self.rows, self.horizon, generator)
+        return dict(zip((probe.name for probe in self.probes), np.split(reached, self.parts), strict=True))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -87,9 +113,14 @@ def _payments(world: Any, levels: Any, params: Any, discount: float) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=0)
+def _drawn(world: World, params: Any) -> Any:
+    keys = jax.random.split(jax.random.key(SEED), TRAINING_LEVELS)
+    return jax.lax.map(lambda key: world.sample_level(key, params), keys)  # compiles faster than a vmap
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def _training(world: World, params: Any, default: Any, discount: float) -> tuple[tabular.Table, jax.Array, jax.Array]:
     """Training levels written out; what their events are worth; and what they are worth undiscounted."""
-    keys = jax.random.split(jax.random.key(SEED), TRAINING_LEVELS)
-    levels = jax.lax.map(lambda key: world.sample_level(key, params), keys)  # compiles faster than a vmap
+    levels = _drawn(world, params)
     table = tabular.traced_table(world, levels, default)
     return table, _payments(world, levels, params, discount), _payments(world, levels, params, 1.0)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import Tabular, World
+from envs import Approved, Tabular, World
 from envs.settings import traced
 from jaxrl import goal_directedness, probing, records, rollout
 from jaxrl.course import Training, packed
@@ -73,6 +73,14 @@ class Program:
             if curriculum.needs_values and not learner.has_values:
                 raise ValueError("curriculum.name: levels are scored by a learner's values, and this one has none")
             curriculum.check(world, learner)
+        if isinstance(world, Approved):
+            if not learner.takes_approval:
+                raise ValueError(
+                    f"approval.kind: this learner cannot learn from {world.kind} approval; expected none, or the "
+                    "learner ppo, a2c or pqn"
+                )
+            if curriculum is not None and curriculum.needs_values:
+                raise ValueError("curriculum.name: its scores are of returns, not of approval; expected random")
         for schedule in schedules:
             if schedule.kind == "gated" and not (learner.steps_per_update and world.goals):
                 raise ValueError(
@@ -108,18 +116,24 @@ class Program:
         """FLOPs of one lane, about."""
         return self.total_updates * self.learner.flops(self.world)
 
-    def settings(self, values: Sequence[dict[str, Any]]) -> Settings:
-        """The settings of a chunk, from each lane's traced keys; leaves [lanes, ...]."""
+    def settings(self, values: Sequence[dict[str, Any]], keys: np.ndarray | None = None) -> Settings:
+        """The settings of a chunk, from each lane's traced keys; leaves [lanes, ...].
+
+        keys: u32[lanes, 2], from which an overseer's noise is drawn; without them there is none.
+        """
+        worlds = [self.world.params_of(lane) for lane in values]
+        if isinstance(self.world, Approved) and keys is not None:
+            worlds = [self.world.drawn(params, key) for params, key in zip(worlds, keys, strict=True)]
         lanes = [
             Settings(
-                self.world.params_of(lane),
+                of_world,
                 params_of(self.learner.Params, "learner", lane),
                 numbers_of(self.schedules, lane),
                 self.schedules,
                 params_of(self.curriculum.Params, "curriculum", lane) if self.curriculum is not None else (),
                 self.curriculum,
             )
-            for lane in values
+            for lane, of_world in zip(values, worlds, strict=True)
         ]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *lanes)
 
@@ -301,8 +315,8 @@ class Program:
         """
         self.compile()
         compiled, world, learner = self._compiled, self.world, self.learner
-        settings = self.settings(values)
         keys = np.asarray(keys, np.uint32)
+        settings = self.settings(values, keys)
         training = Training(world, learner, self.chunk, self.stops, self.checkpoints, compiled)
         course = training.begun(keys, settings) if resume is None else training.restored(resume)
         for stop in self.stops:

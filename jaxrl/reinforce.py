@@ -10,7 +10,7 @@ from flax import struct
 from envs import World
 from envs.settings import Count, NonNegative
 from jaxrl import on_policy, rollout
-from jaxrl.advantages import advantages
+from jaxrl.advantages import returns_to_go
 from jaxrl.on_policy import Lesson, OnPolicy
 
 
@@ -78,9 +78,3 @@ class Reinforce(OnPolicy):
         entropy = -mean(jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1))
         total = loss_policy + params.value_coef * loss_value - params.entropy_coef * entropy
         return total, Metrics(loss_policy, loss_value, entropy, jnp.mean(taught))
-
-
-def returns_to_go(reward: jax.Array, done: jax.Array, discount: jax.Array | float) -> jax.Array:
-    """Discounted sums of rewards f32[steps, ...] from each step to the end of its episode, or of the rollout."""
-    nothing = jnp.zeros_like(reward)
-    return advantages(reward, done, done, nothing, nothing, discount, 1.0)

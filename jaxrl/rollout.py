@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import Observation, World
+from envs import Approved, Observation, World
 from jaxrl.networks import NOTHING, Context
 
 LEVELS_PER_ENV = 8
@@ -59,6 +59,7 @@ class Steps(NamedTuple):
     context: Context
     """What the policy was given beside the observation, its memory left out."""
     action: jax.Array
+    """The one taken; under decoupled approval the one asked about, to which `log_prob` and `reward` belong as well."""
     log_prob: jax.Array
     value: jax.Array
     next_value: jax.Array
@@ -79,6 +80,8 @@ class Supply(NamedTuple):
     """f32[steps, envs], uniform in [0, 1), from which actions are drawn."""
     keys: jax.Array
     """keys[steps, envs] for what the world leaves to chance; f32[steps, 0] for a world that leaves nothing."""
+    asked: jax.Array
+    """f32[steps, envs], as `draws`, for the actions that are asked about; f32[steps, 0] where none is."""
 
 
 class Walk(NamedTuple):
@@ -118,7 +121,13 @@ def empty(world: World) -> Tally:
 
 def bits_needed(world: World, n_envs: int, n_steps: int) -> int:
     """How many u32 of random bits `supply` uses up."""
-    return 4 * LEVELS_PER_ENV * n_envs + n_steps * n_envs * (3 if world.stochastic else 1)
+    each = (3 if world.stochastic else 1) + int(asks(world))
+    return 4 * LEVELS_PER_ENV * n_envs + n_steps * n_envs * each
+
+
+def asks(world: World) -> bool:
+    """Whether learners are rewarded for an action that is asked about, and not for the one taken."""
+    return isinstance(world, Approved) and world.kind == "decoupled"
 
 
 def supply(world: World, bits: jax.Array, params: Any, n_envs: int, n_steps: int, levels: Any = None) -> Supply:
@@ -130,10 +139,12 @@ def supply(world: World, bits: jax.Array, params: Any, n_envs: int, n_steps: int
       params: the world's Params.
       levels: those that a curriculum has chosen, leaves [turns, envs, ...]. None for fresh ones of the world's.
     """
-    level_bits, draws, step_bits = hand_out(bits, 4 * LEVELS_PER_ENV * n_envs, n_steps * n_envs, len(bits))
+    size = n_steps * n_envs
+    counts = 4 * LEVELS_PER_ENV * n_envs, size, size * int(asks(world)), len(bits)
+    level_bits, draws, asked, step_bits = hand_out(bits, *counts)
     bank, displaced = _level_bank(world, keys_from(level_bits, (2, LEVELS_PER_ENV, n_envs)), params, levels)
     keys = keys_from(step_bits, (n_steps, n_envs)) if world.stochastic else jnp.zeros((n_steps, 0))
-    return Supply(bank, displaced, uniform(draws).reshape(n_steps, n_envs), keys)
+    return Supply(bank, displaced, uniform(draws).reshape(n_steps, n_envs), keys, uniform(asked).reshape(n_steps, -1))
 
 
 def first_levels(world: World, given: Supply, context: Context = NOTHING) -> Walk:
@@ -225,8 +236,8 @@ def rollout(
 
     def play(carry, step):
         walk, observation = carry
-        draw, keys = step
-        context = walk.envs.context
+        draw, keys, of_asked = step
+        context, before = walk.envs.context, walk.envs.state
         logits, value, memory = apply(observation, context)
         log_probs = jax.nn.log_softmax(logits)
         action = inverse_cdf(jnp.exp(log_probs), draw)
@@ -235,12 +246,17 @@ def rollout(
         final = observe(state, params)
         continued = context.after(memory, action, earned, jnp.zeros_like(done))
         walk = walk._replace(envs=walk.envs._replace(context=context.after(memory, action, earned, done)))
+        if asks(world):
+            asked = inverse_cdf(jnp.exp(log_probs), of_asked)
+            feedback = jax.vmap(world.feedback, in_axes=(0 if world.stochastic else None, 0, 0, 0, None))
+            reward = feedback(keys if world.stochastic else None, before, state, asked, params)
+            action, log_prob = asked, pick(log_probs, asked)
         seen = _compact(observation, world), context._replace(memory=()), (_compact(final, world), continued)
         record = (*seen, action, log_prob, value, reward, terminated, done)
         return (walk, observe(walk.envs.state, params)), record
 
     carry = walk, observe(walk.envs.state, params)
-    ((envs, _, tally), following), record = jax.lax.scan(play, carry, (given.draws, given.keys))
+    ((envs, _, tally), following), record = jax.lax.scan(play, carry, (given.draws, given.keys, given.asked))
     observation, context, final, action, log_prob, value, reward, terminated, done = record
     next_value = jnp.concatenate([value[1:], apply(following, envs.context)[1][None]])
     next_value = _through_time_limits(apply, final, done & ~terminated, next_value)

@@ -132,8 +132,8 @@ def _place(key: str) -> tuple[str, ...]:
             return "env", "reward"
         case "pay":
             return "env", "pay", key.rpartition(".")[2]
-        case "shaping":
-            return "env", "shaping", name
+        case "shaping" | "approval":
+            return "env", section, name
     return section, name
 
 
@@ -218,6 +218,8 @@ def schedules_of(static: Mapping[str, Any], goals: Sequence[str]) -> tuple[Sched
     for name in sorted(static):
         if name.startswith("schedules.") and name.endswith(".kind"):
             key = name.removeprefix("schedules.").removesuffix(".kind")
+            if key.startswith("approval.reward."):
+                raise ValueError(f"schedules.{key}.kind: an overseer's values stay as they are; expected no schedule")
             of_goal = key.split(".")[1] if key.startswith(("reward.", "pay.")) else None
             if of_goal is not None and of_goal not in goals:
                 raise ValueError(

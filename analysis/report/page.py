@@ -33,8 +33,8 @@ SHOWN, MOST = 24, 400
 """Rows of a table that are shown at first, and that the page holds at all."""
 PICTURES, PICTURE_BYTES, ALL_PICTURES_BYTES = 12, 400_000, 2_000_000
 """Of rollouts and sheets of levels: how many, and how large in the page."""
-SETTINGS = {"env": "world", "reward": "rewards", "pay": "payment", "shaping": "shaping", "learner": "learner",
-            "curriculum": "curriculum"}  # fmt: skip
+SETTINGS = {"env": "world", "reward": "rewards", "pay": "payment", "shaping": "shaping", "approval": "approval",
+            "learner": "learner", "curriculum": "curriculum"}  # fmt: skip
 CAPTION = "Caption"
 """Key of the PNG text that says what a picture shows."""
 

@@ -177,6 +177,8 @@ OVERRIDES = {
         '; TOML writes ["tanh", "relu"] (put the argument in single quotes).',
     ),
     "factors.env.diversity=[.5, 1.]": ("factors.env.diversity", "; TOML writes [0.5, 1.0]."),
+    "fixed.approval.horizon=0": ("fixed.approval.horizon", "0 is not an integer of at least 1"),
+    "factors.approval.noise=[0.5, -0.1]": ("factors.approval.noise", "-0.1 is not a finite number of at least 0"),
     "keys='shared'": ("keys", "'shared' is not one of independent, paired"),
     "save.policies=1": ("save.policies", "1 is not true or false"),
     "run.chunk=0": ("run.chunk", "0 is not an integer in [1, 1,000,000]"),
@@ -220,6 +222,18 @@ def test_static_values_that_do_not_fit_point_at_the_key(refused):
     )
     line = refused(GOOD, "--set", "fixed.learner.total_steps=100")
     assert line.startswith("sweep.toml: fixed.learner.total_steps: 100 is less than one batch of 1024")
+
+
+def test_approval_that_a_world_or_a_learner_cannot_have_points_at_the_key(refused):
+    asked = "--set", "fixed.approval.kind='decoupled'"
+    line = refused(GOOD, *asked, "--set", "learner='reinforce'")
+    assert line.startswith(
+        "sweep.toml: fixed.approval.kind: this learner cannot learn from decoupled approval; expected none"
+    )
+    line = refused(GOOD, *asked, "--set", "factors.approval.horizon=[1, 2]")
+    assert line.startswith("sweep.toml: factors.approval.horizon: 2, and approval.kind is decoupled, of one action")
+    line = refused(GOOD.replace('"coin-run"', '"bandit"').replace("env.diversity", "env.lamp_presence"), *asked)
+    assert "fixed.approval.kind: bandit has no setting of this name" in line
 
 
 FILES = {
