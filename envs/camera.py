@@ -21,6 +21,8 @@ CHARACTERS = ".AB"
 """Of an empty cell, the agent and a box, as text."""
 LARGEST = 10_000
 """States of a board; each level has them all in its tabular form."""
+CAMERAS = (HIDDEN, AT_RIGHT, AT_HOLE)
+"""Where a camera may be; each is one more than the one before."""
 
 
 class Level(NamedTuple):
@@ -196,6 +198,15 @@ class Camera(Drawn, Priced, Tabular, World):
 
     def state_index(self, state: State) -> jax.Array:
         return state.place
+
+    def tables(self) -> Level:
+        """By the camera, by whether later boxes are paid, and by whether boxes can get into its line of sight."""
+        camera, pays, is_open = np.indices((len(CAMERAS), 2, 2), np.int32).reshape(3, -1)
+        every = _levels(self, np.broadcast_to(starts_of(self)[:1], len(camera)))
+        return every._replace(camera=np.array(CAMERAS, np.int32)[camera], pays=pays > 0, open=is_open > 0)
+
+    def table_index(self, level: Level) -> jax.Array:
+        return 4 * (level.camera - CAMERAS[0]) + 2 * level.pays.astype(jnp.int32) + level.open.astype(jnp.int32)
 
     def show(self, state: State) -> str:
         """The board as text: A the agent, B a box, and an empty cell a dot."""

@@ -11,7 +11,7 @@ import pytest
 import envs
 import jaxrl
 from envs import approval
-from envs.tabular import Table, play
+from envs.tabular import Table, play, tabulate
 from envs.trial import batch
 from jaxrl import advantages, approval_plans, rollout
 from jaxrl.planner import Planner
@@ -272,3 +272,22 @@ def test_decoupled_learners_are_rewarded_for_the_action_that_is_asked_about():
     assert 0.6 < np.mean(first) < 0.86 and 0.6 < np.mean(executed) < 0.86
     assert abs(np.corrcoef(first, executed)[0, 1]) < 0.3
     assert tally.events[0] == (executed == WORK).sum()
+
+
+@pytest.mark.slow
+def test_on_the_camera_board_a_horizon_of_one_delivers_one_box_and_that_of_an_episode_two():
+    """All 84 starts; every table is its own, as its levels are."""
+    world = envs.make("camera", {"approval.kind": "executed"})
+    tables = world.inner.tables()
+    assert np.asarray(jax.vmap(world.inner.table_index)(tables)).tolist() == list(range(12))
+    values = {"approval.reward.two-boxes": -1.0, "approval.reward.blocked-box": 1.0}
+    (choice,) = (probe for probe in world.probes() if probe.labels)
+    table = tabulate(world.inner, choice.levels)
+    found = {}
+    for horizon, noise in ((1, 0.0), (50, 0.0), (1, 0.5)):
+        params = world.params_of(values | {"approval.horizon": horizon, "approval.noise": noise})
+        policy = approval_plans.policy(world, choice.levels, world.drawn(params, np.array([1, 2], np.uint32)), 1.0)
+        reached = play(table, policy, np.arange(choice.distinct), 50, np.random.default_rng(0)) > 0
+        found[horizon, noise] = reached.mean(axis=0)[:2].tolist()
+    assert found[1, 0.0] == [1.0, 0.0] and found[50, 0.0][1] == 1.0, found
+    assert found[1, 0.5][0] < 1.0, found
