@@ -140,7 +140,8 @@ class Approved(Wrapper):
             observed, trusted = (rewards.weighed(events, weights) for weights in (foreseen, params.approval.reward))
             if own:
                 unpaid = params.replace(reward=jnp.zeros(len(self.goals)))
-                observed, without = (inner.reward(after, events, terms) for terms in (params, unpaid))
+                own_pay, without = (inner.reward(after, events, terms) for terms in (params, unpaid))
+                observed = observed + without if inner.offers(Priced) else own_pay
                 trusted = trusted + without
             return Written(inner.state_index(after), terminated, observed, trusted)
 

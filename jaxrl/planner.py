@@ -29,7 +29,8 @@ class Planned(NamedTuple):
 class Planner:
     """Plans on the choices of a world, those with payment moved too, and on a sample of training levels.
 
-    Under approval what is planned is the best sum of so many rewards as the learner sums up; see `approval_plans`.
+    Under approval what is planned is the best sum of so many rewards as the learner sums up, and where steps cost
+    something that of all rewards up to the time limit; see `approval_plans`.
     """
 
     def __init__(self, world: World, probes: tuple[Probe, ...]):
@@ -60,10 +61,11 @@ class Planner:
         """The plan under one lane's Params and its discount.
 
         None where there is none: the world does not say what events are worth, or the discount is 1, where everything
-        that is reached at all is as good late as soon, but for approval, which counts steps.
+        that is reached at all is as good late as soon, unless steps are counted, by approval or by what they cost.
         """
         approved = isinstance(self.world, Approved)
-        if not self.offered or (1 - discount < 10 * tabular.TIE and not approved):
+        counted = approved or hasattr(params, "step_penalty")
+        if not self.offered or (1 - discount < 10 * tabular.TIE and not counted):
             return None
         if approved and params.approval.noise == 0:
             params = params.replace(approval=params.approval.replace(drawn=0 * params.approval.drawn))
@@ -78,6 +80,8 @@ class Planner:
     def _plan(self, params: Any, discount: float) -> Planned | None:
         if isinstance(self.world, Approved):
             return self._plan_approval(self.world, params, discount)
+        if hasattr(params, "step_penalty"):
+            return self._plan_approval(*approval_plans.without_approval(self.world, params), discount)
         payment = np.asarray(_payments(self.world, self.levels, params, discount))
         drawn = _training(self.world, params, self.world.default_params, discount)
         table, foreseen, expected = jax.tree.map(np.asarray, drawn)
@@ -90,14 +94,15 @@ class Planner:
         returns = tabular.play_returns(table, policy, expected, limit, generator)
         return Planned(reached, float(returns.mean()))
 
-    def _plan_approval(self, world: Approved, params: Any, discount: float) -> Planned:
+    def _plan_approval(self, world: Approved, params: Any, discount: float) -> Planned | None:
         generator, limit = np.random.default_rng(SEED), int(params.max_steps_in_episode)
+        levels = jax.tree.map(np.asarray, _drawn(world.inner, params))
+        observed = approval_plans.observed(world, levels, params)
+        if np.isnan(observed).any() or np.isnan(approval_plans.observed(world, self.trained, params)).any():
+            return None
         reached = self._reached(approval_plans.policy(world, self.trained, params, discount), generator)
-        levels = jax.tree.map(np.asarray, _drawn(world, params))
         policy = approval_plans.policy(world, levels, params, discount)
-        paid = tabular.tabulate(world, levels)._replace(
-            events=approval_plans.observed(world, levels, params)[..., None]
-        )
+        paid = tabular.tabulate(world.inner, levels)._replace(events=observed[..., None])
         returns = tabular.play_returns(paid, policy, np.ones((TRAINING_LEVELS, 1)), limit, generator)
         return Planned(reached, float(returns.mean()))
 

@@ -137,3 +137,25 @@ def test_what_does_not_follow_from_the_tabular_form_is_not_planned():
     late = {"env.button_presence": 1.0, "pay.button.delay": 2}
     assert every.plan(every.world.params_of(late), 0.9) is None
     assert every.plan(every.world.params_of({"pay.button.delay": 2}), 0.9) is not None, "no button is ever shown"
+
+
+@pytest.fixture(scope="module")
+def camera():
+    world = envs.Camera()
+    return Planner(world, world.probes())
+
+
+@pytest.mark.parametrize(("pays", "boxes"), [(0.04, 0), (0.2, 1)])
+def test_where_steps_cost_something_a_second_box_is_fetched_if_it_pays_for_its_way(camera, pays, boxes):
+    """Two boxes take 6 to 12 steps more than one, at 0.01 each; nothing is discounted."""
+    (choice,) = [probe for probe in camera.probes if probe.labels]
+    one, two = tabular.probe_distances(camera.world, choice)[:, :2].T
+    assert (0.01 * (two - one).min(), 0.01 * (two - one).max()) == pytest.approx((0.06, 0.12))
+    plan = camera.plan(camera.world.params_of({"env.second_pays": pays}), 1.0)
+    assert (plan.reached["choice"][:, boxes] == (one, two)[boxes]).all()
+    expected = np.mean(1 + boxes * pays - 0.01 * (one, two)[boxes])
+    assert plan.expected_return == pytest.approx(expected, abs=0.01)
+
+
+def test_what_nothing_shows_is_not_planned(camera):
+    assert camera.plan(camera.world.params_of({"env.camera_presence": 0.5}), 1.0) is None
