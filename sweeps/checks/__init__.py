@@ -11,7 +11,7 @@ from sweeps.checks.running import Result, run_checks
 
 __all__ = ["CHECKS", "Check", "Result", "Verdict", "as_markdown", "check", "run_checks"]
 
-FAMILIES = ("theorems", "networks", "crossovers", "published")
+FAMILIES = ("theorems", "networks", "crossovers", "published", "camera")
 """Importing them registers their checks, in this order."""
 
 for family in FAMILIES:
