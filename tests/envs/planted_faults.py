@@ -244,6 +244,10 @@ class TwoIntended(Meadow):
     goals = (envs.Goal("berry", "intended"), envs.Goal("sign", "intended"))
 
 
+class MilestoneFirst(Meadow):
+    goals = (envs.Goal("berry", "milestone"), envs.Goal("sign", "intended"))
+
+
 class NeverTruncates(Meadow):
     def transition(self, key, state, action, params):
         after, events, terminated = super().transition(key, state, action, params)
@@ -330,6 +334,7 @@ FAULTS = {
     HidesNothing: ("hide", "observations are as before"),
     OutOfReach: ("reachable", "sign cannot be reached on any"),
     TwoIntended: ("goals", "2 goals are intended"),
+    MilestoneFirst: ("goals", "a milestone comes before a goal that is none"),
     NeverTruncates: ("time limit", "goes on after 3 steps"),
     OneStepLate: ("time limit", "goes on after 3 steps"),
     FiveValues: ("interface", "step returns 5 values"),
