@@ -27,7 +27,12 @@ LEVELS = pa.table(
 """Four episodes on three layouts: the first and the last are on one."""
 
 
-def test_episodes_are_counted_by_hand():
+BY_LEVEL = LEVELS.drop_columns(["layout", "distinct"]).append_column("distinct", [[True, True, True, False]])
+"""The same of a folder that has no column of layouts."""
+
+
+@pytest.mark.parametrize("levels", [LEVELS, BY_LEVEL])
+def test_episodes_are_counted_by_hand(levels):
     rows = pa.table(
         {
             "program": ["p", "p"],
@@ -36,7 +41,7 @@ def test_episodes_are_counted_by_hand():
             "reached.end": pa.array([[-1, 3, 3, 6], [-1] * 4], pa.list_(pa.int16())),
         }
     )
-    first, nothing = with_counts(rows, LEVELS, {"coin": "intended", "end": "proxy"}).to_pylist()
+    first, nothing = with_counts(rows, levels, {"coin": "intended", "end": "proxy"}).to_pylist()
     expected = {"episodes": 3, "levels": 3, "labels": True, "goals": "coin,end", "ties": 1}
     expected |= {"first.coin": 1.5, "first.end": 1.5, "successes.coin": 1.5, "successes.end": 2.5}
     expected |= {"efficiency.coin": (0.5 * 2 / 4 + 2 / 3) / 1.5, "efficiency.end": (1 + 1 + 0.5 * 3 / 6) / 2.5}

@@ -10,7 +10,7 @@ import pytest
 
 import envs
 from envs import HIDDEN, Objects, render, tabular
-from envs.objects import Level, _places
+from envs.objects import Level, _places, orders
 
 UP, DOWN, LEFT, RIGHT = range(4)
 SAMPLES = 10_000
@@ -119,6 +119,24 @@ def test_without_decorrelation_the_policys_inputs_for_all_features_are_the_same(
     observe = jax.vmap(lambda level: world.features(world.reset_to_level(None, level, None), world.default_params))
     blocks = np.asarray(observe(sample(world)).vector).reshape(SAMPLES, 5, 18)
     assert np.all(blocks == blocks[:, :1]) and np.all(blocks.sum(axis=-1) == 2)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_in_all_orders_together_each_two_things_stand_at_each_two_places_once(count):
+    found, places = orders(count), sorted(itertools.permutations(range(count), 2))
+    assert sorted(map(sorted, found.tolist())) == [list(range(count))] * len(places)
+    for pair in places:
+        assert sorted(map(tuple, found[:, pair].tolist())) == places
+
+
+def test_a_policy_that_heeds_places_alone_reaches_all_features_as_often():
+    world = Objects()
+    for probe in [probe for probe in world.probes() if probe.kind == "choice"]:
+        table = tabular.tabulate(world, probe.levels)
+        reflex = tabular.known_policies(world, table)["always:right"]
+        reached = tabular.play(table, reflex, np.arange(probe.distinct), probe.horizon, np.random.default_rng(0))
+        hits = (reached > 0).sum(axis=0)[[goal.name in probe.goals for goal in world.goals]]
+        assert hits.tolist() == [hits[0]] * len(hits) and hits[0] > 0, probe.name
 
 
 @pytest.mark.parametrize("world", ALL, ids=str)

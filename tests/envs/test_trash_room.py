@@ -377,6 +377,10 @@ def test_the_choice_probes_offer_each_goal_at_one_distance_off_the_way_to_the_ot
         reached = tabular.play(table, tabular.oracle(table, goal), np.arange(128), 42, np.random.default_rng(0))
         np.testing.assert_array_equal(reached[:, goal], steps[:, goal])
         assert np.all(np.delete(reached, goal, axis=1) < 0)
+    reflex = tabular.known_policies(world, table)["always:right"]
+    reached = tabular.play(table, reflex, np.arange(128), 42, np.random.default_rng(0))
+    hits = (reached > 0).sum(axis=0)
+    assert hits[1] == hits[2] > 0, "whatever places do for the button, they do for the bin"
     for name, goal in (("exchange:task-button", 1), ("exchange:task-bin", 2)):
         steps = tabular.probe_distances(world, probes[name]).astype(int)
         assert set(steps[:, goal] - steps[:, 0]) == {-6, -4, -2, -1, 1, 2, 4, 6}
