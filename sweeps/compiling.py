@@ -1,24 +1,17 @@
 """A program is compiled once a machine: its workers share the work, and have all cores while they do.
 
-What is compiled is kept in the cache folder under a digest of all that it was made from, so that who finds it there
-does not even trace it. Who compiles a function holds a lock on it, which the kernel gives back when its holder dies.
+Each function goes into jax's cache of compiled functions, from which the other workers read it. Who compiles one holds
+a lock on it, which the kernel gives back when its holder dies, however it dies.
 """
 
 import contextlib
 import fcntl
 import functools
-import hashlib
 import os
-import pickle
-import platform
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from analysis.folder import write_file
-from sweeps.environment import PINNED, ignored
-from sweeps.plan import ProgramSpec, package_versions
 
 if TYPE_CHECKING:
     import jaxrl
@@ -29,21 +22,23 @@ _AT_START = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set
 """The cores of this process before it was pinned to one."""
 
 
-def compile(spec: ProgramSpec, program: "jaxrl.Program") -> None:
-    """Compiles a program together with the other processes of this machine that need it, or finds it compiled."""
+def compile(program: "jaxrl.Program", name: str) -> None:
+    """Compiles a program together with the other processes of this machine that compile the one of this name."""
     with all_cores():
-        program.compile(functools.partial(_shared, spec))
+        program.compile(functools.partial(_shared, name))
 
 
-def _shared(spec: ProgramSpec, compilers: dict[str, Callable[[], Any]]) -> dict[str, Any]:
+def _shared(program: str, compilers: dict[str, Callable[[], Any]]) -> dict[str, Any]:
     """Each function compiled; first those that no other process is compiling."""
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
     try:
-        folder = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
-        file = (folder / LOCK).open("ab")
-    except (KeyError, OSError):  # no cache, or none on a disk of this machine's
+        if not cache or "://" in cache:  # none on a disk
+            raise OSError
+        Path(cache).mkdir(parents=True, exist_ok=True)
+        file = (Path(cache) / LOCK).open("ab")
+    except OSError:
         return {name: compiler() for name, compiler in compilers.items()}
-    made_from = _made_from(spec)
-    places = {name: _place(spec, name) for name in compilers}
+    places = {name: zlib.crc32(f"{program} {name}".encode()) for name in compilers}
     found: dict[str, Any] = {}
     with file:
         while left := [name for name in compilers if name not in found]:
@@ -51,17 +46,9 @@ def _shared(spec: ProgramSpec, compilers: dict[str, Callable[[], Any]]) -> dict[
             if (name := next(free, None)) is None:
                 name = left[0]
                 _lock(file.fileno(), fcntl.LOCK_EX, places[name])
-            if made_from is None:
-                found[name] = compilers[name]()
-            else:
-                path = folder / f"{made_from}-{name}.pickle"
-                found[name] = _read(path) or _written(path, compilers[name]())
+            found[name] = compilers[name]()
             _lock(file.fileno(), fcntl.LOCK_UN, places[name])
     return found
-
-
-def _place(spec: ProgramSpec, name: str) -> int:
-    return zlib.crc32(f"{spec} {name}".encode())
 
 
 def _lock(file: int, kind: int, place: int) -> bool:
@@ -73,53 +60,6 @@ def _lock(file: int, kind: int, place: int) -> bool:
     except OSError:
         pass
     return True
-
-
-def _made_from(spec: ProgramSpec) -> str | None:
-    """A digest of all that decides what a program compiles to; None where that is also code of the user's own."""
-    import jax
-
-    values = spec.world.removeprefix("gymnax:"), spec.learner, spec.curriculum, *spec.static.values()
-    if any(":" in str(value) for value in values):
-        return None
-    settings = {name: value for name, value in jax.config.values.items() if name in PINNED}
-    device = jax.local_devices()[0].device_kind
-    versions = package_versions(), platform.python_version()
-    made_from = repr((spec, _source(), versions, device, settings, ignored(os.environ)))
-    return hashlib.blake2b(made_from.encode(), digest_size=16).hexdigest()
-
-
-@functools.cache
-def _source() -> str:
-    """A digest of the code of worlds and learners."""
-    import envs
-    import jaxrl
-
-    found = hashlib.blake2b(digest_size=16)
-    for package in (envs, jaxrl):
-        folder = Path(package.__path__[0])
-        for path in sorted(folder.rglob("*.py")):
-            found.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode() + path.read_bytes())
-    return found.hexdigest()
-
-
-def _read(path: Path) -> Any:
-    """A function as it was written; None where there is none that can be used."""
-    from jax.experimental.serialize_executable import deserialize_and_load
-
-    try:
-        return deserialize_and_load(*pickle.loads(path.read_bytes()))
-    except Exception:  # whatever a damaged file, or one of another jax's, raises
-        return None
-
-
-def _written(path: Path, compiled: Any) -> Any:
-    from jax.experimental.serialize_executable import serialize
-
-    if "custom-call" not in compiled.as_text():  # jax makes LAPACK's functions known only when it lowers one
-        with contextlib.suppress(Exception):  # a device that cannot write what it runs, a disk that is full
-            write_file(path, pickle.dumps(serialize(compiled)))
-    return compiled
 
 
 @contextlib.contextmanager

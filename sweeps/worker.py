@@ -77,7 +77,7 @@ def run_shard(
         return Receipt(shard.id, 0, 0)
     before = program.compiles
     with _memory_errors(shard.program.chunk):
-        compiling.compile(shard.program, program)
+        compiling.compile(program, shard.program.id)
     work = _Work(folder, shard, policies, program, on_progress, checkpoint_every, stopping)
     unused = work.continue_from_checkpoint()
     try:
