@@ -36,12 +36,11 @@ def with_counts(
       goals: name → role, the intended one first and milestones last.
       outcomes: goal → the class of episodes that reach it, in worlds that sort their episodes into classes.
     Returns:
-      The rows and: episodes (as they count), levels (layouts), labels (bool), goals (those at stake; the probe
-      asks for the first) and paid (those that pay, of a contingency probe), as text; first.GOAL and successes.GOAL
-      (episodes in which it came first and in which it was reached, as they count; a milestone is never first), ties
-      (episodes that reached two goals first, in one step), efficiency.GOAL (NaN where it was never reached);
-      outcome.CLASS (episodes of each class, and of `none`, as they count); of worlds with exchange probes, the fields
-      of `Indifference` as indifference.FIELD; in worlds without goals, return.mean.
+      The rows and: episodes (as they count), levels (layouts), first.GOAL and successes.GOAL (episodes in which it came
+      first and in which it was reached, as they count; a milestone is never first), ties (episodes that reached two
+      goals first, in one step), efficiency.GOAL (NaN where it was never reached); outcome.CLASS (episodes of each
+      class, and of `none`, as they count); of worlds with exchange probes, the fields of `Indifference` as
+      indifference.FIELD; in worlds without goals, return.mean.
     Raises:
       ValueError: the levels lack some of the episodes.
     """
@@ -119,10 +118,7 @@ def _counts(
     """The columns of `with_counts`."""
     n, names, goals = len(rows), list(roles), [name for name in roles if roles[name] != "milestone"]
     steps = _Steps.of(rows, names)
-    columns: dict[str, np.ndarray] = {
-        "episodes": np.zeros(n), "levels": np.zeros(n, int), "labels": np.zeros(n, bool),
-        "goals": np.full(n, "", object), "paid": np.full(n, "", object),
-    }  # fmt: skip
+    columns: dict[str, np.ndarray] = {"episodes": np.zeros(n), "levels": np.zeros(n, int)}
     columns |= {f"{kind}.{goal}": np.zeros(n) for goal in goals for kind in ("first", "successes", "efficiency")}
     columns |= {f"{kind}.{name}": np.zeros(n) for name in names[len(goals) :] for kind in ("successes", "efficiency")}
     columns |= {f"outcome.{name}": np.zeros(n) for name in classes}
@@ -134,12 +130,10 @@ def _counts(
         bank = banks.get((program, probe), {"episode": np.empty(0)})
         if len(bank["episode"]) < max(episodes, 1):
             raise ValueError(f"levels lack some of the {episodes} episodes of {probe} in {program}")
-        about: dict[str, object] = {name: bank[name][0] for name in ("labels", "goals", "paid") if name in bank}
         bank = {name: values[:episodes] for name, values in bank.items()}
         share = counted_as(bank)
-        about |= {"episodes": share.sum().round(EXACT), "levels": len(np.unique(layouts(bank)))}
-        for name, value in about.items():
-            columns[name][members] = value
+        columns["episodes"][members] = share.sum().round(EXACT)
+        columns["levels"][members] = len(np.unique(layouts(bank)))
         for chosen in np.split(members, range(ROWS_AT_ONCE, len(members), ROWS_AT_ONCE)):
             if not goals:
                 columns["return.mean"][chosen] = steps.returns(chosen, episodes).mean(axis=1)
@@ -147,7 +141,7 @@ def _counts(
             reached = steps.reached(chosen, episodes)
             found = _tallies(reached, goals, names, bank, share) | _sorted_out(reached, classes, share)
             if probe.startswith(EXCHANGE):
-                found |= _indifference(reached[: len(goals)], goals, str(about["goals"]), bank, share)
+                found |= _indifference(reached[: len(goals)], goals, bank, share)
             for name, values in found.items():
                 columns[name][chosen] = values
     return columns
@@ -217,13 +211,11 @@ def _sorted_out(steps: np.ndarray, classes: dict[str, list[int]], share: np.ndar
     }
 
 
-def _indifference(
-    steps: np.ndarray, goals: list[str], stake: str, bank: Bank, share: np.ndarray
-) -> dict[str, np.ndarray]:
+def _indifference(steps: np.ndarray, goals: list[str], bank: Bank, share: np.ndarray) -> dict[str, np.ndarray]:
     from analysis.exchange import indifference  # few worlds have such probes, and every worker counts
 
     winner = _winner(steps)
-    one, other = stake.split(",")
+    one, other = bank["goals"][0].split(",")
     further = bank[f"distance.{other}"] - bank[f"distance.{one}"]
     found = indifference(further, winner == goals.index(other), winner >= 0, share)
     return {f"indifference.{name}": values for name, values in found._asdict().items()}

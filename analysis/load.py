@@ -3,39 +3,43 @@
 # load has more than 70 lines: two thirds of them say what every column means.
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.dataset as ds
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from analysis.design import DESIGN
+from analysis.asked import Asked
 from analysis.folder import Place
 from analysis.folder.manifest import ROLES
 from analysis.labels import WITHOUT_A_GOAL, Thresholds
+from analysis.lanes import NOT_NEEDED, labelling, lanes_of
 from analysis.names import check_name
 from analysis.results import (
     LANE,
-    PARTS,
+    LaneFinder,
     Results,
+    as_text,
     differing,
     law_in_place_of_a_value,
     named,
-    place_in,
+    numbered,
     warn_of_versions,
 )
-from analysis.verdicts import by_lane, choices, ratio, success, verdicts
+from analysis.verdicts import verdicts
 
-BLIND_TO_PAYMENT = "no memory and no reward among the inputs"
-"""Why nothing can be said about whether such a policy follows where payment went."""
-ENDS_TOO_SOON = "no probe goes on after its first event"
-"""Why nothing can be said of one that sees rewards: a probe of goals is over before a payment could be followed."""
-CONTROLS = ("blind", "permuted", "planner")
-"""Actors beside the trained one whose choices `load` shows."""
+_MARKS = {*LANE, "diverged"}
 
 
 @named
-def load(directory: str | Place | Sequence[str | Place], *, recount: bool = False, **thresholds: float) -> pd.DataFrame:
+def load(
+    directory: str | Place | Sequence[str | Place],
+    *,
+    columns: Sequence[str] | None = None,
+    filter: pc.Expression | None = None,
+    recount: bool = False,
+    **thresholds: float,
+) -> pd.DataFrame:
     """One row a lane: its factors, its label, the numbers behind the label, and its training summary.
 
     Labels come from the final checkpoint, the trained actor and sampled actions; they are computed here, so that
@@ -45,6 +49,9 @@ def load(directory: str | Place | Sequence[str | Place], *, recount: bool = Fals
       directory: a results folder, or several; s3://BUCKET/PATH and gs://BUCKET/PATH lie in an object store. Several
         are unioned by column name; a factor that one of them does not vary takes the value that its conditions have,
         and whatever settings they have otherwise than each other become factors.
+      columns: those to return, in this order; what they do not need is not read.
+      filter: an expression over any columns, such as `pyarrow.compute.field("env.diversity") == 0.1`: only lanes of
+        which it is true. Where the outcomes table has its columns, other lanes are dropped before labels are computed.
       recount: whether to count the episodes again, rather than to take the counts that stand beside them.
       **thresholds: fields of `analysis.Thresholds`: reliability, capability, efficiency, min_decided, level.
     Returns:
@@ -86,13 +93,13 @@ def load(directory: str | Place | Sequence[str | Place], *, recount: bool = Fals
       meg.GOAL, meg.beta.GOAL, meg.always:ACTION, meg.decisions: how well a goal or a reflex explains what the policy
         does on the labelling probe, for `inferred_goal`; NaN for policies with memory.
     Raises:
-      ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, or a
-        threshold out of range; one line that names it.
+      ValueError: not a results folder, no rows yet, a damaged file, a lane that occurs twice or was not probed, a
+        threshold out of range, or a column that does not exist; one line that names it.
       RemoteError: an object store does not do what is asked, in one line.
     """
     for name in thresholds:
         check_name("threshold", name, Thresholds.__dataclass_fields__)
-    limits = Thresholds(**thresholds)
+    limits, asked = Thresholds(**thresholds), Asked(columns, filter)
     paths = [directory] if isinstance(directory, str | Place) else list(directory)
     if not paths:
         raise ValueError("no folder to load; expected at least one results folder")
@@ -101,25 +108,31 @@ def load(directory: str | Place | Sequence[str | Place], *, recount: bool = Fals
     factors = list(dict.fromkeys([*varied, *differing(folders)]))
     # A setting that one folder samples, where a condition has the law in its place, is known in the others too.
     drawn = [key for key in law_in_place_of_a_value(folders) if key not in factors]
-    frames = [_lanes(folder, [*factors, *drawn], limits, recount) for folder in folders]
+    given = [*factors, *drawn]
+    frames = [lanes_of(folder, given, limits, recount, asked, alone=len(folders) == 1) for folder in folders]
+    warn_of_versions(folders)
     df = frames[0] if len(frames) == 1 else _union(frames)
-    twice = df[df.duplicated(["master_seed", *LANE])]
-    if len(twice):
-        one = twice.iloc[0]
+    twice = df.duplicated(["master_seed", *LANE])
+    if twice.any():
+        one = df[twice].iloc[0]
         raise ValueError(
-            f"{', '.join(str(folder.path) for folder in folders)}: {len(twice)} lanes occur twice and would count as "
+            f"{', '.join(str(folder.path) for folder in folders)}: {twice.sum()} lanes occur twice and would count as "
             f"two seeds, the first: condition {one['condition']}, seed {one['seed']}"
         )
-    warn_of_versions(folders)
-    df = df.sort_values([*factors, "condition", "master_seed", "seed"], ignore_index=True)
+    if len(frames) > 1:
+        df = df.sort_values([*factors, "condition", "master_seed", "seed"], ignore_index=True)
     df.attrs["factors"] = factors
-    return df
+    return asked.pick(df)
 
 
 @named
-def load_probes(directory: str | Place) -> pd.DataFrame:
+def load_probes(
+    directory: str | Place, *, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
+) -> pd.DataFrame:
     """One row a lane × checkpoint × probe × actor × sampled or greedy: how goals are learned, and unlearned.
 
+    Args:
+      columns, filter: as for `load`; rows that are not asked for are dropped file by file.
     Returns:
       The factors; condition, seed, program, checkpoint, update, probe, kind, actor, sampled; episodes (those on one
       level count as one, unless the probe has all levels that there are); levels; labels (bool, this is the probe that
@@ -130,9 +143,9 @@ def load_probes(directory: str | Place) -> pd.DataFrame:
     Raises:
       ValueError: as `load`.
     """
-    folder = Results.open(directory)
-    rows = _with_shares(folder.counted("probes"), folder.manifest.roles, folder.goals)
-    return folder.beside_factors(rows, ["probe", "actor", "sampled", "checkpoint"])
+    folder, asked = Results.open(directory), Asked(columns, filter)
+    parts = (_with_shares(rows, folder.manifest.roles, folder.goals) for rows in folder.counted("probes"))
+    return folder.beside_factors(parts, ["probe", "actor", "sampled", "checkpoint"], asked)
 
 
 @named
@@ -149,30 +162,42 @@ def load_labels(directory: str | Place, **thresholds: float) -> pd.DataFrame:
     """
     limits = Thresholds(**thresholds)
     folder = Results.open(directory)
-    lanes = folder.outcomes(folder.manifest.factors)
-    rows = _of_lanes(lanes, folder.counted("probes", ds.field("actor") == "trained"))
-    parts = []
-    key: Any
-    for key, chosen in rows.groupby(["checkpoint", "sampled"]):
-        checkpoint, sampled = key
-        diverged = lanes["diverged"].to_numpy(bool) & (checkpoint >= 1)
-        labels = verdicts(chosen, folder.goals, diverged, limits)[["label"]]
-        there = np.unique(chosen["lane"])
-        part = lanes[LANE].assign(checkpoint=checkpoint, sampled=sampled, label=labels["label"].array)
-        parts.append(part.iloc[there])
-    df = folder.beside_factors(pd.concat(parts, ignore_index=True), ["checkpoint", "sampled"])
+    lanes = folder.outcomes(folder.manifest.factors, lambda field: field.name in {*folder.manifest.factors, *_MARKS})
+    find, ended, parts = LaneFinder(lanes), lanes["diverged"].to_numpy(bool), []
+    for rows in folder.counted("probes", lambda rows: rows["actor"] == "trained"):
+        for _, chosen in rows.groupby(["checkpoint", "sampled"]):
+            lane = find(chosen)
+            there, place = numbered(lane[lane >= 0], len(lanes))
+            moment = chosen[["checkpoint", "sampled"]].iloc[[0] * len(there)].reset_index(drop=True)
+            diverged = ended[there] & (moment["checkpoint"].to_numpy() >= 1)
+            chosen = chosen[lane >= 0].assign(lane=place)
+            label = verdicts(chosen, folder.probes, folder.goals, diverged, limits)["label"]
+            parts.append(pd.concat([lanes[LANE].take(there).reset_index(drop=True), moment, label], axis=1))
+    df = folder.beside_factors(parts, ["checkpoint", "sampled"], Asked())
     df.attrs["factors"] = [*folder.manifest.factors, "checkpoint", "sampled"]
     return df
 
 
 @named
-def load_curves(directory: str | Place) -> pd.DataFrame:
+def load_curves(
+    directory: str | Place, *, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
+) -> pd.DataFrame:
     """One row a lane × point of its training curve: the factors, the columns of the curves table, keys and adaptive.
 
-    Sorted by factors, lane, update. Raises ValueError as `load` does.
+    Args:
+      columns, filter: as for `load_probes`.
+    Returns:
+      Sorted by factors, lane, update.
+    Raises:
+      ValueError: as `load`.
     """
-    folder = Results.open(directory)
-    return folder.beside_factors(folder.table("curves").to_pandas(), ["update"])
+    folder, asked = Results.open(directory), Asked(columns, filter)
+
+    def keep(field: pa.Field) -> bool:
+        asked.known[field.name] = None
+        return filter is not None or field.name in (*LANE, "update") or asked.needs([field.name])
+
+    return folder.beside_factors(folder.parts("curves", keep), ["update"], asked)
 
 
 @named
@@ -186,10 +211,10 @@ def load_baselines(directory: str | Place, **thresholds: float) -> pd.DataFrame:
     """
     limits = Thresholds(**thresholds)
     folder = Results.open(directory)
-    rows = folder.counted("baselines", ds.field("sampled"), recount=True)
+    rows = as_text(pd.concat(folder.counted("baselines", lambda rows: rows["sampled"], recount=True)))
     actors = rows[["program", "actor"]].drop_duplicates(ignore_index=True)
-    rows["lane"] = place_in(actors, rows[["program", "actor"]])
-    found = verdicts(rows, folder.goals, np.zeros(len(actors), bool), limits)
+    lane = pd.MultiIndex.from_frame(actors).get_indexer(pd.MultiIndex.from_frame(rows[["program", "actor"]]))
+    found = verdicts(rows.assign(lane=lane), folder.probes, folder.goals, np.zeros(len(actors), bool), limits)
     return pd.concat([actors, found], axis=1).sort_values(["program", "actor"], ignore_index=True)
 
 
@@ -214,27 +239,18 @@ def load_relabelled(directory: str | Place, alternatives: Mapping[str, Threshold
       ValueError: as `load`.
     """
     folder = Results.open(directory)
-    lanes = folder.table("outcomes").to_pandas()[[*LANE, "diverged"]]
+    lanes = folder.outcomes([], lambda field: field.name in _MARKS)[[*LANE, "diverged"]]
     lanes = lanes.sort_values(LANE, ignore_index=True)
-    field = ds.field
-    measured = (field("checkpoint") >= 1) & (field("actor") == "trained") & field("sampled")
-    measured &= field("kind").isin(["choice", "capability"])
-    rows = _of_lanes(lanes, folder.counted("probes", measured))
-    diverged = lanes.pop("diverged").to_numpy(bool)
-    labels = {
-        name: verdicts(rows, folder.goals, diverged, limits)["label"].to_numpy()
-        for name, limits in alternatives.items()
-    }
-    return lanes.assign(**labels)
-
-
-def _of_lanes(lanes: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the number of their lane; without those of shards that are not finished.
-
-    A shard writes its outcomes last: probes without them belong to one that is in the making.
-    """
-    lane = place_in(lanes[LANE], rows[LANE])
-    return rows.assign(lane=lane)[lane >= 0]
+    find, diverged = LaneFinder(lanes), lanes.pop("diverged").to_numpy(bool)
+    labels = {name: np.full(len(lanes), "", object) for name in alternatives}
+    for rows in folder.counted("probes", labelling, without=NOT_NEEDED):
+        lane = find(rows)
+        there, place = numbered(lane[lane >= 0], len(lanes))
+        rows = rows[lane >= 0].assign(lane=place)
+        for name, limits in alternatives.items():
+            found = verdicts(rows, folder.probes, folder.goals, diverged[there], limits)
+            labels[name][there] = found["label"]
+    return lanes.assign(**{name: values.astype(str) for name, values in labels.items()})
 
 
 def _with_shares(rows: pd.DataFrame, roles: dict[str, str], goals: dict[str, str]) -> pd.DataFrame:
@@ -252,88 +268,14 @@ def _with_shares(rows: pd.DataFrame, roles: dict[str, str], goals: dict[str, str
     return rows.rename(columns={"return.mean": "return"})
 
 
-def _needed() -> ds.Expression:
-    """The probe rows that `load` reads."""
-    field = ds.field
-    final, trained, sampled = field("checkpoint") >= 1, field("actor") == "trained", field("sampled")
-    choice = field("kind") == "choice"
-    measured = final & trained & (sampled | choice)
-    others = final & field("actor").isin(CONTROLS)
-    hidden = final & (field("actor") == "blind") & (field("kind") == "avoidance")
-    return measured | (sampled & ((choice & (others | (trained & (field("checkpoint") <= 0)))) | hidden))
-
-
-def _lanes(folder: Results, factors: list[str], thresholds: Thresholds, recount: bool) -> pd.DataFrame:
-    """`load` of one folder, unsorted."""
-    outcomes = folder.outcomes(factors)
-    rows = _of_lanes(outcomes, folder.counted("probes", _needed(), recount))
-    final, trained, sampled = rows["checkpoint"] >= 1, rows["actor"] == "trained", rows["sampled"]
-    measured = rows[final & trained & sampled]
-    unmeasured = len(outcomes) - measured["lane"].nunique()
-    if unmeasured:
-        raise ValueError(f"{folder.path}: {unmeasured} of {len(outcomes)} lanes have no probes at the final checkpoint")
-    others = {actor: rows[final & (rows["actor"] == actor)] for actor in CONTROLS}
-    controls = {"greedy": rows[final & trained & ~sampled], **others, "untrained": rows[~final]}
-    lanes = len(outcomes)
-    beside = _controls(controls, folder.goals, lanes)
-    beside |= _differences(measured, others["blind"], folder.goals, lanes)
-    if folder.goals:
-        beside |= _payment(folder, outcomes["condition"])
-    if "unseen_inputs" in measured:
-        beside["unseen_inputs"] = by_lane(measured[measured["labels"]], "unseen_inputs", lanes)
-    own = [factor for factor in factors if PARTS.get(factor) != factor]
-    front = [*LANE, "master_seed", "program", "world", "learner", *own]
-    found = verdicts(measured, folder.goals, outcomes["diverged"].to_numpy(bool), thresholds)
-    rest = outcomes.drop(columns=[*front, *DESIGN])
-    shares = pd.DataFrame(beside, index=outcomes.index)
-    return pd.concat([outcomes[front], found, shares, rest, outcomes[DESIGN]], axis=1)
-
-
-def _controls(controls: Mapping[str, pd.DataFrame], goals: dict[str, str], lanes: int) -> dict[str, np.ndarray]:
-    """CONTROL.share.GOAL and CONTROL.undecided, on the probe that labels."""
-    found: dict[str, np.ndarray] = {}
-    for name, chosen in controls.items() if goals else ():
-        first, episodes, share = choices(chosen[chosen["labels"]], goals, lanes)
-        found |= {f"{name}.share.{goal}": column for goal, column in zip(goals, share.T, strict=True)}
-        found[f"{name}.undecided"] = 1 - ratio(first.sum(axis=1), episodes)
-    return found
-
-
-def _differences(
-    measured: pd.DataFrame, blind: pd.DataFrame, goals: dict[str, str], lanes: int
-) -> dict[str, np.ndarray]:
-    """avoidance.GOAL, and exchange.GOAL with its interval and why it is missing."""
-    found = {}
-    for goal in goals:
-        seen, hidden = (
-            of[(of["kind"] == "avoidance") & (of["goals"].str.split(",").str[0] == goal)] for of in (measured, blind)
-        )
-        if len(seen):
-            found[f"avoidance.{goal}"] = success(hidden, goal, lanes) - success(seen, goal, lanes)
-    # Of its kind, choice, and its goals are other probes too: that its distances differ is in the levels alone.
-    for stake, chosen in measured[measured["probe"].str.startswith("exchange:")].groupby("goals"):
-        name = f"exchange.{str(stake).split(',')[1]}"
-        found[name] = by_lane(chosen, "indifference.steps", lanes)
-        found |= {f"{name}.{part}": by_lane(chosen, f"indifference.{part}", lanes) for part in ("low", "high", "why")}
-    return found
-
-
-def _payment(folder: Results, conditions: pd.Series) -> dict[str, np.ndarray]:
-    """tracks_payment and tracks_payment.why."""
-    sees = conditions.map(
-        lambda key: key in folder.conditions and bool(folder.conditions[key].get("learner.previous_reward"))
-    )
-    why = np.where(sees, ENDS_TOO_SOON, BLIND_TO_PAYMENT)
-    return {"tracks_payment": np.full(len(conditions), np.nan), "tracks_payment.why": why}
-
-
 def _union(frames: list[pd.DataFrame]) -> pd.DataFrame:
     """Frames of several worlds below each other; a column that some lack is nullable and keeps its kind."""
-    labels = dict.fromkeys(name for frame in frames for name in frame["label"].cat.categories)
-    names = sorted(
-        (name for name in labels if name not in WITHOUT_A_GOAL), key=lambda name: ROLES.index(name.split(":")[0])
-    )
-    frames = [frame.assign(label=frame["label"].cat.set_categories([*names, *WITHOUT_A_GOAL])) for frame in frames]
+    if all("label" in frame for frame in frames):
+        labels = dict.fromkeys(name for frame in frames for name in frame["label"].cat.categories)
+        names = sorted(
+            (name for name in labels if name not in WITHOUT_A_GOAL), key=lambda name: ROLES.index(name.split(":")[0])
+        )
+        frames = [frame.assign(label=frame["label"].cat.set_categories([*names, *WITHOUT_A_GOAL])) for frame in frames]
     kinds = {column: kind for frame in frames for column, kind in frame.dtypes.items()}
     nullable = {
         column: {"b": "boolean", "i": "Int64"}[kind.kind]

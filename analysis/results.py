@@ -4,7 +4,7 @@ import functools
 import json
 import warnings
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
@@ -12,17 +12,19 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 
+from analysis.asked import Asked
 from analysis.design import DESIGN
 from analysis.episodes import with_counts
-from analysis.folder import Manifest, Place, RemoteError, as_place, read_in_parts, read_manifest, read_rows
+from analysis.folder import Keep, Manifest, Place, RemoteError, as_place, read_in_parts, read_manifest, read_rows
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 LANE = ["condition", "seed"]
 """Names a lane within a folder; folders of different master seeds hold different lanes of the same name."""
+PROBE = ["program", "probe", "kind", "goals", "paid", "labels"]
+"""Columns of the table of levels that say what a probe is."""
 PARTS = {"learner.name": "learner", "curriculum.name": "curriculum", "world": "world"}
 """Factors that the outcomes table has as columns of its own, under these names."""
 
@@ -48,35 +50,74 @@ class Results:
     def conditions(self) -> dict[str, ChainMap[str, Any]]:
         return self.manifest.conditions()
 
-    def table(self, kind: str, where: ds.Expression | None = None) -> pa.Table:
-        return read_rows(self.path, self.manifest, kind, where)
+    def table(self, kind: str, keep: Keep | None = None) -> pa.Table:
+        return read_rows(self.path, self.manifest, kind, keep)
 
-    def parts(self, kind: str, where: ds.Expression | None = None) -> Iterator[pa.Table]:
-        """The same, some files at a time."""
-        return read_in_parts(self.path, self.manifest, kind, where)
+    def parts(self, kind: str, keep: Keep | None = None) -> Iterator[pd.DataFrame]:
+        """The same, some files at a time, as frames in which text is categorical."""
+        for rows in read_in_parts(self.path, self.manifest, kind, keep):
+            yield as_frame(rows)
 
-    def counted(self, kind: str, where: ds.Expression | None = None, recount: bool = False) -> pd.DataFrame:
-        """The rows of a table of probes with the counts of their episodes (see `with_counts`), without the episodes.
+    @cached_property
+    def probes(self) -> pd.DataFrame:
+        """One row a program × probe: program, probe, kind, goals, paid, labels. Sorted by probe."""
+        bank = self.table("levels", lambda field: field.name in PROBE).to_pandas()
+        bank = bank.drop_duplicates(["program", "probe"]).assign(paid=bank.get("paid", ""))
+        return bank.sort_values(["probe", "program"], ignore_index=True)[PROBE]
 
-        Raises ValueError where the table has no counts.
+    def counted(
+        self,
+        kind: str,
+        wanted: Callable[[pd.DataFrame], Any] | None = None,
+        recount: bool = False,
+        without: Sequence[str] = (),
+    ) -> Iterator[pd.DataFrame]:
+        """The rows of a table of probes with the counts of their episodes (see `with_counts`), some files at a time.
+
+        With what `probes` says of each, and without the episodes themselves.
+
+        Args:
+          wanted: which rows of such a frame; what it leaves out costs little memory.
+          recount: whether to count the episodes, rather than to read the counts.
+          without: columns that are not read.
+        Raises:
+          ValueError: the table has no counts.
         """
+
+        def is_plain(field: pa.Field) -> bool:
+            return not pa.types.is_nested(field.type) and field.name not in without
+
         levels = self.table("levels") if recount else None
-        parts = []
-        for rows in self.parts(kind, where):
-            if not len(rows):
-                continue
+        for rows in read_in_parts(self.path, self.manifest, kind, None if recount else is_plain):
             if levels is not None:
                 rows = with_counts(rows, levels, self.manifest.roles, self.manifest.outcomes)
             if "episodes" not in rows.column_names or rows["episodes"].null_count:
                 why = "an earlier version wrote it; analysis.load(…, recount=True) counts them"
                 raise ValueError(f"{self.path / kind}: holds episodes that have not been counted: {why}")
-            plain = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
-            parts.append(rows.select(plain).to_pandas())
-        return pd.concat(parts, ignore_index=True)
+            df = self._beside_probes(as_frame(rows.select([field.name for field in rows.schema if is_plain(field)])))
+            yield df if wanted is None else df[wanted(df)]
 
-    def outcomes(self, factors: Sequence[str]) -> pd.DataFrame:
+    def _beside_probes(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows with what the table of levels says of their probes."""
+        program, probe = rows["program"].cat, rows["probe"].cat
+        known = {pair: place for place, pair in enumerate(self.probes[PROBE[:2]].itertuples(index=False, name=None))}
+        table = np.array([[known.get((one, other), -1) for other in probe.categories] for one in program.categories])
+        place = table[program.codes, probe.codes] if len(rows) else np.zeros(0, int)
+        if (place < 0).any():
+            one = rows[place < 0].iloc[0]
+            raise ValueError(f"{self.path}: levels lack the probe {one['probe']} of {one['program']}")
+        for name in PROBE[2:]:
+            values = self.probes[name]
+            if name == "labels":
+                rows[name] = values.to_numpy()[place]
+            else:
+                codes, names = pd.factorize(values, sort=True)
+                rows[name] = pd.Categorical.from_codes(codes[place], names)
+        return rows
+
+    def outcomes(self, factors: Sequence[str], keep: Keep | None = None) -> pd.DataFrame:
         """The outcomes table, with every factor that a layer or another folder varies and this row's layer did not."""
-        table = self.table("outcomes")
+        table = self.table("outcomes", keep)
         df = table.to_pandas()
         if "curriculum" in df:  # a column of the lanes that have one
             df["curriculum"] = df["curriculum"].fillna("random")
@@ -84,10 +125,10 @@ class Results:
             if factor in PARTS:
                 df[factor] = df.get(PARTS[factor], "random")
                 continue
-            constant = df["condition"].map(lambda key, factor=factor: self.conditions.get(key, {}).get(factor))
             if factor not in df:
-                df[factor] = constant.infer_objects()
+                df[factor] = self.of_conditions(df["condition"], factor)
             elif df[factor].isna().any():
+                constant = self.of_conditions(df["condition"], factor)
                 df[factor] = df[factor].where(df[factor].notna(), constant).infer_objects()
                 if pa.types.is_integer(table.schema.field(factor).type) and df[factor].notna().all():
                     df[factor] = df[factor].astype("int64")  # pandas makes floats of integers beside nulls
@@ -95,23 +136,83 @@ class Results:
         df["adaptive"] = self.manifest.adaptive
         return df
 
-    def beside_factors(self, rows: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    def of_conditions(self, conditions: pd.Series, setting: str) -> pd.Series:
+        """What each of some conditions has as a setting, None where it has none."""
+        codes, names = pd.factorize(conditions)
+        known = self.conditions
+        values = pd.Series([known[name].get(setting) if name in known else None for name in names], dtype=object)
+        values = values.infer_objects()
+        return values.take(codes).set_axis(conditions.index)
+
+    def beside_factors(self, parts: Iterable[pd.DataFrame], order: list[str], asked: Asked) -> pd.DataFrame:
         """Finished lanes' rows with the factors in front and the design behind, in canonical order."""
         factors = self.manifest.factors
-        lanes = self.outcomes(factors)[[*LANE, *factors, *DESIGN]]
+        names = {*LANE, *factors, *PARTS.values()}
+        lanes = self.outcomes(factors, lambda field: field.name in names)[[*LANE, *factors, *DESIGN]]
         # The factors name a condition, so lanes sorted once give the order of their rows, which are many more.
         lanes = lanes.sort_values([*factors, *LANE], ignore_index=True)
-        place = place_in(lanes[LANE], rows[LANE])
-        rows = rows.assign(_place=place)[place >= 0].sort_values(["_place", *order], ignore_index=True)
-        own = lanes.take(rows.pop("_place").to_numpy()).reset_index(drop=True)
-        df = pd.concat([own[factors], rows, own[DESIGN]], axis=1)
+        find, found = LaneFinder(lanes), []
+        for part in parts:
+            place = find(part)
+            rows, place = part[place >= 0], place[place >= 0]
+            own = lanes.take(place).set_axis(rows.index)
+            rows = pd.concat([own[factors], rows, own[DESIGN]], axis=1)
+            chosen = asked.rows(rows)
+            names = {*order, *(rows if asked.columns is None else asked.columns)}
+            kept = rows.loc[chosen, [name for name in rows if name in names]]
+            found.append(as_text(kept).assign(_place=place[chosen]))
+        asked.check()
+        df = pd.concat(found, ignore_index=True).sort_values(["_place", *order], ignore_index=True)
+        df = df.drop(columns="_place")
         df.attrs["factors"] = factors
-        return df
+        return asked.pick(df)
 
 
-def place_in(lanes: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
-    """i64[rows]: which of the lanes each row is of, by the columns that both have; -1 where it is of none."""
-    return pd.MultiIndex.from_frame(lanes).get_indexer(pd.MultiIndex.from_frame(rows))
+def numbered(lane: np.ndarray, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Those of some lanes that occur, in order, and for each occurrence its place among them."""
+    there = np.zeros(lanes, bool)
+    there[lane] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[lane]
+
+
+class LaneFinder:
+    """Says which of some lanes rows are of."""
+
+    def __init__(self, lanes: pd.DataFrame):
+        codes, names = pd.factorize(lanes["condition"])
+        self.codes = {name: code for code, name in enumerate(names)}
+        self.seeds = int(lanes["seed"].max()) + 1 if len(lanes) else 1
+        keys = codes.astype(np.int64) * self.seeds + lanes["seed"].to_numpy()
+        self.order = np.argsort(keys, kind="stable")
+        self.keys = keys[self.order]
+
+    def __call__(self, rows: pd.DataFrame) -> np.ndarray:
+        """i64[rows]: the place of the lane; -1 where it is none of them."""
+        if not len(self.keys):
+            return np.full(len(rows), -1)
+        conditions = rows["condition"].astype("category").cat
+        codes = np.array([self.codes.get(name, -1) for name in conditions.categories], np.int64)[conditions.codes]
+        seeds = rows["seed"].to_numpy()
+        keys = codes * self.seeds + seeds
+        found = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        there = (self.keys[found] == keys) & (codes >= 0) & (seeds < self.seeds)
+        return np.where(there, self.order[found], -1)
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """A table as a frame in which text is categorical."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            table = table.set_column(place, field.name, table[field.name].dictionary_encode())
+    return table.combine_chunks().to_pandas(split_blocks=True)
+
+
+def as_text(df: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its categorical columns as text, but for those that have an order."""
+    kinds = df.dtypes.items()
+    return df.astype(
+        {name: "str" for name, kind in kinds if isinstance(kind, pd.CategoricalDtype) and not kind.ordered}
+    )
 
 
 def differing(folders: Sequence[Results]) -> list[str]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from analysis.folder.policies import save_policies as save_policies
     from analysis.folder.remote import Remote as Remote
     from analysis.folder.remote import RemoteError as RemoteError
+    from analysis.folder.rows import Keep as Keep
     from analysis.folder.rows import read_in_parts as read_in_parts
     from analysis.folder.rows import read_rows as read_rows
     from analysis.folder.store import Lock as Lock
@@ -69,7 +70,7 @@ _NAMES = {
     "places": ("Place", "as_place"),
     "policies": ("find_policy", "has_policies", "load_policy", "save_policies"),
     "remote": ("Remote", "RemoteError"),
-    "rows": ("read_in_parts", "read_rows"),
+    "rows": ("Keep", "read_in_parts", "read_rows"),
     "store": ("Lock", "Store", "at_once", "set_aside", "store_of", "write_file"),
     "tables": (
         "damage", "diverged_lanes", "encode_table", "read_table", "read_verified", "write_table",

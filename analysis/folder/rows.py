@@ -1,10 +1,10 @@
 """The rows of a folder's tables of one kind, of all the files that its manifest names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from analysis.folder.digest import DamagedError, one_line
 from analysis.folder.layout import PROGRAM_TABLES, names_in, table_path
@@ -15,17 +15,16 @@ from analysis.folder.tables import read_verified
 
 FILES_AT_ONCE, BYTES_AT_ONCE = 1000, 2**26
 """Read together: bounds memory, whatever a folder holds."""
-_PARQUET = ds.ParquetFileFormat()
+Keep = Callable[[pa.Field], bool]
+"""Whether a column is read."""
 
 
-def read_rows(folder: Place, manifest: Manifest, kind: str, where: ds.Expression | None = None) -> pa.Table:
-    """The rows of all tables of a kind that satisfy `where`, columns unioned by name; raises as `read_in_parts`."""
-    return _union(folder, kind, list(read_in_parts(folder, manifest, kind, where)))
+def read_rows(folder: Place, manifest: Manifest, kind: str, keep: Keep | None = None) -> pa.Table:
+    """The rows of all tables of a kind, columns unioned by name; raises as `read_in_parts`."""
+    return _union(folder, kind, list(read_in_parts(folder, manifest, kind, keep)))
 
 
-def read_in_parts(
-    folder: Place, manifest: Manifest, kind: str, where: ds.Expression | None = None
-) -> Iterator[pa.Table]:
+def read_in_parts(folder: Place, manifest: Manifest, kind: str, keep: Keep | None = None) -> Iterator[pa.Table]:
     """The same, some files at a time.
 
     Raises:
@@ -33,45 +32,46 @@ def read_in_parts(
     """
     there = names_in(folder, kind)
     names = sorted(there.intersection(manifest.programs if kind in PROGRAM_TABLES else manifest.shards))
-    contents = at_once(folder, lambda name: read_verified(folder, kind, name), names)
-    rows = 0
-    while names:
-        fragments: list[ds.Fragment] = []
-        size = 0
-        while len(fragments) < min(len(names), FILES_AT_ONCE) and size < BYTES_AT_ONCE:
-            content = next(contents)
-            fragments.append(_PARQUET.make_fragment(pa.py_buffer(content)))
-            size += len(content)
-        inside, names = names[: len(fragments)], names[len(fragments) :]
-        table = _together(folder, kind, inside, fragments, where)
-        rows += table.num_rows
-        yield table
+    contents = at_once(folder, lambda name: (name, read_verified(folder, kind, name)), names)
+    rows, size = 0, 0
+    tables: list[pa.Table] = []
+    read = _Reader(keep)
+    for name, content in contents:
+        try:
+            tables.append(read(content))
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedError(table_path(folder, kind, name), f"cannot be read ({one_line(error)})") from None
+        rows, size = rows + tables[-1].num_rows, size + len(content)
+        if len(tables) == FILES_AT_ONCE or size > BYTES_AT_ONCE:
+            yield _union(folder, kind, tables)
+            tables, size = [], 0
+    if tables:
+        yield _union(folder, kind, tables)
     if not rows:
         raise ValueError(f"{folder / kind}: no rows yet; the first finished shard writes some")
 
 
-def _together(
-    folder: Place, kind: str, names: Sequence[str], fragments: Sequence[ds.Fragment], where: ds.Expression | None
-) -> pa.Table:
-    schemas = []
-    for name, fragment in zip(names, fragments, strict=True):
-        try:
-            schemas.append(fragment.physical_schema)
-        except (pa.ArrowException, OSError) as error:
-            raise DamagedError(table_path(folder, kind, name), f"cannot be read ({one_line(error)})") from None
-    if _of_two_kinds(schemas):
-        return _union(folder, kind, [fragment.to_table(filter=where) for fragment in fragments])
-    try:
-        schema = pa.unify_schemas(schemas, promote_options="permissive")
-        # A column that a layer lacks is null in its rows, though no file has nulls.
-        schema = pa.schema([field.with_nullable(True) for field in schema])
-        return ds.FileSystemDataset(list(fragments), schema, _PARQUET).to_table(filter=where)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{folder / kind}: files do not fit together: {one_line(error)}") from error
+class _Reader:
+    """Reads some columns of file after file, most of which have the same."""
+
+    def __init__(self, keep: Keep | None):
+        self.keep = keep
+        self.schema: pq.ParquetSchema | None = None
+        self.columns: list[str] | None = None
+        """Those to read where the schema is this."""
+
+    def __call__(self, content: bytes) -> pa.Table:
+        """In one thread: a file is small, and Arrow's readers that outlive it can abort the process at its exit."""
+        file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False)
+        if self.keep is not None and not (self.schema is not None and self.schema.equals(file.schema)):
+            self.schema, self.columns = file.schema, [field.name for field in file.schema_arrow if self.keep(field)]
+        return file.read(columns=self.columns, use_threads=False)
 
 
 def _union(folder: Place, kind: str, tables: Sequence[pa.Table]) -> pa.Table:
-    """Tables below each other, columns unioned by name."""
+    """Tables below each other, columns unioned by name; a column that one lacks is null in its rows."""
+    if all(table.schema.equals(tables[0].schema) for table in tables):
+        return pa.concat_tables(tables)
     mixed = _of_two_kinds([table.schema for table in tables])
     try:
         return pa.concat_tables([_with_nulls(table, mixed) for table in tables], promote_options="permissive")
