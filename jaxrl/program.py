@@ -21,6 +21,8 @@ from jaxrl.schedules import Schedule, Settings, numbers_of
 COLD = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 """How functions are compiled for a CPU on which a run spends little of its time: in less than half the time, and to the
 same bits; see docs/performance.md."""
+REPEATABLE = {"xla_gpu_deterministic_ops": True}
+"""How functions are compiled for a GPU: what is added comes in a fixed order, and no kernel is chosen by its time."""
 PROBING = 0x70726F62
 """Sets the randomness of the probes apart from that of training."""
 
@@ -138,13 +140,17 @@ class Program:
         return jax.tree.map(lambda *leaves: np.stack(leaves), *lanes)
 
     def memory(self) -> dict[str, int]:
-        """Bytes on the device: `per_lane_bytes` that a lane keeps, and `temporary_bytes` of a chunk while it trains."""
+        """Bytes on the device: `per_lane_bytes` that a lane keeps, and `temporary_bytes` of a chunk while it trains.
+
+        The latter are those of the function that needs most: on many levels that are probes.
+        """
         self.compile()
-        stats = self._compiled["advance"].memory_analysis()
-        beginning = self._compiled["first_layer"].memory_analysis().output_size_in_bytes
+        stats = {name: one.memory_analysis() for name, one in self._compiled.items()}
+        stats["controls"] = self._controls.result().memory_analysis()
+        kept = stats["advance"].argument_size_in_bytes + stats["first_layer"].output_size_in_bytes
         return {
-            "per_lane_bytes": (stats.argument_size_in_bytes + beginning) // self.chunk,
-            "temporary_bytes": stats.temp_size_in_bytes,
+            "per_lane_bytes": kept // self.chunk,
+            "temporary_bytes": max(one.temp_size_in_bytes for one in stats.values()),
         }
 
     @functools.cached_property
@@ -257,20 +263,22 @@ class Program:
         pool.shutdown(wait=False)
 
     def _compile(self, name: str) -> Any:
+        on_cpu = COLD if name != "advance" else None
+        options = {"cpu": on_cpu, "gpu": REPEATABLE}.get(jax.default_backend())
+        return self._traced(name).lower().compile(compiler_options=options)
+
+    def _traced(self, name: str) -> Any:
         if name == "init":
-            traced = self._init
-        else:
-            keys, settings = self._init.in_avals[0]
-            state, _ = self._init.out_info
-            policy = self.learner.finish(state).policy
-            initial = jax.eval_shape(self._functions["first_layer"], policy)
-            update = jax.ShapeDtypeStruct((), jnp.int32)
-            probed = keys, policy, initial, settings.env, update
-            arguments = {"advance": (state, settings, update), "first_layer": (policy,)}.get(name, probed)
-            donated = (0,) if name == "advance" else ()
-            traced = jax.jit(self._functions[name], donate_argnums=donated).trace(*arguments)
-        cold = name != "advance" and jax.default_backend() == "cpu"
-        return traced.lower().compile(compiler_options=COLD if cold else None)
+            return self._init
+        keys, settings = self._init.in_avals[0]
+        state, _ = self._init.out_info
+        policy = self.learner.finish(state).policy
+        initial = jax.eval_shape(self._functions["first_layer"], policy)
+        update = jax.ShapeDtypeStruct((), jnp.int32)
+        probed = keys, policy, initial, settings.env, update
+        arguments = {"advance": (state, settings, update), "first_layer": (policy,)}.get(name, probed)
+        donated = (0,) if name == "advance" else ()
+        return jax.jit(self._functions[name], donate_argnums=donated).trace(*arguments)
 
     @functools.cached_property
     def _init(self) -> Any:

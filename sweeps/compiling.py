@@ -8,16 +8,22 @@ import contextlib
 import fcntl
 import functools
 import os
+import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from analysis.folder import write_file
 
 if TYPE_CHECKING:
     import jaxrl
 
 LOCK = "compiling.lock"
 """A file of no content in the cache: workers lock one byte of it for each function."""
+LAST = "controls"
+"""The function that is compiled after all others."""
 _AT_START = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 """The cores of this process before it was pinned to one."""
 
@@ -46,9 +52,45 @@ def _shared(program: str, compilers: dict[str, Callable[[], Any]]) -> dict[str, 
             if (name := next(free, None)) is None:
                 name = left[0]
                 _lock(file.fileno(), fcntl.LOCK_EX, places[name])
-            found[name] = compilers[name]()
+            found[name] = _timed(Path(cache) / f"{program}-{name}.seconds", compilers[name])
             _lock(file.fileno(), fcntl.LOCK_UN, places[name])
     return found
+
+
+def seconds(program: str) -> float | None:
+    """What compiling a program took on this machine, all functions together; None where the cache has no record of it.
+
+    It is of the last time that it was compiled, and not read from the cache.
+    """
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
+    found = {path.name: path.read_text() for path in Path(cache).glob(f"{program}-*.seconds")} if cache else {}
+    return sum(map(float, found.values())) if f"{program}-{LAST}.seconds" in found else None
+
+
+_here = threading.local()
+"""Whether this thread has just read a function from jax's cache."""
+
+
+@functools.cache
+def _listen() -> None:
+    from jax import monitoring
+
+    def note(event: str, **_: Any) -> None:
+        if event == "/jax/compilation_cache/cache_hits":
+            _here.read = True
+
+    monitoring.register_event_listener(note)
+
+
+def _timed(record: Path, compiler: Callable[[], Any]) -> Any:
+    """Compiles a function, and notes how long that took."""
+    _listen()
+    _here.read, began = False, time.monotonic()
+    compiled = compiler()
+    if not _here.read:
+        with contextlib.suppress(OSError):
+            write_file(record, f"{time.monotonic() - began:.3f}".encode())
+    return compiled
 
 
 def _lock(file: int, kind: int, place: int) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeps import compiling
 from sweeps.devices import default_chunk, platform
 from sweeps.environment import pinned
 from sweeps.plan import Plan, make_plan
@@ -23,11 +24,13 @@ def describe_plan(
 
     Args:
       spec, overrides: as for `load_spec`.
-      memory: whether to compile the first program, to read its memory off.
+      memory: whether to compile the first program, to read its memory off; a run then finds it compiled.
     Returns:
       spec, platform, workers, chunk, lanes, shards; conditions (id, factors); programs (id, lanes, static settings,
       updates and env_steps of a lane); memory of the first program, None or bytes (per_lane, temporary, and device, a
       whole chunk's);
+      compiling: timed, the programs that this machine's cache has a record of, and seconds, what one of them took to
+      compile, on average, or None;
       flops (floating-point operations), and the seconds that they take here and on one GPU (estimates, from assumed
       speeds); half_width (of a 95% interval of a rate of one half); found, the differences between two conditions'
       rates that are found with a power of 0.8 (see `_differences`); rarest, the rate of an outcome that some seed of a
@@ -67,6 +70,7 @@ def describe_plan(
             for one in plan.programs
         ],
         "memory": _memory(plan) if memory else None,
+        "compiling": _compiling(plan),
         "seconds": flops / (speed.get(kind, speed["gpu"]) * workers),
         "seconds_on_a_gpu": flops / speed["gpu"],
         "flops": flops,
@@ -86,9 +90,17 @@ def describe_plan(
 
 def _memory(plan: Plan) -> dict[str, int]:
     """Bytes of the first program, which is compiled for it."""
-    read = plan.programs[0].program.build().memory()
+    first = plan.programs[0].program
+    program = first.build()
+    compiling.compile(program, first.id)
+    read = program.memory()
     lane, temporary = read["per_lane_bytes"], read["temporary_bytes"]
     return {"per_lane": lane, "temporary": temporary, "device": plan.chunk * lane + temporary}
+
+
+def _compiling(plan: Plan) -> dict[str, Any]:
+    found = [taken for one in plan.programs if (taken := compiling.seconds(one.program.id)) is not None]
+    return {"timed": len(found), "seconds": sum(found) / len(found) if found else None}
 
 
 def _differences(seeds: int, conditions: int) -> dict[str, Any]:

@@ -60,6 +60,14 @@ def default_chunk(spec: Spec, kind: str, devices: int) -> int:
     return max(1, min(share, int(SHARE_OF_MEMORY * limit / lane)))
 
 
+def check_workers(kind: str, devices: int, workers: int | None) -> None:
+    """Raises SpecError where processes beside this one cannot have a device each."""
+    if kind == "tpu":
+        raise SpecError("device", "a TPU belongs to one process, and this one has it; train with --executor inline.")
+    if kind == "gpu" and (workers or 0) > devices:
+        raise SpecError("workers", f"{workers} for {devices} here; a worker has a GPU to itself, so at most {devices}.")
+
+
 def smaller(chunk: int) -> str:
     """What to do where a chunk did not fit."""
     return f"plan with --set run.chunk={max(chunk // 2, 1)} and another --out"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.folder import Layer
-from sweeps.environment import unpinned
+from sweeps.environment import PINNED, unpinned
 from sweeps.sources import digests
 from sweeps.spec import Given, Spec, SpecError
 
@@ -247,9 +247,11 @@ _DECISIVE = ("chisel-rl", "flax", "gymnax", "jax", "jaxlib", "numpy", "optax")
 """Packages whose version may change the numbers of a lane."""
 
 
-def package_versions() -> dict[str, str]:
-    """The versions of the packages that decide numbers, and the settings that do and could not be pinned."""
-    return {package: _version(package) for package in _DECISIVE} | unpinned()
+def package_versions(platform: str = "cpu") -> dict[str, str]:
+    """The versions of the packages that decide numbers, and settings that do: those that could not be pinned, and, on
+    what has others, how products are rounded."""
+    products = {} if platform == "cpu" else {"products": str(PINNED["jax_default_matmul_precision"])}
+    return {package: _version(package) for package in _DECISIVE} | products | unpinned()
 
 
 def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan:
@@ -305,7 +307,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         programs.append(Planned(program, conditions, built.total_updates, built.env_steps, built.flops))
     if spec.precision is not None and not goals:
         raise SpecError(spec.source, "precision", f"{spec.world} has no goals, so no rates of labels; leave it out.")
-    versions |= package_versions()
+    versions |= package_versions(platform)
     named = [{key: said for key, said in goal.items() if said} for goal in goals.values()]
     seeds = {one.id: range(spec.seeds) for planned in programs for one in planned.conditions}
     return Plan(spec, platform, chunk, programs, versions, digests(code), named, seeds)

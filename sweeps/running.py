@@ -25,7 +25,7 @@ from analysis.folder import (
     store_of,
     write_failure,
 )
-from sweeps.devices import default_chunk, platform
+from sweeps.devices import check_workers, default_chunk, platform
 from sweeps.environment import pinned
 from sweeps.executors import Execute, Failed, Job, crew, reason
 from sweeps.layers import Part, Sweep, Task, opened
@@ -111,6 +111,8 @@ def run(
         raise SpecError("checkpoint-every", f"{checkpoint_every} is not a time; expected seconds, more than 0.")
     with _terminable() as noticed, pinned(), crew(executor_name, workers) as execute:
         kind, devices = platform()
+        if executor_name == "processes":
+            check_workers(kind, devices, workers)
         checked = load_spec(spec, overrides)
         if checked.precision is not None and part != (1, 1):
             why = "with a precision, each round is decided from all of the round before, by one run"

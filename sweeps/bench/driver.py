@@ -14,21 +14,43 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweeps.bench.cases import CASES, PEER, flops_per_step
+from sweeps.devices import platform as device
 from sweeps.environment import cache_folder, environment
 from sweeps.executors.processes import cores
 from sweeps.plan import CPU_CHUNK
 
-CARTPOLE_LANES = (1, 32, 128, 512, 1024)
-SIDE, PRODUCTS = 2048, 4
-"""Of the large product that stands for the hardware's ceiling."""
+PRODUCTS = 4
+"""In a round, of the product that stands for the hardware's ceiling."""
 ROUND_STEPS = 1_500_000
 """Environment steps of a participant in one round, about: some seconds each."""
 
 LEAST_UPDATES = 12
 """Of a lane in a round, lest its initialisation weigh."""
+
+
+class Layout(NamedTuple):
+    """How participants share a machine: on a CPU a process has a core and small chunks, on a GPU all lanes at once."""
+
+    kind: str
+    processes: tuple[int | None, ...]
+    """That a participant may have, by core; None where a process is left to itself."""
+    side: int
+    """Of the large product."""
+    cartpole_lanes: tuple[int, ...]
+    probed: int
+    """Lanes whose probes are timed."""
+
+    def width(self, lanes: int) -> int:
+        return min(CPU_CHUNK, lanes) if self.kind == "cpu" else lanes
+
+
+def layout(kind: str) -> Layout:
+    if kind == "cpu":
+        return Layout(kind, tuple(cores()), 2048, (1, 32, 128, 512, 1024), CPU_CHUNK)
+    return Layout(kind, (None,), 8192, (1, 128, 1024, 8192), 1024)
 
 
 @dataclass
@@ -70,24 +92,25 @@ class Participant:
 
 
 def bench(rounds: int = 5, peer: bool = True, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """Runs the benchmark; some minutes.
+    """Runs the benchmark, on all cores or on one GPU; some minutes.
 
     Args:
       rounds: turns of every participant; medians are reported.
       peer: whether to time rejax too, in an environment of its own that is made in the user's cache folder.
       say: is told what is being done.
     Returns:
-      machine; ceiling_gflops; rows (name, lanes, steps_per_second, low, high, gflops, share of the ceiling,
+      machine; platform; ceiling_gflops; rows (name, lanes, steps_per_second, low, high, gflops, share of the ceiling,
       compile_seconds, temporary_bytes, peak_bytes); ratios by name; probing_share, of a default coin-run lane's time;
       first_update (cold and warm, in seconds).
     """
-    chunk, pins = CPU_CHUNK, cores()
+    here = layout(device()[0])
     with contextlib.ExitStack() as stack:
         crowd: list[Participant] = []
 
         def join(name: str, steps: float, commands: list[list[str]], pinned: bool) -> None:
             say(f"getting ready: {name}")
-            processes = [_start(command, pins[i] if pinned else None, stack) for i, command in enumerate(commands)]
+            pins = here.processes if pinned else (None,)
+            processes = [_start(command, core, stack) for command, core in zip(commands, pins, strict=False)]
             one = Participant(name, processes, steps)
             one.ready = one.wait()[0]
             crowd.append(one)
@@ -95,22 +118,22 @@ def bench(rounds: int = 5, peer: bool = True, say: Callable[[str], None] = print
         worker = [sys.executable, "-m", "sweeps.bench.worker"]
         join(
             "product",
-            len(pins) * PRODUCTS * 2 * SIDE**3,
-            [[*worker, "product", "none", str(SIDE), str(PRODUCTS)]] * len(pins),
+            len(here.processes) * PRODUCTS * 2 * here.side**3,
+            [[*worker, "product", "none", str(here.side), str(PRODUCTS)]] * len(here.processes),
             True,
         )
 
         def chisel(case: str, lanes: int) -> int:
             learner = CASES[case].make()
             batch = learner.n_envs * learner.n_steps
-            width = min(chunk, lanes)
-            workers = min(len(pins), max(lanes // width, 1))
+            width = here.width(lanes)
+            workers = min(len(here.processes), max(lanes // width, 1))
             updates = max(round(ROUND_STEPS / (lanes * batch)), LEAST_UPDATES)
             command = [*worker, "chisel", case, *map(str, (lanes // workers, updates, width))]
             join(f"{case} {lanes}", lanes * updates * batch, [command] * workers, True)
             return updates
 
-        for lanes in CARTPOLE_LANES:
+        for lanes in here.cartpole_lanes:
             chisel("cartpole", lanes)
         for case in ("coin-run", "room"):
             updates = chisel(case, 128)
@@ -119,21 +142,25 @@ def bench(rounds: int = 5, peer: bool = True, say: Callable[[str], None] = print
         if peer:
             updates = round(ROUND_STEPS / (128 * 512))
             script = str(Path(__file__).with_name("peer.py"))
-            join(f"{PEER} rejax", 128 * updates * 512, [[_peer(say), script, "128", str(updates)]], False)
+            python = _peer(say, here.kind)
+            join(f"{PEER} rejax", 128 * updates * 512, [[python, script, "128", str(updates)]], False)
         for turn in range(rounds):
             say(f"round {turn + 1} of {rounds}")
             for one in crowd:
                 one.round()
-    found = _report(crowd)
+    found = _report(crowd, here)
     say("probing and start-up")
-    found["probing_share"] = _probing_share(rounds)
+    found["probing_share"] = _probing_share(rounds, here)
     found["first_update"] = _first_update(rounds)
     return found
 
 
 def _start(command: list[str], core: int | None, stack: contextlib.ExitStack) -> subprocess.Popen:
-    """A participant's process: pinned and with one thread, or left to itself as such programs usually are."""
-    variables = dict(os.environ)
+    """A participant's process: pinned and with one thread, or left to itself as such programs usually are.
+
+    None of them takes all of a GPU's memory, since they take turns on it.
+    """
+    variables = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     for name in ("NPROC", "OMP_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR"):
         variables.pop(name, None)
     if core is not None:
@@ -154,20 +181,20 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
 
-def _peer(say: Callable[[str], None]) -> str:
+def _peer(say: Callable[[str], None], kind: str) -> str:
     """The Python of an environment with rejax, made where there is none; it needs an older gymnax than Chisel."""
     base = (cache_folder() or Path(tempfile.gettempdir()) / "chisel").parent.parent / "bench-rejax"
     python = base / "bin" / "python"
     if not (base / "ready").exists():
         say(f"installing rejax into {base}")
         subprocess.run([sys.executable, "-m", "venv", "--clear", base], check=True)
-        wanted = ["rejax==0.1.3", "gymnax<1", f"jax=={version('jax')}"]
+        wanted = ["rejax==0.1.3", "gymnax<1", f"jax{'[cuda13]' if kind == 'gpu' else ''}=={version('jax')}"]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
         (base / "ready").touch()
     return str(python)
 
 
-def _report(crowd: list[Participant]) -> dict[str, Any]:
+def _report(crowd: list[Participant], here: Layout) -> dict[str, Any]:
     product, others = crowd[0], crowd[1:]
     ceiling, rows = product.rate, []
     for one in others:
@@ -197,18 +224,24 @@ def _report(crowd: list[Participant]) -> dict[str, Any]:
     ratios = {f"{case} over plain vmap": ratio(f"{case} 128", f"{case} plain") for case in ("coin-run", "room")}
     if f"{PEER} rejax" in by:
         ratios["cartpole over rejax"] = ratio("cartpole 128", "cartpole rejax")
-    ratios["cartpole 1024 lanes over 128"] = ratio("cartpole 1024", "cartpole 128")
-    return {"machine": _machine(), "ceiling_gflops": ceiling / 1e9, "rows": rows, "ratios": ratios}
+    most = here.cartpole_lanes[-1]
+    ratios[f"cartpole {most} lanes over 128"] = ratio(f"cartpole {most}", "cartpole 128")
+    facts = {"machine": _machine(), "platform": here.kind, "ceiling_gflops": ceiling / 1e9}
+    return facts | {"rows": rows, "ratios": ratios}
 
 
 def _machine() -> str:
+    import jax
+
+    one = jax.devices()[0]
+    device = "" if one.platform == "cpu" else f"{one.device_kind} of {len(jax.devices())}, "
     model = next(
         (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine()
     )
     packages = ", ".join(
         f"{package} {version(package)}" for package in ("chisel-rl", "jax", "jaxlib", "flax", "gymnax")
     )
-    return f"{model}, {len(cores())} cores, Python {platform.python_version()}, {packages}"
+    return f"{device}{model}, {len(cores())} cores, Python {platform.python_version()}, {packages}"
 
 
 def _cpuinfo() -> list[str]:
@@ -218,10 +251,10 @@ def _cpuinfo() -> list[str]:
         return []
 
 
-def _probing_share(rounds: int) -> float:
+def _probing_share(rounds: int, here: Layout) -> float:
     with contextlib.ExitStack() as stack:
-        command = [sys.executable, "-m", "sweeps.bench.worker", "probing", "coin-run", str(CPU_CHUNK)]
-        one = Participant("probing", [_start(command, cores()[0], stack)], 0)
+        command = [sys.executable, "-m", "sweeps.bench.worker", "probing", "coin-run", str(here.probed)]
+        one = Participant("probing", [_start(command, here.processes[0], stack)], 0)
         one.wait()
         return statistics.median(one.round()[0]["share"] for _ in range(rounds))
 
@@ -251,8 +284,9 @@ def _first_update(rounds: int) -> dict[str, float]:
 
 def as_markdown(found: dict[str, Any]) -> str:
     """The tables of docs/performance.md."""
+    where = "all cores" if found["platform"] == "cpu" else "one device"
     lines = [
-        f"Machine: {found['machine']}. A large f32 product reaches {found['ceiling_gflops']:.0f} GFLOP/s on all cores.",
+        f"Machine: {found['machine']}. A large f32 product reaches {found['ceiling_gflops']:,.0f} GFLOP/s on {where}.",
         "",
         "| work | env-steps/s (lowest, highest) | GFLOP/s | of the product | compile | temporary memory | peak |",
         "|---|---|---|---|---|---|---|",

@@ -21,6 +21,7 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 
 def bench(arguments: argparse.Namespace) -> int:
+    before_jax(one_core=False)
     from sweeps.bench import as_markdown, bench
 
     found = bench(arguments.rounds, not arguments.no_peer, lambda line: print(f"chisel: {line}", file=sys.stderr))

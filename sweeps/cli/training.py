@@ -36,9 +36,9 @@ def plan(arguments: argparse.Namespace) -> int:
     more(programs)
     lane, temporary, device = (as_bytes(memory[part]) for part in ("per_lane", "temporary", "device"))
     print(f"  memory (first program): {lane} a lane, {temporary} temporary, {device} on each device")
-    compiling = f"and {count(len(programs), 'compilation')} of some 10 s"
+    compiling = _compiling(len(programs), **plan["compiling"])
     gpu = f"; on one GPU about {as_duration(plan['seconds_on_a_gpu'])}" if plan["platform"] == "cpu" else ""
-    print(f"  time: about {as_duration(plan['seconds'])} {compiling}{gpu} (assumed speeds, not measured)")
+    print(f"  time: about {as_duration(plan['seconds'])}{gpu} (assumed speeds, not measured); {compiling}")
     half, rounds = plan["half_width"], plan["rounds"]
     if rounds is None:
         print(f"  precision: {seeds} a condition give a rate near one half to +-{half:.2f} (95% interval)")
@@ -56,6 +56,14 @@ def plan(arguments: argparse.Namespace) -> int:
         there = f"; {one['share']:.0%} of conditions get there" * (one["share"] < 1)
         print(f"    at a rate of {one['rate']:<5g}  {one['seeds']:>7,.0f} seeds a condition, {saved:.0%} saved{there}")
     return 0
+
+
+def _compiling(programs: int, timed: int, seconds: float | None) -> str:
+    """What compiling takes, by the record of this machine's cache."""
+    if seconds is None:
+        return "compiling has not been timed here"
+    each = f" a program here ({timed:,} of {programs:,} timed)" if programs > 1 else " here"
+    return f"compiling takes {as_duration(seconds)}{each}, once"
 
 
 def _print_comparisons(found: dict[str, Any], keys: str) -> None:

@@ -37,7 +37,7 @@ def crew(workers: int | None = None) -> Iterator[Execute]:
     """See `sweeps.executors`. By default as many workers as this process may use cores, or as there are devices.
 
     Workers for a CPU are started at once, on all cores but the driver's: they import while it plans. If the device
-    turns out to be another one, they have cost nothing that anybody waits for.
+    turns out to be another one, they are dismissed, and have cost nothing that anybody waits for.
     """
     pins = cores()
     slots = range(min(workers or len(pins), len(pins) - 1))
@@ -45,19 +45,26 @@ def crew(workers: int | None = None) -> Iterator[Execute]:
     try:
         yield functools.partial(_execute, early, workers)
     finally:
-        for worker in early:
-            worker.process.kill()
-            worker.stop()
+        _dismiss(early)
+
+
+def _dismiss(workers: "list[_Worker]") -> None:
+    while workers:
+        worker = workers.pop()
+        worker.process.kill()
+        worker.stop()
 
 
 def _execute(early: "list[_Worker]", workers: int | None, job: Job, shards: Iterable[Shard]) -> Generator[Event]:
     pins: list[int] | list[None] = cores() if job.platform == "cpu" else [None]
     slots = range(workers or (len(pins) if job.platform == "cpu" else job.devices))
+    if job.platform != "cpu":
+        _dismiss(early)
     waiting, retried = iter(shards), set[str]()
     running: dict[Connection, _Worker] = {}
 
     def start(slot: int, shard: Shard) -> None:
-        if job.platform == "cpu" and early:
+        if early:
             worker = early.pop(0)
         else:
             variables = environment(os.environ, job.platform) | _one_device(job, slot)
@@ -221,9 +228,13 @@ def _one_device(job: Job, slot: int) -> dict[str, str]:
     """What shows a worker one of the GPUs alone."""
     if job.platform != "gpu":
         return {}
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    devices = visible.split(",") if visible else [str(i) for i in range(job.devices)]
-    return {"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]}
+    visible, chosen = os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("JAX_CUDA_VISIBLE_DEVICES", "all")
+    places = range(job.devices) if chosen == "all" else [int(place) for place in chosen.split(",")]
+    place = places[slot % len(places)]
+    return {
+        "CUDA_VISIBLE_DEVICES": visible.split(",")[place] if visible else str(place),
+        "JAX_CUDA_VISIBLE_DEVICES": "all",  # of the one
+    }
 
 
 def cores() -> list[int]:

@@ -6,6 +6,8 @@ tests/sweeps/test_training.py.
 
 import subprocess
 import sys
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -136,6 +138,20 @@ def test_untrained_policies_act_at_random_on_the_fork(program, trained):
 def test_a_program_says_what_memory_it_needs(program):
     memory = program.memory()
     assert 10_000 < memory["per_lane_bytes"] < memory["temporary_bytes"] < 100_000_000
+
+
+def test_temporary_memory_is_that_of_the_function_that_needs_most():
+    """Not of training alone: probes play many episodes at once, and on an accelerator a chunk is as wide as fits."""
+
+    def compiled(temporary):
+        sizes = SimpleNamespace(temp_size_in_bytes=temporary, argument_size_in_bytes=40, output_size_in_bytes=8)
+        return SimpleNamespace(memory_analysis=lambda: sizes)
+
+    program = jaxrl.Program(envs.make("coin-line"), jaxrl.make("ppo", SMALL), 4)
+    program._compiled = {"advance": compiled(5), "init": compiled(1), "probe": compiled(7), "first_layer": compiled(2)}
+    program._controls = Future()
+    program._controls.set_result(compiled(9))
+    assert program.memory() == {"per_lane_bytes": (40 + 8) // 4, "temporary_bytes": 9}
 
 
 def test_batched_orthogonal_initialisation_ends():

@@ -1,14 +1,19 @@
 import contextlib
 import functools
+import itertools
 import os
 import subprocess
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
+import jax
+import numpy as np
 import pytest
 
 from sweeps import compiling
+from sweeps.cli.training import _compiling
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +52,43 @@ def test_what_another_process_compiles_comes_last_and_is_waited_for():
 def test_another_program_is_not_waited_for():
     with another_process("b"):
         assert len(compiling._shared("a", compilers([]))) == 3
+
+
+def test_how_long_compiling_took_is_known_once_the_last_function_is_there(monkeypatch):
+    clock = itertools.count(step=0.5)
+    monkeypatch.setattr(compiling, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    compiling._shared("a", compilers([]))
+    assert compiling.seconds("a") is None
+    compiling._shared("a", {compiling.LAST: lambda: None})
+    assert compiling.seconds("a") == 4 * 0.5
+    assert compiling.seconds("b") is None
+
+
+def test_what_jax_reads_from_its_cache_does_not_count_as_compiling():
+    def compiler():
+        return jax.jit(lambda x: x * np.float32(3.25)).lower(np.float32(1)).compile()
+
+    least = "jax_persistent_cache_min_compile_time_secs"
+    before = jax.config.values[least]
+    jax.config.update(least, 0.0)
+    try:
+        for name in "a", "b":
+            compiling._shared(name, {compiling.LAST: compiler})
+    finally:
+        jax.config.update(least, before)
+    assert compiling.seconds("a") > 0 and compiling.seconds("b") is None
+
+
+@pytest.mark.parametrize(
+    ("programs", "timed", "seconds", "said"),
+    [
+        (1, 0, None, "compiling has not been timed here"),
+        (1, 1, 24.0, "compiling takes 24 s here, once"),
+        (3, 1, 130.0, "compiling takes 2 min a program here (1 of 3 timed), once"),
+    ],
+)
+def test_a_plan_says_what_compiling_takes(programs, timed, seconds, said):
+    assert _compiling(programs, timed, seconds) == said
 
 
 @pytest.mark.parametrize("folder", [None, "gs://bucket/cache"])

@@ -1,11 +1,15 @@
 """The doctor finds this machine sound and says what is not; the benchmark counts its work as it should."""
 
+from types import SimpleNamespace
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxrl
-from sweeps.bench import as_markdown, cases, plain
+from sweeps import doctor
+from sweeps.bench import as_markdown, bench, cases, driver, plain
 from sweeps.cli import main
 
 
@@ -18,6 +22,47 @@ def test_the_doctor_passes_here_but_for_a_folder_that_cannot_be_written(monkeypa
     assert len(failed) == 1 and failed[0].startswith("FAIL  store: /proc cannot be written")
     assert "choose another --out" in lines[lines.index(failed[0]) + 1]
     assert sum("agreement" in line for line in lines) == 2
+    assert "ok    repetition: 2 lanes twice: the same bits" in lines
+
+
+@pytest.mark.parametrize(("bits", "good"), [(23, True), (10, False), (7, False)])
+def test_the_doctor_finds_a_device_that_rounds_what_it_multiplies(monkeypatch, bits, good):
+    """To as many bits of fraction: those of float32, TF32 and bfloat16."""
+
+    def rounded(numbers):
+        dropped = 23 - bits
+        return (((numbers.view(np.uint32) + ((1 << dropped) >> 1)) >> dropped) << dropped).view(np.float32)
+
+    monkeypatch.setattr(jnp, "matmul", lambda left, right: rounded(left) @ rounded(right))
+    assert doctor._products().good == good
+
+
+class Process:
+    """A participant that does nothing, at once."""
+
+    def __init__(self, command, core):
+        self.stdin = SimpleNamespace(write=lambda text: None, flush=lambda: None)
+        self.stdout = SimpleNamespace(readline=lambda: '{"ready": 1.0, "temporary": 2e6, "peak": 3e9, "share": 0.05}')
+
+
+def test_on_a_gpu_a_participant_is_one_process_with_all_lanes_at_once(monkeypatch):
+    started = []
+
+    def start(command, core, stack):
+        started.append((core, *command[3:]))
+        return Process(command, core)
+
+    monkeypatch.setattr(driver, "device", lambda: ("gpu", 2))
+    monkeypatch.setattr(driver, "_start", start)
+    monkeypatch.setattr(driver, "_first_update", lambda rounds: {"cold": 20.0, "warm": 3.0})
+    found = bench(1, peer=False, say=lambda line: None)
+    assert found["platform"] == "gpu" and {core for core, *_ in started} == {None}
+    assert (None, "chisel", "cartpole", "8192", str(driver.LEAST_UPDATES), "8192") in started
+    names = [row["name"] for row in found["rows"]]
+    others = [f"{case} {how}" for case in ("coin-run", "room") for how in ("128", "plain")]
+    assert names == [*(f"cartpole {lanes}" for lanes in (1, 128, 1024, 8192)), *others]
+    text = as_markdown(found)
+    assert "GFLOP/s on one device." in text and "| cartpole 8192 lanes over 128 |" in text and "| 3,000.0 MB |" in text
 
 
 def test_flops_of_cartpole_by_hand():
@@ -46,7 +91,13 @@ def test_the_table_names_the_machine_and_every_row():
         "share": 0.58,
     }
     row |= {"compile_seconds": 13.0, "temporary_bytes": 2e6, "peak_bytes": None}
-    found = {"machine": "a machine", "ceiling_gflops": 186.0, "rows": [row], "ratios": {"a over b": 2.64}}
+    found = {
+        "machine": "a machine",
+        "platform": "cpu",
+        "ceiling_gflops": 186.0,
+        "rows": [row],
+        "ratios": {"a over b": 2.64},
+    }
     text = as_markdown(found | {"probing_share": 0.05, "first_update": {"cold": 13.4, "warm": 2.9}})
     assert (
         "Machine: a machine." in text and "| cartpole 128 | 463k (460k, 501k) | 107 | 58% | 13 s | 2.0 MB |  |" in text

@@ -9,7 +9,7 @@ import pytest
 
 import jaxrl
 from jaxrl.schedules import VERSIONS
-from sweeps import SpecError, load_spec, make_plan, tables
+from sweeps import SpecError, compiling, load_spec, make_plan, tables
 from sweeps.cli import main
 from sweeps.plan import content_id, lane_key
 from sweeps.spec import PRESETS
@@ -298,11 +298,15 @@ def test_every_preset_can_be_planned_and_has_its_name(preset):
 
 def test_plan_trains_nothing_and_prints_json_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(jaxrl.Program, "memory", lambda self: {"per_lane_bytes": 4_000, "temporary_bytes": 6_000})
+    times = iter([24.0, None])
+    monkeypatch.setattr(compiling, "compile", lambda program, name: None)
+    monkeypatch.setattr(compiling, "seconds", lambda name: next(times))
     monkeypatch.chdir(tmp_path)
     assert main(["plan", "coin-run", "--json", "--set", "factors.env.height=[5, 6]"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert (plan["lanes"], len(plan["conditions"]), len(plan["programs"]), plan["shards"]) == (768, 12, 2, 96)
     assert plan["memory"] == {"per_lane": 4_000, "temporary": 6_000, "device": 8 * 4_000 + 6_000}
+    assert plan["compiling"] == {"timed": 1, "seconds": 24.0}
     assert plan["half_width"] == pytest.approx(0.1277, abs=1e-4)
     assert plan["found"] == {"pairs": 66, "difference": 0.2639, "with_holm": 0.3735}
     assert plan["rarest"] == pytest.approx(1 - 0.05 ** (1 / 64))

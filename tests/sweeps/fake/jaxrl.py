@@ -2,7 +2,7 @@
 
 CHISEL_FAKE is JSON: `sleep` seconds an update; `die_at`, `fail_at` (for a `reason`) a diversity; `once` a file
 that is made before dying, and that prevents a second death; `diverge_at` a diversity; `diverge_share` of the
-lanes of each diversity, as text, diverge; `cores` a column of them.
+lanes of each diversity, as text, diverge; `cores` a column of them; `gpus` a column of the one that a worker sees.
 """
 
 import json
@@ -129,6 +129,8 @@ class Program:
         }
         if "cores" in wanted:
             outcomes["cores"] = np.full(len(keys), len(os.sched_getaffinity(0)))
+        if "gpus" in wanted:
+            outcomes["gpu"] = np.full(len(keys), int(os.environ["CUDA_VISIBLE_DEVICES"]))
         points = np.arange(1, 6)[None].repeat(len(keys), 0)
         curves = {"update": points, "return_mean": (draws[:, :1] * points).astype(np.float32)}
         reached = np.where(draws[:, 3:5] < 0.5, -1, 1 + (draws[:, 3:5] * 5).astype(int))
