@@ -172,7 +172,8 @@ def share_curve(
     if without := max(int(table["without"].sum()) for table in tables.values()):
         note_above(ax, f"{without} of {len(df)} without a share")
     factor_axis(ax, levels, x)
-    share_axis(ax, min(0.0, float(df[columns].astype(float).min().min())))
+    least = df[columns].astype(float).min().min(), *(table["low"].min() for table in tables.values())
+    share_axis(ax, float(np.nanmin([0.0, *least])))
     ax.set_ylabel(f"{columns[0]}, mean over seeds" if len(columns) == 1 else "mean over seeds", fontsize=9)
     if standalone and len(series) + len(optima) > 1:
         add_legend(ax.get_figure(), handles_of([ax], df))

@@ -123,6 +123,14 @@ def test_curves_are_means_over_seeds_with_their_intervals_and_a_dot_for_every_se
     assert [text.get_text() for text in ax.texts] == ["1 of 24 without a share"]
 
 
+def test_the_axis_of_shares_holds_an_interval_that_goes_below_every_seed(doses):
+    one = doses[doses["reward.button"] == 1].assign(follows_cue=-0.04)
+    ax = figures.share_curve(one, "env.button_live", "follows_cue", by="arm")
+    lines = [one for one in ax.collections if isinstance(one, LineCollection)]
+    lowest = min(segment[:, 1].min() for some in lines for segment in some.get_segments())
+    assert ax.get_ylim()[0] <= lowest < -0.1
+
+
 def test_curves_of_one_goal_are_shades_of_its_colour_and_of_two_goals_their_colours(doses):
     one = doses[(doses["arm"] == "button") & (doses["reward.button"] == 2)]
     colour = figures.colours(doses["label"].cat.categories)
