@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sweeps.describing import describe_plan as describe_plan
     from sweeps.doctor import diagnose as diagnose
     from sweeps.folder_status import status as status
+    from sweeps.packing import pack as pack
     from sweeps.plan import make_plan as make_plan
     from sweeps.running import run as run
     from sweeps.sheets import sheet as sheet
@@ -26,6 +27,7 @@ _HOMES = {
     "make_plan": "plan",
     "run": "running",
     "sheet": "sheets",
+    "pack": "packing",
     "status": "folder_status",
     "watch": "watching",
     "worlds": "catalogue",
@@ -39,6 +41,7 @@ __all__ = [  # noqa: F822 (they are loaded when they are used)
     "make_plan",
     "run",
     "sheet",
+    "pack",
     "status",
     "watch",
     "worlds",

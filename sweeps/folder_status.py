@@ -14,6 +14,7 @@ from analysis.folder import (
     at_once,
     damage,
     diverged_lanes,
+    finished,
     names_in,
     read_failure,
     read_manifest,
@@ -46,22 +47,23 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
     folder = as_place(folder)
     manifest = read_manifest(folder)
     layers, inside = manifest.layers, manifest.shards
-    times = {shard: at for shard, at in times_in(folder, "outcomes").items() if shard in inside}
-    failed = [shard for shard in names_in(folder, "failed") if shard in inside and shard not in times]
+    ready = finished(folder, inside)
+    times = {shard: at for shard, at in times_in(folder, "outcomes").items() if shard in ready.alone}
+    failed = [shard for shard in names_in(folder, "failed") if shard in inside and shard not in ready]
     damaged: list[str] = []
     diverged = 0
 
-    def look(shard: str) -> tuple[list[str], int]:
-        found = [*map(str, damage(folder, SHARD_TABLES, shard) or ())] if verify else []
+    def look(file: str) -> tuple[list[str], int]:
+        found = [*map(str, damage(folder, SHARD_TABLES, file) or ())] if verify else []
         try:
-            return found, diverged_lanes(folder, shard)
+            return found, diverged_lanes(folder, file)
         except DamagedError as error:
             return found if verify else [str(error)], 0
 
-    for found, lanes in at_once(folder, look, times):
+    for found, lanes in at_once(folder, look, ready.files):
         damaged += found
         diverged += lanes
-    planned, done = sum(inside.values()), sum(inside[shard] for shard in times)
+    planned, done = sum(inside.values()), sum(lanes for shard, lanes in inside.items() if shard in ready)
     rate = _rate([(at, inside[shard]) for shard, at in times.items()])
     return {
         "folder": str(folder),
@@ -74,7 +76,12 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
             "diverged": diverged,
             "failed": sum(inside[shard] for shard in failed),
         },
-        "shards": {"planned": len(inside), "done": len(times), "failed": len(failed), "damaged": len(damaged)},
+        "shards": {
+            "planned": len(inside),
+            "done": len(ready.alone) + len(ready.packed),
+            "failed": len(failed),
+            "damaged": len(damaged),
+        },
         "layers": [layer.lanes for layer in layers],
         "rounds": _rounds(layers),
         "failed": [

@@ -6,12 +6,23 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from analysis.folder import DamagedError, Layer, Lock, NoManifestError, Place, read_manifest, store_of, write_manifest
+from analysis.folder import (
+    DamagedError,
+    Layer,
+    Lock,
+    NoManifestError,
+    Place,
+    packs_among,
+    read_manifest,
+    store_of,
+    write_manifest,
+)
 from sweeps.plan import Condition, Plan, ProgramSpec, Shard, canonical, in_use, make_plan
 from sweeps.sources import change
 from sweeps.spec import Spec, SpecError, load_spec
@@ -77,6 +88,11 @@ class Sweep:
     def lanes(self) -> int:
         """In all layers."""
         return sum(plan.lanes for plan in self.layers)
+
+    @cached_property
+    def shards(self) -> list[str]:
+        """In the folder's order."""
+        return [shard for plan in self.layers for shard in plan.shard_ids]
 
     def places(self, part: Part) -> list[range]:
         """The shards of a part by their places in the folder, a range a layer."""
@@ -170,7 +186,7 @@ def _beginning(folder: Place, asked: Plan) -> Plan:
         ours = {*asked.shard_ids, *(one.program.id for one in asked.programs)}
         found: list[Place] = sorted(folder.rglob("*.parquet"), key=str)
         for path in found:
-            if path.stem not in ours:
+            if path.stem not in ours and not packs_among([path.stem], asked.shard_ids):
                 what = f"holds {path.parent.name}/{path.name}, which this sweep would not write, and no manifest.json"
                 raise SpecError(folder, f"{what}; give another --out.")
     return asked

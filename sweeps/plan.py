@@ -113,6 +113,8 @@ class Shard:
     paired: bool
     kinds: dict[str, type] = field(default_factory=dict)
     """Of the values of each factor: bool, int, float or str, whether its conditions have the setting or not."""
+    packed: bool = False
+    """Whether its tables are in a pack, so that at most its program's are missing."""
 
     def keys(self) -> np.ndarray:
         """uint32[lanes, 2]."""

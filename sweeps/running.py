@@ -1,6 +1,7 @@
 """Runs what a results folder lacks of a sweep."""
 
 import contextlib
+import dataclasses
 import functools
 import signal
 import threading
@@ -14,15 +15,17 @@ from analysis.folder import (
     SHARD_TABLES,
     BusyError,
     DamagedError,
+    Finished,
     Place,
     as_place,
     at_once,
     clear_failure,
     damage,
+    finished,
     has_policies,
-    names_in,
     set_aside,
     store_of,
+    table_path,
     write_failure,
 )
 from sweeps.devices import check_workers, default_chunk, platform
@@ -186,15 +189,19 @@ def _train(
     store_of(folder).remove_stale(folder)
     summary = RunSummary(folder, 0, 0, has_goals=bool(sweep.asked.goals))
     wanted: dict[str, int] = {}
-    missing = set()
+    missing: dict[str, bool] = {}
     for task, todo in _checked(sweep, folder, part):
         wanted[task.shard.id] = task.lanes
         summary.lanes += task.lanes
         meter.expect(task, there=not todo)
         if todo:
-            missing.add(task.shard.id)
+            missing[task.shard.id] = task.shard.packed
     summary.others = sweep.lanes - sweep.asked.lanes
-    tasks = (task for task in sweep.tasks(part) if task.shard.id in missing)
+    tasks = (
+        task._replace(shard=dataclasses.replace(task.shard, packed=missing[task.shard.id]))
+        for task in sweep.tasks(part)
+        if task.shard.id in missing
+    )
     try:
         with (
             _drawing(folder, sweep.asked) as draw,
@@ -218,10 +225,10 @@ def _train(
                 if noticed.is_set():
                     raise KeyboardInterrupt
     except KeyboardInterrupt:
-        there = _on_disk(folder, wanted)
+        there = _on_disk(folder, sweep, wanted)
         raise Interrupted(f"{there} of {summary.lanes} lanes are on disk in {folder}; run again to continue.") from None
     # Counted again: a worker may have died between writing a shard and saying so.
-    summary.ready = _on_disk(folder, wanted) - summary.trained
+    summary.ready = _on_disk(folder, sweep, wanted) - summary.trained
     return summary
 
 
@@ -258,8 +265,9 @@ def _draw(folder: Place, plan: Plan) -> None:
         say(f"no picture of the levels: {reason(error)}")
 
 
-def _on_disk(folder: Place, wanted: Mapping[str, int]) -> int:
-    return sum(wanted.get(shard, 0) for shard in names_in(folder, "outcomes"))
+def _on_disk(folder: Place, sweep: Sweep, wanted: Mapping[str, int]) -> int:
+    done = finished(folder, sweep.shards)
+    return sum(lanes for shard, lanes in wanted.items() if shard in done)
 
 
 def _checked(sweep: Sweep, folder: Place, part: Part) -> Iterator[tuple[Task, bool]]:
@@ -270,12 +278,12 @@ def _checked(sweep: Sweep, folder: Place, part: Part) -> Iterator[tuple[Task, bo
             say(f"{error}; kept as {set_aside(error.path).name}, and made again.")
         return found is None
 
-    there = names_in(folder, "outcomes")
+    there = _with_sound_packs(sweep, folder, part)
 
     def look(task: Task) -> tuple[Task, list[DamagedError] | None, bool]:
         if task.shard.id not in there:
             return task, [], False
-        found = damage(folder, SHARD_TABLES, task.shard.id)
+        found = damage(folder, SHARD_TABLES, task.shard.id) if task.shard.id in there.alone else None
         return task, found, not sweep.asked.spec.policies or has_policies(folder, task.shard.id)
 
     programs: dict[str, bool] = {}
@@ -284,5 +292,23 @@ def _checked(sweep: Sweep, folder: Place, part: Part) -> Iterator[tuple[Task, bo
         # A program's own tables are written by whoever runs a shard of it, so one has to run even if all are done.
         if program not in programs:
             programs[program] = sound(damage(folder, PROGRAM_TABLES, program))
-        yield task, not (sound(found) and kept and programs[program])
+        done = sound(found) and kept
+        if done and task.shard.id in there.packed:
+            task = task._replace(shard=dataclasses.replace(task.shard, packed=True))
+        yield task, not (done and programs[program])
         programs[program] = True
+
+
+def _with_sound_packs(sweep: Sweep, folder: Place, part: Part) -> Finished:
+    """What is done of a folder, once packs with shards of the run have been checked, and damaged ones set aside."""
+    there, ours = finished(folder, sweep.shards), [places for places in sweep.places(part) if places]
+    for name, inside in there.packs.items():
+        if not any(places.start < inside.stop and inside.start < places.stop for places in ours):
+            continue
+        found = damage(folder, SHARD_TABLES, name)
+        if found is not None:
+            what = "; ".join(map(str, found)) or f"{folder}: the pack {name} lacks a table"
+            say(f"{what}; the pack is kept as {name}.parquet.bad, and its {len(inside):,} shards are made again.")
+            for kind in reversed(SHARD_TABLES):  # without its outcomes it is not in force
+                set_aside(table_path(folder, kind, name))
+    return finished(folder, sweep.shards)

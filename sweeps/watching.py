@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.folder import Layer, Place, as_place, find_policy, load_policy, read_manifest, read_table, write_file
+from analysis.folder import (
+    Layer,
+    Place,
+    as_place,
+    find_policy,
+    finished,
+    load_policy,
+    read_manifest,
+    read_table,
+    write_file,
+)
 from sweeps.plan import Condition, ProgramSpec, Shard
 from sweeps.sheets import write_sheet
 from sweeps.sources import change, digests
@@ -253,7 +263,8 @@ def _as_recorded(
         "checkpoint": 1.0,
     }  # fmt: skip
     where = functools.reduce(operator.and_, (pc.field(name) == value for name, value in is_it.items()))
-    rows = read_table(folder, "probes", shard).filter(where)
+    file = finished(folder, read_manifest(folder).shards).file_of(shard)
+    rows = read_table(folder, "probes", file).filter(where)
     (row,) = rows.select([f"reached.{goal}" for goal in reached]).to_pylist() or [{}]
     return all(np.array_equal(row.get(f"reached.{goal}", ()), steps) for goal, steps in reached.items())
 

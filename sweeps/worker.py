@@ -72,7 +72,8 @@ def run_shard(
     import jaxrl
 
     program = _program(shard.program)
-    if (not policies or has_policies(folder, shard.id)) and damage(folder, SHARD_TABLES, shard.id) is None:
+    is_there = shard.packed or damage(folder, SHARD_TABLES, shard.id) is None
+    if is_there and (not policies or has_policies(folder, shard.id)):
         _write_program_tables(folder, shard.program, program)
         return Receipt(shard.id, 0, 0)
     before = program.compiles

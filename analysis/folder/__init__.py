@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from analysis.folder.manifest import in_order as in_order
     from analysis.folder.manifest import read_manifest as read_manifest
     from analysis.folder.manifest import write_manifest as write_manifest
+    from analysis.folder.packs import Finished as Finished
+    from analysis.folder.packs import finished as finished
+    from analysis.folder.packs import is_pack as is_pack
+    from analysis.folder.packs import pack_name as pack_name
+    from analysis.folder.packs import packs_among as packs_among
     from analysis.folder.places import Place as Place
     from analysis.folder.places import as_place as as_place
     from analysis.folder.policies import find_policy as find_policy
@@ -67,6 +72,7 @@ _NAMES = {
         "MAX_LANES", "ROLES", "Layer", "Manifest", "NoManifestError", "ProgramRecord", "in_order",
         "read_manifest", "write_manifest",
     ),
+    "packs": ("Finished", "finished", "is_pack", "pack_name", "packs_among"),
     "places": ("Place", "as_place"),
     "policies": ("find_policy", "has_policies", "load_policy", "save_policies"),
     "remote": ("Remote", "RemoteError"),

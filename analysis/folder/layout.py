@@ -4,6 +4,7 @@ DIR/manifest.json              {"layers": [...]}, append-only; a layer has the l
 DIR/.lock                      see `analysis.folder.locks`; in an object store DIR/claims/
 DIR/failed/SHARD.json          {"reason": ...} of a shard that failed when it was last run
 DIR/outcomes/SHARD.parquet     one row a lane; written last: with it a shard is done
+                               of these three, packs of many shards: see `analysis.folder.packs`
 DIR/probes/SHARD.parquet       one row a lane × checkpoint × probe × actor × sampled or greedy
 DIR/curves/SHARD.parquet       one row a lane × point of its curve
 DIR/levels/PROGRAM.parquet     one row a probe episode

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from analysis.folder.digest import DamagedError, one_line
 from analysis.folder.layout import PROGRAM_TABLES, names_in, table_path
 from analysis.folder.manifest import Manifest
+from analysis.folder.packs import finished
 from analysis.folder.places import Place
 from analysis.folder.store import at_once
 from analysis.folder.tables import read_verified
@@ -31,8 +32,21 @@ def read_in_parts(folder: Place, manifest: Manifest, kind: str, keep: Keep | Non
       ValueError: there is no file or no row yet; or, as DamagedError, a file is not what was written.
     """
     there = names_in(folder, kind)
-    names = sorted(there.intersection(manifest.programs if kind in PROGRAM_TABLES else manifest.shards))
-    contents = at_once(folder, lambda name: (name, read_verified(folder, kind, name)), names)
+    if kind in PROGRAM_TABLES:
+        names = sorted(there.intersection(manifest.programs))
+    else:
+        done = finished(folder, manifest.shards)
+        # A pack in force has all its files. A shard's own may be there before its outcomes, or not any more.
+        names = [*done.packs, *sorted(there.intersection(manifest.shards).difference(done.packed))]
+
+    def fetched(name: str) -> tuple[str, bytes]:
+        try:
+            return name, read_verified(folder, kind, name)
+        except FileNotFoundError:
+            gone = "has gone; read again, if it was packed meanwhile, or run the sweep again"
+            raise DamagedError(table_path(folder, kind, name), gone) from None
+
+    contents = at_once(folder, fetched, names)
     rows, size = 0, 0
     tables: list[pa.Table] = []
     read = _Reader(keep)

@@ -34,6 +34,7 @@ def parser() -> Parser:
     _plan(add("plan", training.plan, "Print what a spec would train and what it needs. Trains nothing."))
     _run(add("run", training.run, "Train the lanes of a sweep that its folder lacks. Run it again to resume."))
     _status(add("status", training.status, "Print how far a run is."))
+    _folder(add("pack", training.pack, "Merge the tables of finished shards into few files, which are read faster."))
     _rates(add("rates", results.rates, "Print how often each label occurs, with intervals over seeds."))
     _figure(add("figure", results.figure, "Draw rates and shares over factors."))
     _report(add("report", results.report, "Write a report of a results folder as one HTML page."))

@@ -1,4 +1,4 @@
-"""The verbs before and during training: plan, run, status."""
+"""The verbs before, during and after training: plan, run, status, pack."""
 
 import argparse
 import shlex
@@ -125,6 +125,19 @@ def _after_failure(done: "RunSummary") -> str:
     if first.startswith("RemoteError"):
         return f"run again to continue. The first: {first}"
     return f"an error in the code comes again, so mend it before you run again: {first}."
+
+
+def pack(arguments: argparse.Namespace) -> int:
+    from sweeps.packing import pack
+
+    done = reading(lambda: pack(arguments.folder))
+    for line in done.damaged:
+        print(f"chisel: not packed: {line}; run the sweep again, and pack then.", file=sys.stderr)
+    now = f"{count(done.shards, 'shard')} in {count(done.files, 'file')} of each table" if done.files else "nothing"
+    beside = [f"{done.before:,} were packed before"] * (done.before > 0)
+    beside += [f"{done.alone:,} keep files of their own"] * (done.alone > 0)
+    print(f"Packed {now} in {done.folder}{'; '.join(['', *beside])}")
+    return 0
 
 
 def status(arguments: argparse.Namespace) -> int:

@@ -26,8 +26,9 @@ class State:
 
         self.rows: dict[tuple, list[str]] = {}
         self.damaged: list[str] = []
+        unread = _not_in_force(folder)
         for kind in SHARD_TABLES + PROGRAM_TABLES:
-            for name in sorted(names_in(folder, kind)):
+            for name in sorted(names_in(folder, kind) - (unread if kind in SHARD_TABLES else set())):
                 try:
                     table = read_table(folder, kind, name)
                 except DamagedError as error:
@@ -48,6 +49,18 @@ class State:
             - len(found),
             "damaged": self.damaged,
         }
+
+
+def _not_in_force(folder: Any) -> set[str]:
+    """Files that no reader looks at: of shards that are in a pack besides, and packs that are not whole."""
+    from analysis.folder import SHARD_TABLES, finished, is_pack, names_in, read_manifest
+
+    every = {name for kind in SHARD_TABLES for name in names_in(folder, kind)}
+    try:
+        there = finished(folder, read_manifest(folder).shards)
+    except ValueError:  # nobody can read what is there, until there is a manifest
+        return {name for name in every if is_pack(name)}
+    return {name for name in every if (is_pack(name) and name not in there.packs) or name in there.packed}
 
 
 def spoil(folder: Any, what: str, how: str, draws: random.Random) -> str | None:

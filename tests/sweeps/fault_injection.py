@@ -94,6 +94,9 @@ class Run:
             for _ in range(self.draws.randint(1, 3)):
                 self._disturb()
                 self._look()
+                if self.draws.random() < 0.6:
+                    self._pack()
+                    self._look()
                 if self.draws.random() < 0.7:
                     self._damage()
             self.grows = False
@@ -102,6 +105,8 @@ class Run:
             code = self._finish(TRIES)
         if code != 0:
             self._odd(f"not complete after {2 * TRIES} tries: exit code {code}")
+        if self.draws.random() < 0.5:
+            self._pack(in_peace=True)
         end = self._look(last=True)
         self.found |= {key: end[key] for key in ("lost", "duplicated", "wrong")} | {"whole": end["checked"]}
         self.found["seconds"] = time.monotonic() - began
@@ -139,6 +144,13 @@ class Run:
             self._odd(f"exit code {code}: {said[-1500:]}")
         return code, said
 
+    def _fault(self, once: Path, accesses: int, is_full: bool) -> dict[str, Any]:
+        """What is injected into a process that has about as many accesses to files."""
+        room = None if self.draws.random() < 0.3 else self.draws.choice([0, 100, 1000, 3000])
+        at, lasts = self.draws.randint(1, accesses), self.draws.choice([1, 10, 1000])
+        what = {"at": at, "room": room, "lasts": lasts, "do": "full" if is_full else "kill"}
+        return what | {"folder": str(self.place / "out"), "once": str(once)}
+
     def _disturb(self) -> None:
         """One driver that is not left in peace."""
         kinds = ["driver killed, at a moment", "SIGTERM"]
@@ -148,13 +160,8 @@ class Run:
             kinds += ["worker killed", "worker killed"]
         kind = self.draws.choice(kinds)
         once = self.place / f"once-{self.found['drivers']}"
-        room = None if self.draws.random() < 0.3 else self.draws.choice([0, 100, 1000, 3000])
         # An undisturbed driver has some 200 accesses to files if it trains all by itself.
-        at = self.draws.randint(1, 200 if self.executor == "inline" else 60)
-        fault = {
-            "folder": str(self.place / "out"), "at": at, "once": str(once), "room": room,
-            "lasts": self.draws.choice([1, 10, 1000]), "do": "full" if kind == "disk full" else "kill",
-        }  # fmt: skip
+        fault = self._fault(once, 200 if self.executor == "inline" else 60, kind == "disk full")
         in_worker = kind == "worker killed" or (kind == "disk full" and self.executor != "inline")
         slow = self.draws.choice([0.0, 0.01, 0.03])
         if kind in ("driver killed, at a moment", "SIGTERM"):
@@ -172,6 +179,26 @@ class Run:
         allowed = {"driver killed, at a file": (0, -9), "worker killed": (0,), "disk full": (0, 2, 4)}[kind]
         self._end(driver, (*allowed, 2, 4) if self.remote else allowed)
         if once.exists():
+            self.found["injected"].append(kind)
+
+    def _pack(self, in_peace: bool = False) -> None:
+        """The command that packs, killed, starved of disk or left in peace."""
+        kinds = ["packed", "pack killed, at a moment"]
+        if not self.remote:
+            kinds += ["pack killed, at a file", "pack killed, at a file", "pack killed, at a file", "pack, disk full"]
+        kind = "packed" if in_peace else self.draws.choice(kinds)
+        once = self.place / f"once-{self.found['drivers']}"
+        self.found["drivers"] += 1
+        armed = self._fault(once, 70, kind == "pack, disk full") if kind.endswith(("file", "full")) else None
+        driver = Driver(self.place, ["pack", self.out], self.variables, armed)
+        if kind == "pack killed, at a moment":
+            time.sleep(self.draws.uniform(0, 0.4))
+            driver.send(signal.SIGKILL)
+        code, said = self._end(driver, (0, 2, -9))
+        allowed = self.remote or self.suspicious or kind == "pack, disk full" or "not a results folder" in said
+        if code == 2 and not allowed:
+            self._odd(f"not packed: {said}")
+        if once.exists() or code == -9 or (kind == "packed" and code == 0):
             self.found["injected"].append(kind)
 
     def _until_it_works(self, driver: Driver) -> None:
@@ -271,6 +298,7 @@ class Stage:
         import sweeps.cli
         import sweeps.executors.inline
         import sweeps.executors.processes
+        import sweeps.packing  # noqa: F401
         import sweeps.running  # noqa: F401
         from envs import render  # noqa: F401
         from sweeps.checkpoints import _source
