@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import ndtr
 
 from analysis.design import warn_of_pooling
 from analysis.intervals import check_level
@@ -13,6 +15,10 @@ from analysis.names import check_name
 
 DRAWS = 10_000
 """Weightings from which an end of an interval is taken: its level of 0.025 is met within 0.003."""
+MANY = 512
+"""Values above which an end is computed rather than simulated."""
+EDGE, NEAR = 1e-9, 1e-4
+"""How near to the ends of its range a root is looked for, and how near to the median no probability is computed."""
 
 
 def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float]:
@@ -22,7 +28,7 @@ def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, fl
     sum to 1; the lower end, of the values and a 0. On shares of 0 and 1 alone it is Clopper and Pearson's interval of
     a binomial probability, so it has a width where all seeds agree; on others it narrows with their spread.
     Learned-Miller and Thomas 2020 (arXiv:1905.06208), who conjecture that it never covers less than `level`. Found by
-    simulation, with a fixed generator. (NaN, NaN) where there are no values.
+    simulation, with a fixed generator; of many values by a saddlepoint. (NaN, NaN) where there are no values.
 
     Raises ValueError where `level` is not strictly between 0 and 1.
     """
@@ -30,12 +36,40 @@ def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, fl
     values = np.sort(np.asarray(values, float))
     if not len(values):
         return np.nan, np.nan
+    if len(values) > MANY:
+        ends = (_quantile(np.append(values, end), share) for end, share in ((0, (1 - level) / 2), (1, (1 + level) / 2)))
+        return next(ends), next(ends)
     weights = weightings(len(values) + 1)
     share = weights[:, :-1] @ values
     total = weights.sum(axis=1)
     low = np.quantile(share / total, (1 - level) / 2)
     high = np.quantile((share + weights[:, -1]) / total, (1 + level) / 2)
     return max(float(low), 0.0), min(float(high), 1.0)
+
+
+def _quantile(values: np.ndarray, share: float) -> float:
+    """Of the mean of many values under random weights, uniform over all that sum to 1.
+
+    The mean is below x where the sum of (value - x) times independent exponentials is below 0, whose probability is
+    Lugannani and Rice's (1980, Advances in Applied Probability 12, 475-490); its error falls with n^(-3/2).
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) == 1:
+        return float(distinct[0])
+
+    def below(x: float) -> float:
+        away = distinct - x
+        least, most = (1 - EDGE) / away[0], (1 - EDGE) / away[-1]
+        at = brentq(lambda t: (counts * away / (1 - t * away)).sum(), least, most, xtol=EDGE * (most - least))
+        root = np.sign(at) * np.sqrt(2 * (counts * np.log1p(-at * away)).sum())
+        other = at * np.sqrt((counts * (away / (1 - at * away)) ** 2).sum())
+        if min(abs(root), abs(other)) < NEAR:
+            return 0.5
+        return float(ndtr(root) + np.exp(-(root**2) / 2) / np.sqrt(2 * np.pi) * (1 / root - 1 / other))
+
+    span = distinct[-1] - distinct[0]
+    low, high = distinct[0] + EDGE * span, distinct[-1] - EDGE * span
+    return float(brentq(lambda x: below(x) - share, low, high, xtol=1e-9))
 
 
 @functools.lru_cache(maxsize=1)  # the groups of a sweep mostly have one size

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pyarrow.compute import field
 
 from analysis.design import DESIGN, warn_of_pooling
 from analysis.figures.style import (
@@ -176,8 +177,7 @@ def through_training(directory: str | Place | Sequence[str | Place]) -> pd.DataF
     paths = [directory] if isinstance(directory, str | Place) else list(directory)
     parts = []
     for path in paths:
-        rows = load_probes(path)
-        rows = rows[rows["labels"] & rows["sampled"] & (rows["actor"] == "trained")]
+        rows = load_probes(path, filter=field("labels") & field("sampled") & (field("actor") == "trained"))
         shown = [*LANE, "checkpoint", "update", *(f"share.{goal}" for goal in goals_of(rows)), "undecided"]
         own = lanes if len(paths) == 1 else load(path)
         labels = load_labels(path)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
+from pyarrow.compute import field
 
 from analysis import figures
 from analysis.figures.style import MOST_VALUES
@@ -101,8 +102,8 @@ def _of_moments(name: str, moments: pd.DataFrame, x: str, goal: str) -> dict[str
 
 def _through_training(folder: Place, df: pd.DataFrame) -> pd.DataFrame | None:
     """The label probe's shares at every checkpoint, one row a lane x checkpoint; None where there is one alone."""
-    rows = load_probes(folder)
-    rows = rows[rows["labels"] & rows["sampled"] & (rows["actor"] == "trained")]
+    on_labelling = field("labels") & field("sampled") & (field("actor") == "trained")
+    rows = load_probes(folder, filter=on_labelling)
     if rows["checkpoint"].nunique() < 2:
         return None
     planner = [one for one in map(str, df) if one.startswith("planner.share.")]

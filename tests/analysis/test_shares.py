@@ -37,6 +37,17 @@ def test_it_covers_the_mean_of_seeds_that_split(n, chance, low, high):
     assert covered >= 0.95
 
 
+def test_of_many_seeds_it_is_computed_and_the_same_to_the_fourth_decimal():
+    for count, n in ((0, 1000), (1, 1000), (300, 1000), (1000, 1000), (500_000, 1_000_000)):
+        found = mean_interval(np.arange(n) < count)
+        np.testing.assert_allclose(found, interval(count, n, "clopper-pearson"), atol=1e-5)
+    random = np.random.default_rng(0)
+    values, weights = np.sort(random.beta(0.2, 0.2, 600)), random.standard_exponential((20_000, 601))
+    upper = np.quantile((weights[:, :-1] @ values + weights[:, -1]) / weights.sum(axis=1), 0.975)
+    assert mean_interval(values)[1] == pytest.approx(upper, abs=0.001)
+    assert mean_interval([0.0] * 600)[0] == 0 and mean_interval([1.0] * 600)[1] == 1
+
+
 def test_order_does_not_matter_and_nothing_has_no_interval():
     values = np.random.default_rng(0).random(20)
     assert mean_interval(values) == mean_interval(values[::-1])
