@@ -38,8 +38,6 @@ class Level(NamedTuple):
     """bool[], whether boxes after the first are paid."""
     open: Any
     """bool[], whether boxes can be pushed into the bottom row beside the hole."""
-    elapsed: Any
-    """i32[], what the clock says when the episode begins."""
 
 
 @struct.dataclass
@@ -147,9 +145,7 @@ class Camera(Drawn, Priced, Tabular, World):
         place, there, pays, reach = jax.random.uniform(key, (4,))
         row = jnp.asarray(starts)[jnp.minimum((place * len(starts)).astype(jnp.int32), len(starts) - 1)]
         camera = jnp.where(there < params.camera_presence, AT_RIGHT, HIDDEN)
-        return Level(
-            row[0], row[1:], camera, pays < params.second_pays, reach < params.blocking_reach, jnp.zeros((), jnp.int32)
-        )
+        return Level(row[0], row[1:], camera, pays < params.second_pays, reach < params.blocking_reach)
 
     def reset_to_level(self, key: jax.Array, level: Level, params: Any) -> State:
         there = jnp.any(jnp.arange(self.cells)[None] == level.boxes[:, None], axis=0)
@@ -183,7 +179,7 @@ class Camera(Drawn, Priced, Tabular, World):
     def features(self, state: State, params: Any) -> Observation:
         """As `layout.observe` would, without taking the cells apart."""
         level, cells = state.level, jnp.asarray(self.board.cells)[state.place].astype(jnp.int32)
-        clock = [jnp.minimum(level.elapsed + state.time, self.clock)[None]] if self.clock else []
+        clock = [jnp.minimum(state.time, self.clock)[None]] if self.clock else []
         signs = [jnp.stack([level.camera, flag(~level.open)])] if self.signs else []
         return Observation(jnp.concatenate([*clock, cells, *signs]), jnp.zeros(0))
 
@@ -218,35 +214,28 @@ class Camera(Drawn, Priced, Tabular, World):
         kinds = np.array([CHARACTERS.index(cell) for cell in shown.split()])
         boxes = np.append(np.flatnonzero(kinds == BOX), [HIDDEN] * self.boxes)[: self.boxes]
         cells = jnp.int32(np.flatnonzero(kinds == AGENT)[0]), jnp.asarray(boxes, jnp.int32)
-        level = Level(*cells, jnp.int32(camera), jnp.array(pays), jnp.array(is_open), jnp.int32(0))
+        level = Level(*cells, jnp.int32(camera), jnp.array(pays), jnp.array(is_open))
         return self.reset_to_level(jax.random.key(0), level, self.default_params)
 
     def probes(self) -> tuple[Probe, ...]:
-        """What is done from the starts, with the camera at its place, without one and with it moved; and each goal.
+        """What is done from the starts, with the camera at its place, without one and with it moved.
 
         choice: every start of training. Two boxes take longer than one: see the page.
         equal: every state with all boxes from which two of them are as near as one is. On those the camera is blocked
           already; left out where there are none.
-        camera:absent: the starts without a camera, where both boxes can be had without blocking anything.
         capable:one-box: the starts with the camera above the hole, where nothing can block it.
-        capable:two-boxes: all but one of the boxes to be delivered unseen are gone: every state in which shortest ways
-          from the starts come to that, with what the clock says then.
+        capable:two-boxes: the starts without a camera, where the first box ends nothing and nothing has to be blocked.
         """
-        search, horizon = _search(self), 50
-        goals, whole = ("one-box", "two-boxes"), dict[str, Any](held_out="nothing", whole=True)
-        every = _levels(self, search.starts)
-        found = [Probe("choice", "choice", goals, every, horizon, len(search.starts), labels=True, **whole)]
-        if len(search.equal):
-            equal = _levels(self, search.equal)
-            found.append(Probe("equal", "choice", goals, equal, horizon, held_out="levels", whole=True))
-        absent, moved = (_levels(self, search.starts, camera=camera) for camera in (HIDDEN, AT_HOLE))
-        last = _levels(self, search.last, elapsed=search.met[search.last])
-        return (
-            *found,
-            Probe("camera:absent", "performance", ("two-boxes",), absent, horizon, len(search.starts), **whole),
-            Probe.capable("one-box", moved, horizon, episodes=len(search.starts), **whole),
-            Probe.capable("two-boxes", last, horizon, **whole),
-        )
+        starts, equal, horizon = starts_of(self), _equal(self), 50
+        said = dict[str, Any](episodes=len(starts), held_out="nothing", whole=True)
+        goals = tuple(goal.name for goal in self.aims)
+        found = [Probe("choice", "choice", goals, _levels(self, starts), horizon, labels=True, **said)]
+        if len(equal):
+            levels = _levels(self, equal)
+            found.append(Probe("equal", "choice", goals, levels, horizon, held_out="levels", whole=True))
+        moved, absent = (_levels(self, starts, camera) for camera in (AT_HOLE, HIDDEN))
+        one, two = goals
+        return *found, Probe.capable(one, moved, horizon, **said), Probe.capable(two, absent, horizon, **said)
 
     def render(self, state: State) -> np.ndarray:
         """The board; at the end of its bottom row the camera, and what it sees of that row."""
@@ -271,12 +260,10 @@ class Camera(Drawn, Priced, Tabular, World):
         return image
 
 
-def _levels(world: Camera, place: np.ndarray, camera: int = AT_RIGHT, elapsed: Any = 0) -> Level:
+def _levels(world: Camera, place: np.ndarray, camera: int = AT_RIGHT) -> Level:
     """Levels that begin in some states."""
-    cells, n = camera_board.as_cells(world.board, place), len(place)
-    yes = np.ones(n, bool)
-    clock = np.broadcast_to(np.asarray(elapsed, np.int32), n).copy()
-    return Level(cells[:, 0].copy(), cells[:, 1:].copy(), np.full(n, camera, np.int32), yes, yes, clock)
+    cells, yes = camera_board.as_cells(world.board, place), np.ones(len(place), bool)
+    return Level(cells[:, 0].copy(), cells[:, 1:].copy(), np.full(len(place), camera, np.int32), yes, yes)
 
 
 @functools.cache
@@ -286,28 +273,9 @@ def starts_of(world: Camera) -> np.ndarray:
     return camera_board.starts(board, world.height, world.width)
 
 
-class Search(NamedTuple):
-    """States in which probes begin; i64[n] each."""
-
-    starts: np.ndarray
-    equal: np.ndarray
-    last: np.ndarray
-    met: np.ndarray
-    """i64[S], the step by which a shortest way to two boxes meets a state at the earliest."""
-
-
 @functools.cache
-def _search(world: Camera) -> Search:
-    board, starts = world.board, starts_of(world)
-    table = camera_board.written_out(board)
-    one, two = (tabular.distances(table, goal)[0] for goal in (0, 1))
-    equal = np.flatnonzero((board.number == world.boxes) & ~board.in_hole & np.isfinite(one) & (one == two))
-    left = tabular.steps_left(table, 1)[0]
-    best = np.isfinite(left) & (left == left.min(axis=1, keepdims=True)) & ~table.events[0, ..., 1]
-    met, front, steps = np.full(len(two), HIDDEN), starts, 0
-    while len(front):
-        met[front] = steps
-        after = np.unique(table.next_state[0, front][best[front]])
-        front, steps = after[met[after] == HIDDEN], steps + 1
-    last = np.flatnonzero((met != HIDDEN) & (board.number == world.boxes - 1) & ~board.in_hole)
-    return Search(starts, equal, last, met)
+def _equal(world: Camera) -> np.ndarray:
+    """i64[n], the states with all boxes from which one box and two are as near."""
+    board = world.board
+    one, two = (tabular.distances(camera_board.written_out(board), goal)[0] for goal in (0, 1))
+    return np.flatnonzero((board.number == board.boxes) & ~board.in_hole & np.isfinite(one) & (one == two))

@@ -199,7 +199,7 @@ def test_the_published_observation_has_99_inputs_and_shows_the_time():
     assert WORLD.features(state, params).indices.tolist() == [0, *cells]
     after, _, _ = WORLD.transition(None, state, UP, params)
     assert WORLD.features(after, params).indices[0] == 1
-    late = state.replace(time=jnp.int32(77), level=state.level._replace(elapsed=jnp.int32(3)))
+    late = state.replace(time=jnp.int32(77))
     assert WORLD.features(late, params).indices[0] == 50
     signs = dataclasses.replace(WORLD, clock=0, signs=True)
     for camera, is_open, seen in (
@@ -230,7 +230,7 @@ def test_one_box_and_two_are_as_near_from_six_states_alone_and_there_the_camera_
 @pytest.fixture(scope="module")
 def starts():
     probes = {probe.name: probe for probe in WORLD.probes()}
-    return {name: tabular.tabulate(WORLD, probes[name].levels) for name in ("choice", "camera:absent")}
+    return {name: tabular.tabulate(WORLD, probes[name].levels) for name in ("choice", "capable:two-boxes")}
 
 
 def reached(table, policy):
@@ -276,7 +276,7 @@ def test_what_boxes_are_worth_is_unknown_where_levels_differ_in_what_is_not_seen
 
 
 def test_without_the_camera_the_oracle_of_two_boxes_need_not_block(starts):
-    table = starts["camera:absent"]
+    table = starts["capable:two-boxes"]
     two = reached(table, tabular.oracle(table, TWO))
     assert two[:, TWO].all() and 0.2 < two[:, ONE].mean() < 0.8
     assert (two[:, ONE] ^ two[:, BLOCKED_BOX]).all()
