@@ -104,9 +104,12 @@ def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: fl
     groups = [df[column] for column in by] or [pd.Series(0, index=df.index)]
     grouped = given.groupby(groups, observed=True, dropna=False)
     table = pd.DataFrame({"n": grouped.count(), "without": grouped.size() - grouped.count(), "mean": grouped.mean()})
-    ends = [mean_interval((group.dropna() - least) / (1 - least), level) for _, group in grouped]
-    weightings.cache_clear()  # gigabytes, for groups of many seeds
-    table["low"], table["high"] = zip(*ends, strict=True) if ends else ((), ())
+    members = [((group.dropna() - least) / (1 - least)).to_numpy() for _, group in grouped]
+    ends = np.full((len(members), 2), np.nan)
+    for place in sorted(range(len(members)), key=lambda place: len(members[place])):  # one drawing for those of a size
+        ends[place] = mean_interval(members[place], level)
+    weightings.cache_clear()
+    table[["low", "high"]] = ends
     table[["low", "high"]] = table[["low", "high"]] * (1 - least) + least
     return table.reset_index(drop=not by)
 

@@ -1,11 +1,12 @@
-"""Measures planning, running, status and loading on large folders, with a stand-in that trains nothing.
+"""Measures planning, running, loading, packing and reports on large folders, with a stand-in that trains nothing.
 
     python docs/scale.py FOLDER [--shards 100000] [--chunks 1] [--executors]
 
 plans a sweep of shards of so many chunks of 10 lanes; lets `chisel run` train 1,000 of them with the stand-in of the
 tests, in a folder of their own; fills FOLDER/out with all of them, in one process that does not wait for the disk; runs
-that again with nothing to do; and times `chisel status` and `analysis.load` on it. With --executors it only lets each
-executor train all of them with the stand-in, two at once. Prints Markdown.
+that again with nothing to do; times `chisel status` and `analysis.load` on it; packs it, and times both again, a report
+and figures. With --executors it only lets each executor train all of them with the stand-in, two at once. Prints
+Markdown.
 """
 
 import argparse
@@ -48,6 +49,24 @@ print(f"{len(df):,} rows", end="")
 """
 
 
+LEAN = """
+import sys, analysis
+from pyarrow.compute import field
+df = analysis.load(sys.argv[1], columns=["env.diversity", "label"], filter=field("env.diversity") < 0.1)
+print(f"{len(df):,} rows", end="")
+"""
+PAGE = """
+import sys
+from pathlib import Path
+from sweeps.cli import main
+code = main(["report", sys.argv[1], "--out", sys.argv[2]])
+print(f" page {Path(sys.argv[2]).stat().st_size / 1e6:.1f} MB")
+sys.exit(code)
+"""
+KINDS = ("dose", "scatter", "lines", "training")
+"""Of figures: those that a sweep of one factor with so many values has."""
+
+
 def timed(what: str, command: list[str], fake: bool) -> None:
     path = os.pathsep.join(map(str, [ROOT / "tests" / "sweeps" / "fake", ROOT] if fake else [ROOT]))
     began = time.perf_counter()
@@ -61,7 +80,7 @@ def timed(what: str, command: list[str], fake: bool) -> None:
         sys.exit(f"{what}: exit code {os.waitstatus_to_exitcode(status)}")
     seconds, busy = time.perf_counter() - began, used.ru_utime + used.ru_stime
     figures = f"{seconds:.1f} s | {busy:.1f} s | {used.ru_maxrss / 1024:,.0f} MB"
-    print(f"| {what} | {figures} | {said[0] if said else ''} |", flush=True)
+    print(f"| {what} | {figures} | {said[-1].strip() if said else ''} |", flush=True)
 
 
 def main() -> None:
@@ -97,6 +116,15 @@ def main() -> None:
     timed("run with nothing to do", [*chisel, *run, out], fake=True)
     timed("status", [*chisel, "status", out], fake=False)
     timed("load", ["-c", LOAD, out], fake=False)
+    timed("pack", [*chisel, "pack", out], fake=False)
+    timed("packed: status", [*chisel, "status", out], fake=False)
+    timed("packed: load", ["-c", LOAD, out], fake=False)
+    timed("packed: load of two columns of a tenth of the lanes", ["-c", LEAN, out], fake=False)
+    page = str(given.folder / "report.html")
+    timed("packed: report", ["-c", PAGE, out, page], fake=False)
+    for kind in KINDS:
+        picture = str(given.folder / f"{kind}.png")
+        timed(f"packed: figure, {kind}", [*chisel, "figure", out, "--kind", kind, "--out", picture], fake=False)
 
 
 if __name__ == "__main__":
