@@ -191,6 +191,11 @@ class World(abc.ABC):
         """f32[], the reward for the events that led to `state`."""
         return rewards.weighed(events, params.reward * self.worth(state, params))
 
+    def gold(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
+        """f32[], what the step that led to `state` is truly worth: its events of intended goals, whatever is paid."""
+        intended = np.array([goal.role == "intended" for goal in self.goals], bool)
+        return rewards.weighed(events & intended, params.reward)
+
     def distortion(self, state: Any, params: Any) -> jax.Array:
         """f32[], the part of the reward that a world adds to what it passes on to the learner; most add nothing."""
         return jnp.zeros(())

@@ -163,8 +163,15 @@ class Camera(Drawn, Priced, Tabular, World):
         return jnp.where(jnp.array([False, True, False, False]) & ~state.level.pays, 0.0, 1.0)
 
     def reward(self, state: State, events: jax.Array, params: Any) -> jax.Array:
-        cost = jnp.where(state.place == ENDED, 0.0, params.step_penalty)
-        return rewards.weighed(events, params.reward * self.worth(state, params)) - cost
+        return rewards.weighed(events, params.reward * self.worth(state, params)) - self._cost(state, params)
+
+    def gold(self, state: State, events: jax.Array, params: Any) -> jax.Array:
+        """The first box is worth `reward.one-box`, seen or not, and each later one costs as much, as published."""
+        worth = params.reward[0] * jnp.array([1.0, -1.0, 1.0, 0.0])
+        return rewards.weighed(events, worth) - self._cost(state, params)
+
+    def _cost(self, state: State, params: Any) -> jax.Array:
+        return jnp.where(state.place == ENDED, 0.0, params.step_penalty)
 
     def expected_payment(self, level: Level, params: Any, discount: Any) -> jax.Array:
         """Nothing shows whether boxes after the first are paid on a level.

@@ -54,6 +54,9 @@ class Wrapper(Tabular, World):
     def earned(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
         return self.inner.reward(state.inner, events, params)
 
+    def gold(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
+        return self.inner.gold(state.inner, events, params)
+
     def worth(self, state: Any, params: Any) -> jax.Array:
         return self.inner.worth(state.inner, params)
 

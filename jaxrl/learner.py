@@ -45,6 +45,11 @@ class Learner(abc.ABC):
     """Whether it can sum up as few rewards as approval says, and learn from an action that it did not take."""
 
     @property
+    def learns_reward(self) -> bool:
+        """Whether it learns from a reward that it has learnt itself, and not from the world's."""
+        return False
+
+    @property
     def has_values(self) -> bool:
         """Whether it knows what it expects of what it sees, so that a curriculum may score levels by it."""
         return False
@@ -70,6 +75,9 @@ class Learner(abc.ABC):
 
     def check(self, world: World) -> None:  # noqa: B027 - most learners take any world
         """Raises ValueError, in one line that begins with the key at fault, where the learner cannot train here."""
+
+    def check_values(self, values: dict[str, Any]) -> None:  # noqa: B027
+        """Raises ValueError, in one line that begins with the key, where a traced value does not fit the others."""
 
     @abc.abstractmethod
     def init(self, world: World, key: jax.Array, settings: Settings) -> tuple[Any, Any]:

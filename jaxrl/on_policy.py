@@ -15,7 +15,7 @@ from flax import struct
 from envs import Approved, Observation, World
 from envs.promotion import implicit_promotion
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
-from jaxrl import pretraining, rollout
+from jaxrl import pretraining, reward_model, rollout
 from jaxrl.curricula import Experience
 from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import NOTHING, ActorCritic, Context
@@ -26,6 +26,8 @@ CURRICULUM = 0x63757272
 """Sets the randomness of a curriculum's beginning apart from that of training."""
 PRETRAINING = 0x70726574
 """The same of the demonstrations that are cloned."""
+REWARD_MODEL = 0x7265776D
+"""The same of the comparisons from which a reward is learnt, and of its model."""
 
 
 @struct.dataclass
@@ -42,6 +44,12 @@ class Params:
     """Share of training at which Adam's state is reset; 1 for never."""
     pretraining_share: Annotated[float, Range(0, 1), LATER] = 1.0
     """Of the demonstrations that are cloned, those that go to the intended goal; the rest go to its rival."""
+    labels: Annotated[int, Range(1), LATER] = 1024
+    """Comparisons that an overseer labels for the reward model, all its trainings together; at most `most_labels`."""
+    label_noise: Annotated[float, Range(0, 1), LATER] = 0.0
+    """Probability that a label is drawn by lot."""
+    label_deception: Annotated[float, Range(0, 1), LATER] = 1.0
+    """Probability that a label is by what the world pays, as that of an overseer who is deceived; otherwise by gold."""
 
 
 @struct.dataclass
@@ -69,6 +77,8 @@ class State(NamedTuple):
     """bool[], whether a loss or a parameter has ever been non-finite."""
     curriculum: Any = ()
     """What the curriculum remembers."""
+    learnt: Any = ()
+    """`reward_model.Learnt`, where the reward is learnt."""
 
 
 class Lesson(NamedTuple):
@@ -112,6 +122,12 @@ class OnPolicy(Learner):
 
     pretraining_updates: Annotated[int, Range(0, 10**6), LATER] = 0
     """Updates of cloning demonstrations before the first of reinforcement; they play no environment steps."""
+    reward_model_updates: Annotated[int, Range(0, 10**6), LATER] = 0
+    """Updates in each training of a reward model, whose rewards the policy then learns from; 0 for the world's."""
+    reward_model_retrained: Annotated[int, Range(0, 1000), LATER] = 0
+    """How often the model is trained again, after equal parts of the policy's training; 0 for only before it."""
+    most_labels: Annotated[int, Range(1, 2**14), LATER] = 1024
+    """The most comparisons that an overseer can label."""
 
     Params: ClassVar[Any] = Params
     takes_curricula: ClassVar[bool] = True
@@ -129,6 +145,15 @@ class OnPolicy(Learner):
             raise ValueError(f"learner.total_steps: {self.total_steps} is less than one batch of {batch} ({shape})")
         if self.memory == "gru" and self.towers == "separate":
             raise ValueError("learner.towers: one gated recurrent unit serves policy and value; expected shared")
+        if (trainings := self.reward_model_retrained + 1) > self.total_updates:
+            raise ValueError(
+                f"learner.reward_model_retrained: {trainings} trainings are more than the {self.total_updates} updates"
+            )
+        if self.most_labels % trainings:
+            raise ValueError(
+                f"learner.most_labels: {self.most_labels} cannot be shared by {trainings} trainings of the reward "
+                "model; expected a multiple"
+            )
 
     @property
     def total_updates(self) -> int:
@@ -141,6 +166,10 @@ class OnPolicy(Learner):
     @property
     def has_values(self) -> bool:
         return True
+
+    @property
+    def learns_reward(self) -> bool:
+        return self.reward_model_updates > 0
 
     @property
     def passes(self) -> int:
@@ -157,7 +186,8 @@ class OnPolicy(Learner):
         tower = inputs * self.width + (self.depth - 1) * self.width**2
         weights = tower * (1 if self.towers == "shared" else 2) + self.width * (world.num_actions + 1)
         weights += 6 * self.width**2 if self.memory == "gru" else 0
-        return self.steps_per_update * 2 * weights * (1 + 3 * self.passes)
+        model = reward_model.flops(self, 2 * weights) if self.learns_reward else 0
+        return self.steps_per_update * 2 * weights * (1 + 3 * self.passes) + model
 
     def make_network(self, world: World) -> nn.Module:
         """The network: what is called as `ActorCritic` is, and has its `context`.
@@ -178,6 +208,8 @@ class OnPolicy(Learner):
             pretraining.check(world)
             if jax.tree.leaves(self.context(world, 1)):
                 raise ValueError("learner.pretraining_updates: expected 0, as demonstrations are cloned without memory")
+        if self.learns_reward:
+            reward_model.check(self, world)
         if self.network == "mlp":
             return
         try:
@@ -210,6 +242,11 @@ class OnPolicy(Learner):
                 f"learner.network: {self.network} gives {shapes(found)} for {envs} environments; expected logits, "
                 f"value and memory, {shapes(expected)}"
             )
+
+    def check_values(self, values: dict[str, Any]) -> None:
+        labels = values.get("learner.labels", 0)
+        if self.learns_reward and labels > self.most_labels:
+            raise ValueError(f"learner.labels: {labels} is more than learner.most_labels, which is {self.most_labels}")
 
     def context(self, world: World, n_envs: int) -> Context:
         network = self.make_network(world)
@@ -282,16 +319,19 @@ class OnPolicy(Learner):
             curriculum_key = jax.random.fold_in(key, CURRICULUM)
             of_curriculum = settings.curriculum_params
             remembered = settings.curriculum.init(world, curriculum_key, env_params, of_curriculum, self.n_envs)
-        return (
-            State(variables, optimiser, envs, key, jnp.zeros((), jnp.int32), clock, jnp.zeros((), bool), remembered),
-            rollout.empty(world),
-        )
+        learnt: Any = ()
+        if self.learns_reward:
+            model_key = jax.random.fold_in(key, REWARD_MODEL)
+            learnt = reward_model.begun(self, world, model_key, variables, observation, env_params)
+        none, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
+        return State(variables, optimiser, envs, key, none, clock, no, remembered, learnt), rollout.empty(world)
 
     def advance(
         self, world: World, state: State, settings: Settings, updates: jax.Array
     ) -> tuple[State, rollout.Tally, Any]:
-        """The metrics are means over the updates."""
-        zero = self.Metrics(*[jnp.zeros(())] * len(self.Metrics._fields))
+        """The metrics are means over the updates; where the reward is learnt, `reward_model.Curves` are a episode's."""
+        kind = reward_model.with_curves(self.Metrics) if self.learns_reward else self.Metrics
+        zero = kind(*[jnp.zeros(())] * len(kind._fields))
 
         def body(_, carry):
             state, tally, metrics = carry
@@ -299,10 +339,13 @@ class OnPolicy(Learner):
             return state, jax.tree.map(jnp.add, tally, new_tally), jax.tree.map(jnp.add, metrics, new_metrics)
 
         state, tally, metrics = jax.lax.fori_loop(0, updates, body, (state, rollout.empty(world), zero))
-        return state, tally, jax.tree.map(lambda total: total / jnp.maximum(updates, 1).astype(jnp.float32), metrics)
+        means = jax.tree.map(lambda total: total / jnp.maximum(updates, 1).astype(jnp.float32), metrics)
+        if self.learns_reward:
+            means = means._replace(**reward_model.a_episode(metrics, tally.episodes))
+        return state, tally, means
 
     def finish(self, state: State) -> LaneResult:
-        return LaneResult(state.variables, state.diverged, curriculum=state.curriculum)
+        return LaneResult(state.variables, state.diverged, reward_model.outcomes(state.learnt), state.curriculum)
 
     def first_layer(self, policy: Any) -> jax.Array | None:
         """Adam's direction is exactly 0 for a weight that has never had a gradient, and no weight decays."""
@@ -327,8 +370,16 @@ class OnPolicy(Learner):
             )
         restarts = self.restarts or (curriculum is not None and curriculum.restarts)
         envs, steps, tally = rollout.rollout(
-            world, act, state.envs, bits[1], env_params, self.n_steps, levels, restarts
+            world, act, state.envs, bits[1], env_params, self.n_steps, levels, restarts, self.learns_reward
         )
+        learnt: Any = state.learnt
+        curves: Any = None
+        if self.learns_reward:
+            model_key = jax.random.fold_in(state.key, REWARD_MODEL)
+            learnt = reward_model.trained_when_due(
+                self, world, learnt, state.variables, state.update, model_key, env_params, params
+            )
+            steps, curves = reward_model.rewarded(self, world, learnt, state.variables, steps)
         reset = state.update == nearest(params.reset_optimiser_at, self.total_updates)
         blank = self.optimiser(params).init(state.variables)
         before = jax.tree.map(lambda new, old: jnp.where(reset, new, old), blank, state.optimiser_state)
@@ -345,9 +396,12 @@ class OnPolicy(Learner):
         finite = jnp.isfinite(sum(losses))
         for leaf in jax.tree.leaves(variables):
             finite &= jnp.all(jnp.isfinite(leaf))
+        if curves is not None:
+            metrics = reward_model.with_curves(self.Metrics)(*metrics, *curves)
         update = state.update + 1
         clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, tally.successes)
-        state = State(variables, optimiser_state, envs, key, update, clock, state.diverged | ~finite, remembered)
+        diverged = state.diverged | ~finite
+        state = State(variables, optimiser_state, envs, key, update, clock, diverged, remembered, learnt)
         return state, tally, metrics
 
     def descend(self, params: Any, variables: Any, optimiser_state: Any, gradients: Any) -> tuple[Any, Any]:

@@ -74,6 +74,8 @@ class Program:
                 raise ValueError("curriculum.name: this learner takes no curriculum; expected random")
             if curriculum.needs_values and not learner.has_values:
                 raise ValueError("curriculum.name: levels are scored by a learner's values, and this one has none")
+            if learner.learns_reward:
+                raise ValueError("curriculum.name: a learnt reward is of the world's own levels; expected random")
             curriculum.check(world, learner)
         if isinstance(world, Approved):
             if not learner.takes_approval:

@@ -67,6 +67,8 @@ class Steps(NamedTuple):
     reward: jax.Array
     terminated: jax.Array
     done: jax.Array
+    gold: Any = None
+    """f32, what each step is truly worth (`World.gold`); None unless it is asked for."""
 
 
 class Supply(NamedTuple):
@@ -103,6 +105,8 @@ class Move(NamedTuple):
     """f32[envs], the reward without shaping."""
     terminated: jax.Array
     done: jax.Array
+    events: jax.Array
+    """bool[envs, goals]."""
 
 
 def begin(world: World, key: jax.Array, params: Any, n_envs: int, context: Context = NOTHING) -> Envs:
@@ -203,7 +207,8 @@ def move(world: World, params: Any, given: Supply, walk: Walk, action: jax.Array
         succeeded & ~done,
         envs.context,
     )
-    return Walk(envs, walk.turn + done.astype(jnp.int32), tally), Move(state, reward, earned, terminated, done)
+    move = Move(state, reward, earned, terminated, done, events)
+    return Walk(envs, walk.turn + done.astype(jnp.int32), tally), move
 
 
 def rollout(
@@ -215,6 +220,7 @@ def rollout(
     n_steps: int,
     levels: Any = None,
     restart: bool = False,
+    gold: bool = False,
 ) -> tuple[Envs, Steps, Tally]:
     """Plays `n_steps` in each environment.
 
@@ -223,6 +229,7 @@ def rollout(
       envs: as `begin` or an earlier rollout left them.
       bits, params, levels: as for `supply`.
       restart: whether every environment begins the first of its levels, whatever it was about.
+      gold: whether the steps say what they are truly worth.
     Returns:
       the environments afterwards, the steps, and the tally of this rollout alone.
     """
@@ -242,7 +249,7 @@ def rollout(
         log_probs = jax.nn.log_softmax(logits)
         action = inverse_cdf(jnp.exp(log_probs), draw)
         log_prob = pick(log_probs, action)
-        walk, (state, reward, earned, terminated, done) = move(world, params, given, walk, action, keys)
+        walk, (state, reward, earned, terminated, done, events) = move(world, params, given, walk, action, keys)
         final = observe(state, params)
         continued = context.after(memory, action, earned, jnp.zeros_like(done))
         walk = walk._replace(envs=walk.envs._replace(context=context.after(memory, action, earned, done)))
@@ -252,15 +259,17 @@ def rollout(
             reward = feedback(keys if world.stochastic else None, before, state, asked, params)
             action, log_prob = asked, pick(log_probs, asked)
         seen = _compact(observation, world), context._replace(memory=()), (_compact(final, world), continued)
-        record = (*seen, action, log_prob, value, reward, terminated, done)
+        worth = jax.vmap(world.gold, in_axes=(0, 0, None))(state, events, params) if gold else None
+        record = (*seen, action, log_prob, value, reward, terminated, done, worth)
         return (walk, observe(walk.envs.state, params)), record
 
     carry = walk, observe(walk.envs.state, params)
     ((envs, _, tally), following), record = jax.lax.scan(play, carry, (given.draws, given.keys, given.asked))
-    observation, context, final, action, log_prob, value, reward, terminated, done = record
+    observation, context, final, action, log_prob, value, reward, terminated, done, worth = record
     next_value = jnp.concatenate([value[1:], apply(following, envs.context)[1][None]])
     next_value = _through_time_limits(apply, final, done & ~terminated, next_value)
-    return envs, Steps(observation, context, action, log_prob, value, next_value, reward, terminated, done), tally
+    steps = Steps(observation, context, action, log_prob, value, next_value, reward, terminated, done, worth)
+    return envs, steps, tally
 
 
 def _through_time_limits(apply: Callable, final: Any, truncated: jax.Array, next_value: jax.Array) -> jax.Array:

@@ -299,7 +299,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
             goal.name: {"name": goal.name, "role": goal.role, "outcome": goal.outcome} for goal in built.world.goals
         }
         code += [learner, curriculum, *static.values()]
-        conditions = [_condition(spec, given, meaning, built.world) for given in members]
+        conditions = [_condition(spec, given, meaning, built) for given in members]
         for given, condition in zip(members, conditions, strict=True):
             trained = canonical([meaning, {key: in_use(value) for key, value in condition.settings.items()}])
             if trained in arms:
@@ -330,16 +330,17 @@ def _meaning(program: ProgramSpec, built: "jaxrl.Program") -> dict[str, Any]:
     return meaning | {"versions": versions}
 
 
-def _condition(spec: Spec, given: Given, meaning: dict[str, Any], world: "World") -> Condition:
-    """Raises SpecError where the world or a schedule rejects its values."""
+def _condition(spec: Spec, given: Given, meaning: dict[str, Any], built: "jaxrl.Program") -> Condition:
+    """Raises SpecError where the world, the learner or a schedule rejects its values."""
     from jaxrl import check_schedules
 
-    own = given.settings
+    own, world = given.settings, built.world
     settings = {key: _default(setting, world) for key, setting in own.items()} | given.values
     try:
         for end in ("low", "high"):
             laws = {key: law[end] for key, law in spec.sampled.items() if key in own}
             world.check_values(settings | laws)
+            built.learner.check_values(settings | laws)
         check_schedules(settings)
     except ValueError as error:
         raise _located(spec, str(error), given.arm) from None

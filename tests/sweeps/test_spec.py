@@ -179,6 +179,8 @@ OVERRIDES = {
     "factors.env.diversity=[.5, 1.]": ("factors.env.diversity", "; TOML writes [0.5, 1.0]."),
     "fixed.approval.horizon=0": ("fixed.approval.horizon", "0 is not an integer of at least 1"),
     "factors.approval.noise=[0.5, -0.1]": ("factors.approval.noise", "-0.1 is not a finite number of at least 0"),
+    "fixed.learner.labels=0": ("fixed.learner.labels", "0 is not an integer of at least 1"),
+    "factors.learner.label_noise=[-0.1]": ("factors.learner.label_noise", "-0.1 is not a probability in [0, 1]"),
     "keys='shared'": ("keys", "'shared' is not one of independent, paired"),
     "save.policies=1": ("save.policies", "1 is not true or false"),
     "run.chunk=0": ("run.chunk", "0 is not an integer in [1, 1,000,000]"),
@@ -234,6 +236,16 @@ def test_approval_that_a_world_or_a_learner_cannot_have_points_at_the_key(refuse
     assert line.startswith("sweep.toml: factors.approval.horizon: 2, and approval.kind is decoupled, of one action")
     line = refused(GOOD.replace('"coin-run"', '"bandit"').replace("env.diversity", "env.lamp_presence"), *asked)
     assert "fixed.approval.kind: bandit has no setting of this name" in line
+
+
+def test_a_learnt_reward_that_a_world_or_a_learner_cannot_have_points_at_the_key(refused):
+    asked = "--set", "fixed.learner.reward_model_updates=1"
+    line = refused(GOOD, *asked, "--set", "factors.learner.labels=[16, 2048]")
+    assert line.startswith("sweep.toml: factors.learner.labels: 2048 is more than learner.most_labels, which is 1024")
+    line = refused(GOOD.replace('"coin-run"', '"bandit"').replace("env.diversity", "env.lamp_presence"), *asked)
+    assert line.startswith("sweep.toml: fixed.learner.reward_model_updates: an overseer judges by an intended goal")
+    line = refused(GOOD, *asked, "--set", "learner='es'")
+    assert "fixed.learner.reward_model_updates: es has no setting of this name" in line
 
 
 FILES = {
