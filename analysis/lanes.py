@@ -62,7 +62,8 @@ def _needed(rows: pd.DataFrame) -> pd.Series:
     choice = rows["kind"] == "choice"
     others = final & rows["actor"].isin(CONTROLS)
     hidden = final & (rows["actor"] == "blind") & (rows["kind"] == "avoidance")
-    return final & trained & (sampled | choice) | (sampled & ((choice & (others | (trained & ~final))) | hidden))
+    untrained = trained & (rows["checkpoint"] <= 0)
+    return final & trained & (sampled | choice) | (sampled & ((choice & (others | untrained)) | hidden))
 
 
 def labelling(rows: pd.DataFrame) -> pd.Series:

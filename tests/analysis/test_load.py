@@ -13,6 +13,7 @@ import pytest
 import analysis
 from analysis.folder import table_path, write_table
 from sweeps.cli import main
+from tests.analysis import conftest
 from tests.analysis.conftest import DISTANCE, PROGRAM, shard, write_rows
 
 LABELS = ["intended", "proxy:right-end", "mixed", "incapable", "undetermined"]
@@ -50,6 +51,12 @@ def test_lanes_of_each_kind_get_their_label_and_the_numbers_behind_it(write_resu
         "int64",
     ]
     assert (df["success.displaced"].iloc[-3:] == 0).all()
+
+
+def test_untrained_is_before_training_whatever_other_checkpoints_there_are(write_results, monkeypatch):
+    monkeypatch.setattr(conftest, "RECORDS", [*conftest.RECORDS, (0.5, "trained", True)])
+    df = analysis.load(write_results("through", [({"env.diversity": 0.0}, {"coin": 1.0}, 2)]))
+    assert df["untrained.share.coin"].between(0.2, 0.8).all() and (df["share.coin"] == 1).all()
 
 
 def test_the_best_policy_under_each_condition_stands_beside_its_lanes(write_results):
