@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from analysis.load import load_levels as load_levels
     from analysis.load import load_probes as load_probes
     from analysis.load import load_relabelled as load_relabelled
+    from analysis.over_optimisation import over_optimisation as over_optimisation
     from analysis.power import power as power
     from analysis.power import seeds_for_half_width as seeds_for_half_width
     from analysis.power import seeds_to_detect as seeds_to_detect
@@ -76,6 +77,7 @@ _NAMES = {
     "load": (
         "load", "load_baselines", "load_curves", "load_labels", "load_levels", "load_probes", "load_relabelled",
     ),
+    "over_optimisation": ("over_optimisation",),
     "power": ("power", "seeds_for_half_width", "seeds_to_detect", "seeds_to_see", "smallest_difference"),
     "rates": ("rates",),
     "report": ("report",),
@@ -117,6 +119,7 @@ __all__ = [
     "more_seeds",
     "next_seeds",
     "outliers",
+    "over_optimisation",
     "paired_difference_interval",
     "policy_shares",
     "power",

@@ -2,6 +2,7 @@
 
 from analysis.figures.by_kind import figure, save
 from analysis.figures.doses import dose_curve
+from analysis.figures.gold import gold_curve
 from analysis.figures.labels import contingency_matrix, label_stack, rate_curve
 from analysis.figures.panels import KINDS, facets, overview, varied
 from analysis.figures.shares import BELOW, BINS, PLANNER, phase_diagram, seed_scatter, share_curve, share_histogram
@@ -22,6 +23,7 @@ __all__ = [
     "facets",
     "figure",
     "goals_of",
+    "gold_curve",
     "label_stack",
     "overview",
     "phase_diagram",

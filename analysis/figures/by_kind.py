@@ -89,7 +89,7 @@ def figure(
 
 def _read(kind: str, paths: list[str | Place], keys: set[str]) -> pd.DataFrame:
     """The frame that a kind of figure is of, where these columns are wanted."""
-    if kind == "training":
+    if kind in ("training", "gold"):
         return curves_by_label(paths)
     if kind == "contingency" and "sampled" in keys:
         if len(paths) > 1:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.design import pooled_factors
 from analysis.figures.doses import dose_curve
+from analysis.figures.gold import gold_curve
 from analysis.figures.labels import contingency_matrix, label_stack, rate_curve
 from analysis.figures.shares import phase_diagram, seed_scatter, share_curve, share_histogram
 from analysis.figures.style import (
@@ -94,6 +95,7 @@ KINDS: dict[str, Callable[..., Axes]] = {
     "histogram": share_histogram,
     "lines": seed_lines,
     "training": training_curve,
+    "gold": gold_curve,
     "contingency": contingency_matrix,
 }
 """What `facets` draws, by the names that the command line gives them."""

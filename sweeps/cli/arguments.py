@@ -8,7 +8,8 @@ from sweeps.cli import choices, machine, results, training
 from sweeps.spec import SpecError
 
 KINDS = (
-    "overview", "share", "stack", "dose", "phase", "scatter", "histogram", "lines", "training", "contingency",
+    "overview", "share", "stack", "dose", "phase", "scatter", "histogram", "lines", "training", "gold",
+    "contingency",
 )  # fmt: skip
 """Of figures; kept here too, because importing them takes a second."""
 

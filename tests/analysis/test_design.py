@@ -47,6 +47,7 @@ CALLS = {
     "stack": lambda df: figures.label_stack(df, "env.x"),
     "lines": lambda df: figures.seed_lines(df.assign(checkpoint=1.0), "share.a"),
     "training": lambda df: figures.training_curve(df.assign(update=1), "return_total"),
+    "gold": lambda df: figures.gold_curve(df.assign(env_step=1, gold_return=0.5, proxy_return=1.0, kl=1.0)),
     "contingency": lambda df: figures.contingency_matrix(df.assign(keys="paired"), "env.x"),
     "histogram": lambda df: figures.share_histogram(df, "share.a", "env.x"),
 }
