@@ -15,7 +15,7 @@ from analysis.folder.store import at_once
 from analysis.folder.tables import read_verified
 
 FILES_AT_ONCE, BYTES_AT_ONCE = 1000, 2**26
-"""Read together: bounds memory, whatever a folder holds."""
+"""Read together, of what is kept of their rows: bounds memory, whatever a folder holds."""
 Keep = Callable[[pa.Field], bool]
 """Whether a column is read."""
 
@@ -55,7 +55,7 @@ def read_in_parts(folder: Place, manifest: Manifest, kind: str, keep: Keep | Non
             tables.append(read(content))
         except (pa.ArrowException, OSError) as error:
             raise DamagedError(table_path(folder, kind, name), f"cannot be read ({one_line(error)})") from None
-        rows, size = rows + tables[-1].num_rows, size + len(content)
+        rows, size = rows + tables[-1].num_rows, size + tables[-1].nbytes
         if len(tables) == FILES_AT_ONCE or size > BYTES_AT_ONCE:
             yield _union(folder, kind, tables)
             tables, size = [], 0
