@@ -21,6 +21,7 @@ from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation, dense, fla
 from envs.maze_keys import MazeKeys
 from envs.objects import Objects
 from envs.overseer import Overseer
+from envs.register import Register
 from envs.reversal import Reversal
 from envs.room import Room
 from envs.settings import Setting, imported
@@ -31,7 +32,7 @@ from envs.wrapper import Wrapper
 WORLDS: dict[str, type[World]] = {
     "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands,
     "far-reward": FarReward, "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys,
-    "objects": Objects, "overseer": Overseer, "reversal": Reversal, "trash-room": TrashRoom,
+    "objects": Objects, "overseer": Overseer, "register": Register, "reversal": Reversal, "trash-room": TrashRoom,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -94,7 +95,7 @@ def _nearest(name: str) -> str:
 __all__ = [
     "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands",
     "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
-    "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Reversal", "Room", "Setting", "Shaped",
-    "Solved", "Starting", "Tabular", "TrashRoom", "World", "Wrapper", "check", "check_contract", "dense", "flag",
-    "make", "names", "one_hot", "require", "settings",
+    "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Register", "Reversal", "Room", "Setting",
+    "Shaped", "Solved", "Starting", "Tabular", "TrashRoom", "World", "Wrapper", "check", "check_contract", "dense",
+    "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

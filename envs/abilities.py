@@ -38,7 +38,7 @@ class Tabular(abc.ABC):
         return jax.vmap(each_action, in_axes=(0, None))(self.states(level, params), jnp.arange(self.num_actions))
 
     def tables(self) -> Any:
-        """Levels with a leading axis [n], one for each way in which steps lead on and are paid, where these are few.
+        """Levels with a leading axis [n], one for each way in which steps lead on and are paid, where training has few.
 
         What is solved for a level is then solved for these once, and not for each one that training draws. None where
         each level is its own.

@@ -431,14 +431,19 @@ def mixed(seen: Any) -> jax.Array:
 def payments(world: World, after: Any, events: jax.Array, params: Any) -> jax.Array:
     """f32[goals + 1], rewards with weight 1 on one goal alone, and at last on none; without goals f32[], the reward.
 
-    What each step costs, `Params.step_penalty`, is left out.
+    What each step costs, `Params.step_penalty`, is left out, and so is what the world adds, `World.distortion`.
     """
     if not world.goals:
         return world.reward(after, events, params)
     if hasattr(params, "step_penalty"):
         params = dataclasses.replace(params, step_penalty=jnp.zeros(()))
     weights = jnp.eye(len(world.goals) + 1, len(world.goals))
-    return jax.vmap(lambda weight: world.reward(after, events, dataclasses.replace(params, reward=weight)))(weights)
+
+    def paid(weight: jax.Array) -> jax.Array:
+        terms = dataclasses.replace(params, reward=weight)
+        return world.reward(after, events, terms) - world.distortion(after, terms)
+
+    return jax.vmap(paid)(weights)
 
 
 def words(tree: Any, row: int) -> str:
