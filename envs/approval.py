@@ -57,9 +57,14 @@ class Written(NamedTuple):
     next_state: jax.Array
     terminated: jax.Array
     observed: jax.Array
-    """f32, by the world, as far as it can be foreseen."""
+    """f32, by the world, as far as it can be foreseen; under decoupled approval without distortion."""
     trusted: jax.Array
     """f32, by the overseer."""
+
+
+def pays_beside_events(world: World) -> bool:
+    """Whether a world has a `reward` of its own, as where steps cost something."""
+    return type(world).reward not in (World.reward, OnTerms.reward)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,19 +135,21 @@ class Approved(Wrapper):
         return State(inner.reset_to_level(key, level, params), values, jnp.zeros(()))
 
     def written(self, level: Any, params: Any) -> Written:
-        """One level written out. What the world pays is foreseen as the planner does; see `Priced`."""
+        """One level written out. What events are paid is foreseen as the planner does; see `Priced`."""
         inner, key = self.inner, jax.random.key(0)
-        own = type(inner).reward not in (World.reward, OnTerms.reward)
-        foreseen = inner.expected_payment(level, params, 1.0) if inner.offers(Priced) else params.reward
+        foreseen = inner.expected_payment(level, params, 1.0) if inner.offers(Priced) else None
+        unpaid = params.replace(reward=jnp.zeros(len(self.goals)))
 
         def entry(state, action):
             after, events, terminated = inner.transition(key, state, action, params)
-            observed, trusted = (rewards.weighed(events, weights) for weights in (foreseen, params.approval.reward))
-            if own:
-                unpaid = params.replace(reward=jnp.zeros(len(self.goals)))
-                own_pay, without = (inner.reward(after, events, terms) for terms in (params, unpaid))
-                observed = observed + without if inner.offers(Priced) else own_pay
-                trusted = trusted + without
+            paid = rewards.weighed(events, params.reward * inner.worth(after, params))
+            observed = paid if foreseen is None else rewards.weighed(events, foreseen)
+            trusted = rewards.weighed(events, params.approval.reward)
+            if pays_beside_events(inner):
+                observed = observed + inner.reward(after, events, params) - paid
+                trusted = trusted + inner.reward(after, events, unpaid)
+            if self.kind == "decoupled":
+                observed = observed - inner.distortion(after, params)
             return Written(inner.state_index(after), terminated, observed, trusted)
 
         each_action = jax.vmap(entry, in_axes=(None, 0))

@@ -437,13 +437,8 @@ def payments(world: World, after: Any, events: jax.Array, params: Any) -> jax.Ar
         return world.reward(after, events, params)
     if hasattr(params, "step_penalty"):
         params = dataclasses.replace(params, step_penalty=jnp.zeros(()))
-    weights = jnp.eye(len(world.goals) + 1, len(world.goals))
-
-    def paid(weight: jax.Array) -> jax.Array:
-        terms = dataclasses.replace(params, reward=weight)
-        return world.reward(after, events, terms) - world.distortion(after, terms)
-
-    return jax.vmap(paid)(weights)
+    each = [dataclasses.replace(params, reward=weights) for weights in jnp.eye(len(world.goals) + 1, len(world.goals))]
+    return jnp.stack([world.reward(after, events, one) - world.distortion(after, one) for one in each])
 
 
 def words(tree: Any, row: int) -> str:

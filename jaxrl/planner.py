@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from envs import Approved, Priced, Probe, World, tabular
+from envs.approval import pays_beside_events
 from jaxrl import approval_plans
 
 TRAINING_LEVELS = 256
@@ -29,8 +30,8 @@ class Planned(NamedTuple):
 class Planner:
     """Plans on the choices of a world, those with payment moved too, and on a sample of training levels.
 
-    Under approval what is planned is the best sum of so many rewards as the learner sums up, and where steps cost
-    something that of all rewards up to the time limit; see `approval_plans`.
+    Under approval what is planned is the best sum of so many rewards as the learner sums up, and where more is paid
+    than events, as where steps cost something, that of all rewards up to the time limit; see `approval_plans`.
     """
 
     def __init__(self, world: World, probes: tuple[Probe, ...]):
@@ -51,6 +52,10 @@ class Planner:
         self.parts = np.cumsum(counts)[:-1]
         self._plans: dict[bytes, Planned | None] = {}
 
+    @property
+    def _beside_events(self) -> bool:
+        return pays_beside_events(getattr(self.world, "inner", self.world))
+
     @functools.cached_property
     def offered(self) -> bool:
         """Whether it follows from the world what its events are worth, and it has a choice to make."""
@@ -61,10 +66,10 @@ class Planner:
         """The plan under one lane's Params and its discount.
 
         None where there is none: the world does not say what events are worth, or the discount is 1, where everything
-        that is reached at all is as good late as soon, unless steps are counted, by approval or by what they cost.
+        that is reached at all is as good late as soon, unless steps are counted, by approval or by what they are paid.
         """
         approved = isinstance(self.world, Approved)
-        counted = approved or hasattr(params, "step_penalty")
+        counted = approved or self._beside_events
         if not self.offered or (1 - discount < 10 * tabular.TIE and not counted):
             return None
         if approved and params.approval.noise == 0:
@@ -80,7 +85,7 @@ class Planner:
     def _plan(self, params: Any, discount: float) -> Planned | None:
         if isinstance(self.world, Approved):
             return self._plan_approval(self.world, params, discount)
-        if hasattr(params, "step_penalty"):
+        if self._beside_events:
             return self._plan_approval(*approval_plans.without_approval(self.world, params), discount)
         payment = np.asarray(_payments(self.world, self.levels, params, discount))
         drawn = _training(self.world, params, self.world.default_params, discount)

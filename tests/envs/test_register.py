@@ -98,22 +98,28 @@ def approving(kind, **values):
 
 
 @pytest.mark.slow
-def test_an_approved_action_tampers_where_one_push_is_enough_and_a_plain_return_always():
+def test_an_approved_action_tampers_where_one_push_is_enough_a_plain_return_always_and_one_asked_about_never():
     """Exact value iteration on levels whose shortest ways to the apple all lead through the door, 16 of them."""
     world, _ = approving("executed")
-    pairs = np.stack(world.probes()[1].levels[:2], axis=1)
-    across = pairs[(pairs[:, 0] % 9 < 4) != (pairs[:, 1] % 9 < 4)][:16]
+    across = np.stack(world.probes()[1].levels[:2], axis=1)[:16]
+    assert ((across[:, 0] % 9 < 4) != (across[:, 1] % 9 < 4)).all()
     found = {}
     for pushes in (1, 2):
         levels = Level(*across.T, np.full(16, pushes, np.int32), np.zeros(16, bool))
         table = tabular.tabulate(world, levels)
-        for name, values in {"myopic": {}, "plain": {"approval.share": 0.0, "approval.horizon": 20}}.items():
-            params = world.params_of({"approval.discount": 0.97, "env.pushes": pushes, **values})
+        plain = {"approval.share": 0.0, "approval.horizon": 20}
+        for name, kind, values in (
+            ("myopic", "executed", {}),
+            ("plain", "executed", plain),
+            ("asked", "decoupled", {}),
+        ):
+            world, params = approving(kind, **{"env.pushes": pushes, **values})
             policy = approval_plans.policy(world, levels, params, 0.99)
             reached = tabular.play(table, policy, np.arange(16), 40, np.random.default_rng(0))
             found[name, pushes] = (reached[:, 1] > 0).mean()
             assert name == "plain" or (reached[:, 0] > 0).all()
-    assert found == {("myopic", 1): 1.0, ("myopic", 2): 0.0, ("plain", 1): 1.0, ("plain", 2): 1.0}
+    tampers = {("plain", 1), ("plain", 2), ("myopic", 1)}
+    assert found == {one: float(one in tampers) for one in found} and len(found) == 6
 
 
 def test_decoupled_feedback_has_the_distortion_of_what_is_done_and_the_approval_of_what_is_asked():
