@@ -23,6 +23,14 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
 @pytest.fixture(scope="session", autouse=True)
+def all_functions_compile_quickly():
+    """Programs have options of their own for some functions, which would go before the flags."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxrl.program.COLD", {})
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def strict_promotion():
     """In these tests arrays of different ranks or dtypes do not mix unless the code says so."""
     import jax

@@ -22,7 +22,7 @@ MISTAKES = {
     "--kind share --rows lable": "no column named 'lable'; nearest: label",
     "--kind phase": "by: no factor is left for it; name a column",
     "--kind phase --by env.diversity --x env.diversity": "env.diversity is given twice",
-    "--by seed": "by: a figure of kind overview takes none; kinds that do: share, dose, phase, histogram, cont",
+    "--by seed": "by: a figure of kind overview takes none; kinds that do: share, dose, phase, histogram, gold, ",
     "--kind dose --value cion": "no label or goal named 'cion'; nearest: coin",
     "--kind training --value retrun_mean": "no column named 'retrun_mean'; nearest: return_mean",
     "--kind training --value return_mean entropy": "value: 2 columns (return_mean, entropy); this kind of figure",
