@@ -15,7 +15,7 @@ from flax import struct
 from envs import Approved, Observation, World
 from envs.promotion import implicit_promotion
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
-from jaxrl import pretraining, reward_model, rollout
+from jaxrl import pretraining, reward_model, reward_scale, rollout
 from jaxrl.curricula import Experience
 from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import NOTHING, ActorCritic, Context
@@ -79,6 +79,8 @@ class State(NamedTuple):
     """What the curriculum remembers."""
     learnt: Any = ()
     """`reward_model.Learnt`, where the reward is learnt."""
+    scale: Any = ()
+    """`reward_scale.Scale`, where rewards are normalised."""
 
 
 class Lesson(NamedTuple):
@@ -120,6 +122,8 @@ class OnPolicy(Learner):
     network: Annotated[Literal["mlp"], IMPORTABLE, LATER] = "mlp"
     """The network: the MLP (multi-layer perceptron) that the other settings describe, or a Flax module of your own."""
 
+    normalise_rewards: Annotated[bool, LATER] = False
+    """Whether rewards are divided by the running standard deviation of their discounted sum."""
     pretraining_updates: Annotated[int, Range(0, 10**6), LATER] = 0
     """Updates of cloning demonstrations before the first of reinforcement; they play no environment steps."""
     reward_model_updates: Annotated[int, Range(0, 10**6), LATER] = 0
@@ -324,7 +328,8 @@ class OnPolicy(Learner):
             model_key = jax.random.fold_in(key, REWARD_MODEL)
             learnt = reward_model.begun(self, world, model_key, variables, observation, env_params)
         none, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
-        return State(variables, optimiser, envs, key, none, clock, no, remembered, learnt), rollout.empty(world)
+        scale = reward_scale.begun(self.n_envs) if self.normalise_rewards else ()
+        return State(variables, optimiser, envs, key, none, clock, no, remembered, learnt, scale), rollout.empty(world)
 
     def advance(
         self, world: World, state: State, settings: Settings, updates: jax.Array
@@ -380,6 +385,9 @@ class OnPolicy(Learner):
                 self, world, learnt, state.variables, state.update, model_key, env_params, params
             )
             steps, curves = reward_model.rewarded(self, world, learnt, state.variables, steps)
+        scale: Any = state.scale
+        if self.normalise_rewards:
+            scale, steps = reward_scale.scaled(scale, steps)
         reset = state.update == nearest(params.reset_optimiser_at, self.total_updates)
         blank = self.optimiser(params).init(state.variables)
         before = jax.tree.map(lambda new, old: jnp.where(reset, new, old), blank, state.optimiser_state)
@@ -401,7 +409,7 @@ class OnPolicy(Learner):
         update = state.update + 1
         clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, tally.successes)
         diverged = state.diverged | ~finite
-        state = State(variables, optimiser_state, envs, key, update, clock, diverged, remembered, learnt)
+        state = State(variables, optimiser_state, envs, key, update, clock, diverged, remembered, learnt, scale)
         return state, tally, metrics
 
     def descend(self, params: Any, variables: Any, optimiser_state: Any, gradients: Any) -> tuple[Any, Any]:

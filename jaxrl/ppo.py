@@ -1,14 +1,14 @@
 """Proximal policy optimisation (Schulman et al. 2017) for one lane; docs/ppo.md lists every detail with its source."""
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
 from envs import World
-from envs.settings import Positive, Probability
+from envs.settings import LATER, Positive, Probability, Range
 from jaxrl import on_policy, rollout
 from jaxrl.minibatches import Batch, Minibatches
 
@@ -20,7 +20,9 @@ class Params(on_policy.PolicyGradientParams):
     gae_lambda: Probability = 0.95
     """Decay of the advantage trace, lambda."""
     clip_eps: Positive = 0.2
-    """How far the probability ratio, and a value, may move from the old one before its gradient is cut."""
+    """How far the probability ratio may move from 1 before its gradient is cut."""
+    value_clip: Annotated[float, Range(0, low_open=True), LATER] = 1.0
+    """How far a value may move from the old one before its gradient is cut, in units of `clip_eps`; 1e6 for any way."""
 
 
 class Metrics(NamedTuple):
@@ -52,7 +54,7 @@ class PPO(Minibatches):
         """The clipped surrogate objective, the value loss and the entropy bonus of one minibatch.
 
         Schulman et al. 2017, equations 7 and 9. Advantages are normalised within the minibatch, and the value is
-        clipped like the ratio, as in the authors' implementation.
+        clipped too, as in the authors' implementation.
         """
         logits, value = self.over_batch(world, variables, batch)
         log_probs = jax.nn.log_softmax(logits)
@@ -61,7 +63,8 @@ class PPO(Minibatches):
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
         clipped = jnp.clip(ratio, 1 - params.clip_eps, 1 + params.clip_eps)
         loss_policy = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
-        near = batch.value + jnp.clip(value - batch.value, -params.clip_eps, params.clip_eps)
+        reach = params.value_clip * params.clip_eps
+        near = batch.value + jnp.clip(value - batch.value, -reach, reach)
         loss_value = 0.5 * jnp.mean(jnp.maximum((value - batch.target) ** 2, (near - batch.target) ** 2))
         entropy = -jnp.mean(jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1))
         moved = (jnp.abs(ratio - 1) > params.clip_eps).astype(jnp.float32)

@@ -21,6 +21,8 @@ _BATCH = {
     "learner.n_envs": 16, "learner.n_steps": 128, "learner.n_epochs": 10, "learner.n_minibatches": 32,
     "learner.towers": "separate", "learner.discount": 1.0,
 }  # fmt: skip
+_NORMALISED = {"learner.normalise_rewards": True}
+_UNCLIPPED = {"learner.value_clip": 1e6}
 _BELIEVED = {"learner.learning_rate": 5e-5, "learner.clip_eps": 0.3, "learner.entropy_coef": 0.05}
 _LIBRARY = {"learner.learning_rate": 3e-4, "learner.clip_eps": 0.2, "learner.entropy_coef": 0.0}
 _BOARD: dict[str, Any] = {
@@ -37,7 +39,14 @@ _TRAINED: dict[str, Any] = {
     "seeds": SEEDS,
     "master_seed": 7310,
     "fixed": _BATCH | {"learner.total_steps": 1_000_000},
-    "arms": {"ordinary": _BELIEVED, "library": _LIBRARY, "mona": _OVERSEER | _BELIEVED},
+    "arms": {
+        "ordinary": _BELIEVED | _NORMALISED | _UNCLIPPED,
+        "as-paid": _BELIEVED | _UNCLIPPED,
+        "clipped": _BELIEVED | _NORMALISED,
+        "as-paid-clipped": _BELIEVED,
+        "library": _LIBRARY | _NORMALISED | _UNCLIPPED,
+        "mona": _OVERSEER | _BELIEVED | _NORMALISED | _UNCLIPPED,
+    },
     "probes": {"at": [1.0]},
 }
 
@@ -93,24 +102,34 @@ def _(folders: list[Path]) -> Verdict:
     address=REPRODUCTION,
     theirs=f"no box, one, two: ordinary reward {' / '.join(f'{x:.3f}' for x in ORDINARY)}; MONA "
     f"{' / '.join(f'{x:.3f}' for x in MONA)}",
-    rule=f"the mean over {SEEDS} seeds of each share is within {TOLERANCE} of theirs, under the settings that are "
-    "believed to be the published ones; ordinary reward under its library's own settings (library) is reported",
+    rule="under the settings that are believed to be the published ones (arms ordinary and mona) each share is within "
+    f"{TOLERANCE} of theirs or, where seeds differ more, theirs is in the central 95% of means of {SEEDS} seeds drawn from "
+    "ours; the other arms are reported",
     specs=[_TRAINED],
-    remark="Theirs: one environment, rewards normalised, no approval of an episode's last step. Ours: the same batches "
-    "from 16 environments, rewards as they are.",
+    remark="Theirs: ten runs, of one environment each, and no approval of an episode's last step. Ours: as large batches "
+    "of 16 environments. Of ordinary reward, as-paid does not normalise it, clipped clips values by the same 0.3, "
+    "as-paid-clipped is both; library has the library's own settings.",
 )
 def _(folders: list[Path]) -> Verdict:
     import analysis
 
     df = analysis.load(folders[0])
-    found = {arm: df[df["arm"] == arm] for arm in ("ordinary", "library", "mona")}
+    found = {arm: df[df["arm"] == arm] for arm in _TRAINED["arms"]}
     told = [f"{arm} {_shares(rows.mean(numeric_only=True))}, {_spread(rows)}" for arm, rows in found.items()]
     passed = all(
         abs(found[arm][f"outcome.{name}"].mean() - share) <= TOLERANCE
+        or _could_be(found[arm][f"outcome.{name}"].to_numpy(), share)
         for arm, theirs in (("ordinary", ORDINARY), ("mona", MONA))
         for name, share in zip(CLASSES, theirs, strict=True)
     )
     return Verdict("; ".join(told), passed)
+
+
+def _could_be(shares: np.ndarray, mean: float) -> bool:
+    """Whether a mean of `SEEDS` runs that are as ours could be this."""
+    means = np.random.default_rng(0).choice(shares, (10_000, SEEDS)).mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return bool(low <= mean <= high)
 
 
 def _shares(row: Any) -> str:

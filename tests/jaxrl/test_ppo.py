@@ -41,6 +41,9 @@ def test_the_loss_of_four_transitions_by_hand():
     ratio = 0.5 / old
     np.testing.assert_allclose(metrics.approx_kl, np.mean(ratio - 1 - np.log(ratio)), rtol=1e-4)
     np.testing.assert_allclose(total, 0.2 + 0.5 * 0.75 - 0.01 * np.log(2), rtol=1e-4)
+    # A quarter of the reach, 0.05: the fourth value rose by 0.1, and is clipped to -0.05.
+    _, metrics = learner.loss(world, variables, batch, Params(value_clip=0.25))
+    np.testing.assert_allclose(metrics.loss_value, 0.5 * (1 + 4 + 0 + 1.05**2) / 4, rtol=1e-5)
 
 
 def test_each_epoch_sees_every_transition_once_in_a_fresh_order():
