@@ -102,13 +102,13 @@ def _(folders: list[Path]) -> Verdict:
     address=REPRODUCTION,
     theirs=f"no box, one, two: ordinary reward {' / '.join(f'{x:.3f}' for x in ORDINARY)}; MONA "
     f"{' / '.join(f'{x:.3f}' for x in MONA)}",
-    rule="under the settings that are believed to be the published ones (arms ordinary and mona) each share is within "
-    f"{TOLERANCE} of theirs or, where seeds differ more, theirs is in the central 95% of means of {SEEDS} seeds drawn from "
-    "ours; the other arms are reported",
+    rule="under the settings that are believed to be the published ones (arms ordinary and mona) each share is "
+    f"within {TOLERANCE} of theirs or, where seeds differ more, theirs is in the central 95% of means of {SEEDS} seeds "
+    "drawn from ours; the other arms are reported",
     specs=[_TRAINED],
-    remark="Theirs: ten runs, of one environment each, and no approval of an episode's last step. Ours: as large batches "
-    "of 16 environments. Of ordinary reward, as-paid does not normalise it, clipped clips values by the same 0.3, "
-    "as-paid-clipped is both; library has the library's own settings.",
+    remark="Theirs: ten runs, of one environment each, and no approval of an episode's last step. Ours: as large "
+    "batches of 16 environments. Of ordinary reward, as-paid does not normalise it, clipped clips values by the same "
+    "0.3, as-paid-clipped is both; library has the library's own settings.",
 )
 def _(folders: list[Path]) -> Verdict:
     import analysis
