@@ -1,6 +1,7 @@
 """A results folder as it is loaded: what its manifest says, and its lanes with their factors."""
 
 import functools
+import inspect
 import json
 import warnings
 from collections import ChainMap
@@ -248,10 +249,12 @@ def warn_of_versions(folders: Sequence[Results]) -> None:
 
 
 def named(read: Callable[P, R]) -> Callable[P, R]:
-    """Whatever goes wrong with what stands in a folder is a ValueError of one line."""
+    """Whatever is wrong with what stands in a folder is a ValueError of one line; an unknown argument is a TypeError."""
+    signature = inspect.signature(read)
 
     @functools.wraps(read)
     def reading(*arguments: P.args, **options: P.kwargs) -> R:
+        signature.bind(*arguments, **options)
         try:
             return read(*arguments, **options)
         except (RemoteError, Warning):

@@ -385,3 +385,9 @@ def test_a_table_without_a_digest_is_refused(write_results):
     file.write_bytes(file.read_bytes().replace(b"chisel.digest", b"chisel.xxxxxx"))
     with pytest.raises(ValueError, match=f"{file}: cannot be read \\(it holds no digest\\)"):
         analysis.load(path)
+
+
+def test_an_argument_that_a_reader_does_not_have_is_said_to_be_one(tmp_path):
+    """And not put down to the folder."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'recounted'"):
+        analysis.load(tmp_path, recounted=True)
