@@ -249,7 +249,7 @@ def warn_of_versions(folders: Sequence[Results]) -> None:
 
 
 def named(read: Callable[P, R]) -> Callable[P, R]:
-    """Whatever is wrong with what stands in a folder is a ValueError of one line; an unknown argument is a TypeError."""
+    """Whatever is wrong with what is in a folder is a ValueError of one line; an unknown argument is a TypeError."""
     signature = inspect.signature(read)
 
     @functools.wraps(read)

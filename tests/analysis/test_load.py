@@ -390,4 +390,4 @@ def test_a_table_without_a_digest_is_refused(write_results):
 def test_an_argument_that_a_reader_does_not_have_is_said_to_be_one(tmp_path):
     """And not put down to the folder."""
     with pytest.raises(TypeError, match="unexpected keyword argument 'recounted'"):
-        analysis.load(tmp_path, recounted=True)
+        analysis.load_probes(tmp_path, recounted=True)
