@@ -81,7 +81,7 @@ def phase_diagram(ax: "Axes", rates: np.ndarray, horizons: np.ndarray, payments:
 def _after(rate: float, discount: float, each: float) -> float:
     """The worth of all choices after the first press, the best made of each: backwards over the number of presses.
 
-    With n presses behind, the habit presses with probability x and n grows by 1; otherwise the choice is the task, which
+    With n presses behind, the habit presses with probability x, and n grows; otherwise the choice is the task, which
     leaves n as it is, or another press. Each is tried for good; the better of the two is the best.
     """
     presses = 1

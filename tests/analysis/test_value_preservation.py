@@ -20,7 +20,7 @@ def by_iteration(rate, discount, payment, judge, presses=80, sweeps=400):
 
 
 def test_the_smallest_case_by_hand():
-    """One press captures for good, and the horizon is 10 choices: the task for good is worth 10, a press its payment."""
+    """One press captures for good, and the horizon is 10 choices: the task is worth 10, a press its payment."""
     assert preservation.values(1.0, 0.9, 4.0, "today") == pytest.approx((10.0, 4.0))
     assert preservation.values(1.0, 0.9, 4.0, "reward") == pytest.approx((1 + 0.9 * 40, 40.0))
     assert preservation.values(1.0, 0.9, 4.0, "myopic") == (1.0, 4.0)
