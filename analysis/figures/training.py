@@ -165,9 +165,9 @@ def through_training(directory: str | Place | Sequence[str | Place]) -> pd.DataF
       directory: a results folder, or several.
     Returns:
       The factors; condition, seed, master_seed; checkpoint (share of training), update and, where `load` has it,
-      env_steps (trained for until then); share.GOAL and undecided of sampled actions on the label probe, as in `load`;
-      label, by the rule of `load`, then; and `load`'s columns planner.*, keys and adaptive. `df.attrs["factors"]` has
-      the factors and checkpoint.
+      env_steps (trained for until then); share.GOAL, undecided and outcome.CLASS of sampled actions on the label probe,
+      as in `load`; label, by the rule of `load`, then; and `load`'s columns planner.*, keys and adaptive.
+      `df.attrs["factors"]` has the factors and checkpoint.
     Raises:
       ValueError: as `load`.
     """
@@ -179,6 +179,7 @@ def through_training(directory: str | Place | Sequence[str | Place]) -> pd.DataF
     for path in paths:
         rows = load_probes(path, filter=field("labels") & field("sampled") & (field("actor") == "trained"))
         shown = [*LANE, "checkpoint", "update", *(f"share.{goal}" for goal in goals_of(rows)), "undecided"]
+        shown += [name for name in map(str, rows) if name.startswith("outcome.")]
         own = lanes if len(paths) == 1 else load(path)
         labels = load_labels(path)
         labels = labels[labels["sampled"]][[*LANE, "checkpoint", "label"]]

@@ -258,9 +258,14 @@ def test_a_factor_without_a_value_keeps_a_place_apart(doses):
 
 
 @pytest.mark.slow
-def test_checkpoints_become_a_factor(sweep_folder, write_results):
+def test_checkpoints_become_a_factor(sweep_folder, write_results, monkeypatch):
+    """And shares of classes, where a world has them, are of the same lane and checkpoint as the shares of goals."""
     df = analysis.load(sweep_folder)
+    load_probes = figures.training.load_probes
+    classed = lambda *asked, **how: load_probes(*asked, **how).assign(**{"outcome.one": lambda p: p["share.coin"]})  # noqa: E731
+    monkeypatch.setattr(figures.training, "load_probes", classed)
     through = figures.through_training(sweep_folder)
+    assert through["outcome.one"].equals(through["share.coin"].rename("outcome.one"))
     assert through.attrs["factors"] == [X, "checkpoint"]
     last, first = (through[through["checkpoint"] == share].reset_index() for share in (1, 0))
     np.testing.assert_array_equal(last["share.coin"], df["share.coin"])
