@@ -27,12 +27,14 @@ from envs.room import Room
 from envs.settings import Setting, imported
 from envs.shaping import Shaped
 from envs.trash_room import TrashRoom
+from envs.wage import Wage
 from envs.wrapper import Wrapper
 
 WORLDS: dict[str, type[World]] = {
     "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands,
     "far-reward": FarReward, "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys,
     "objects": Objects, "overseer": Overseer, "register": Register, "reversal": Reversal, "trash-room": TrashRoom,
+    "wage": Wage,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -96,6 +98,6 @@ __all__ = [
     "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands",
     "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
     "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Register", "Reversal", "Room", "Setting",
-    "Shaped", "Solved", "Starting", "Tabular", "TrashRoom", "World", "Wrapper", "check", "check_contract", "dense",
-    "flag", "make", "names", "one_hot", "require", "settings",
+    "Shaped", "Solved", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper", "check", "check_contract",
+    "dense", "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip
