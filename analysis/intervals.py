@@ -2,12 +2,11 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv
+from scipy.special import betainccinv, betaincinv
 
 from analysis.names import check_name
 
-# statsmodels calls Clopper and Pearson's exact interval by the distribution whose quantiles it takes.
-METHODS = {"clopper-pearson": "beta", "wilson": "wilson"}
+METHODS = ("clopper-pearson", "wilson")
 
 
 def check_level(level: float) -> None:
@@ -35,12 +34,19 @@ def interval(
 
     Raises ValueError on a method that does not exist, a level outside (0, 1) or a count outside [0, n].
     """
-    from statsmodels.stats.proportion import proportion_confint  # costs a second to import
-
     check_name("method", method, METHODS)
     check_level(level)
     count, n = checked_counts(count, n)
-    low, high = proportion_confint(count, np.where(n > 0, n, np.nan), alpha=1 - level, method=METHODS[method])
+    seeds = np.where(n > 0, n, np.nan)
+    if method == "wilson":
+        from statsmodels.stats.proportion import proportion_confint  # costs a second to import
+
+        low, high = proportion_confint(count, seeds, alpha=1 - level, method=method)
+    else:
+        low, high = (
+            quantile(count + more, seeds - count + 1 - more, (1 - level) / 2)
+            for quantile, more in ((betaincinv, 0), (betainccinv, 1))
+        )
     # Exactly, where rounding leaves an end within the share by a last bit.
     low, high = np.where((count <= 0) & (n > 0), 0.0, low), np.where((count >= n) & (n > 0), 1.0, high)
     return low, high

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def check_name(kind: str, name: object, names: Iterable[object]) -> None:
@@ -16,7 +18,7 @@ def check_name(kind: str, name: object, names: Iterable[object]) -> None:
     raise ValueError(f"no {kind} named {name!r}; {hint}")
 
 
-def labels_of(df: pd.DataFrame, label: str | Sequence[str] | None) -> list[str]:
+def labels_of(df: "pd.DataFrame", label: str | Sequence[str] | None) -> list[str]:
     """The labels that are meant, all of the world's for None. Raises ValueError where there is none of this name."""
     every = list(df["label"].cat.categories)
     labels = every if label is None else [label] if isinstance(label, str) else list(label)

@@ -7,6 +7,7 @@ a lock on it, which the kernel gives back when its holder dies, however it dies.
 import contextlib
 import fcntl
 import functools
+import json
 import os
 import threading
 import time
@@ -36,12 +37,12 @@ def compile(program: "jaxrl.Program", name: str) -> None:
 
 def _shared(program: str, compilers: dict[str, Callable[[], Any]]) -> dict[str, Any]:
     """Each function compiled; first those that no other process is compiling."""
-    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
+    cache = _cache()
     try:
-        if not cache or "://" in cache:  # none on a disk
+        if cache is None:
             raise OSError
-        Path(cache).mkdir(parents=True, exist_ok=True)
-        file = (Path(cache) / LOCK).open("ab")
+        cache.mkdir(parents=True, exist_ok=True)
+        file = (cache / LOCK).open("ab")
     except OSError:
         return {name: compiler() for name, compiler in compilers.items()}
     places = {name: zlib.crc32(f"{program} {name}".encode()) for name in compilers}
@@ -52,7 +53,7 @@ def _shared(program: str, compilers: dict[str, Callable[[], Any]]) -> dict[str, 
             if (name := next(free, None)) is None:
                 name = left[0]
                 _lock(file.fileno(), fcntl.LOCK_EX, places[name])
-            found[name] = _timed(Path(cache) / f"{program}-{name}.seconds", compilers[name])
+            found[name] = _timed(cache, program, name, compilers[name])
             _lock(file.fileno(), fcntl.LOCK_UN, places[name])
     return found
 
@@ -62,9 +63,37 @@ def seconds(program: str) -> float | None:
 
     It is of the last time that it was compiled, and not read from the cache.
     """
-    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
-    found = {path.name: path.read_text() for path in Path(cache).glob(f"{program}-*.seconds")} if cache else {}
+    cache = _cache()
+    found = {path.name: path.read_text() for path in cache.glob(f"{program}-*.seconds")} if cache is not None else {}
     return sum(map(float, found.values())) if f"{program}-{LAST}.seconds" in found else None
+
+
+def memory(name: str, build: "Callable[[], jaxrl.Program]") -> dict[str, int]:
+    """The bytes that a program needs, as its `memory`; compiles it where the cache has no record of them."""
+    cache = _cache()
+    if cache is not None:
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(_of_memory(cache, name).read_bytes())
+    program = build()
+    compile(program, name)
+    found = program.memory()
+    if cache is not None:
+        with contextlib.suppress(OSError):
+            write_file(_of_memory(cache, name), json.dumps(found).encode())
+    return found
+
+
+def _cache() -> Path | None:
+    """Where jax keeps compiled functions; None where it does not, or not on a disk."""
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
+    return Path(folder) if folder and "://" not in folder else None
+
+
+def _of_memory(cache: Path, program: str) -> Path:
+    """The record of a program's memory on devices of this kind; it is removed when a function is compiled again."""
+    import jax
+
+    return cache / f"{program}-{jax.default_backend()}-{jax.__version__}.memory"
 
 
 _here = threading.local()
@@ -82,14 +111,15 @@ def _listen() -> None:
     monitoring.register_event_listener(note)
 
 
-def _timed(record: Path, compiler: Callable[[], Any]) -> Any:
+def _timed(cache: Path, program: str, name: str, compiler: Callable[[], Any]) -> Any:
     """Compiles a function, and notes how long that took."""
     _listen()
     _here.read, began = False, time.monotonic()
     compiled = compiler()
     if not _here.read:
         with contextlib.suppress(OSError):
-            write_file(record, f"{time.monotonic() - began:.3f}".encode())
+            write_file(cache / f"{program}-{name}.seconds", f"{time.monotonic() - began:.3f}".encode())
+            _of_memory(cache, program).unlink(missing_ok=True)
     return compiled
 
 

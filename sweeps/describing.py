@@ -89,11 +89,9 @@ def describe_plan(
 
 
 def _memory(plan: Plan) -> dict[str, int]:
-    """Bytes of the first program, which is compiled for it."""
+    """Bytes of the first program, which is compiled for it unless the cache has a record of them."""
     first = plan.programs[0].program
-    program = first.build()
-    compiling.compile(program, first.id)
-    read = program.memory()
+    read = compiling.memory(first.id, first.build)
     lane, temporary = read["per_lane_bytes"], read["temporary_bytes"]
     return {"per_lane": lane, "temporary": temporary, "device": plan.chunk * lane + temporary}
 

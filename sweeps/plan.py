@@ -299,7 +299,8 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
             goal.name: {"name": goal.name, "role": goal.role, "outcome": goal.outcome} for goal in built.world.goals
         }
         code += [learner, curriculum, *static.values()]
-        conditions = [_condition(spec, given, meaning, built) for given in members]
+        defaults = _defaults(own, built.world)
+        conditions = [_condition(spec, given, defaults, meaning, built) for given in members]
         for given, condition in zip(members, conditions, strict=True):
             trained = canonical([meaning, {key: in_use(value) for key, value in condition.settings.items()}])
             if trained in arms:
@@ -330,12 +331,14 @@ def _meaning(program: ProgramSpec, built: "jaxrl.Program") -> dict[str, Any]:
     return meaning | {"versions": versions}
 
 
-def _condition(spec: Spec, given: Given, meaning: dict[str, Any], built: "jaxrl.Program") -> Condition:
+def _condition(
+    spec: Spec, given: Given, defaults: dict[str, Any], meaning: dict[str, Any], built: "jaxrl.Program"
+) -> Condition:
     """Raises SpecError where the world, the learner or a schedule rejects its values."""
     from jaxrl import check_schedules
 
     own, world = given.settings, built.world
-    settings = {key: _default(setting, world) for key, setting in own.items()} | given.values
+    settings = defaults | given.values
     try:
         for end in ("low", "high"):
             laws = {key: law[end] for key, law in spec.sampled.items() if key in own}
@@ -351,13 +354,18 @@ def _condition(spec: Spec, given: Given, meaning: dict[str, Any], built: "jaxrl.
     return Condition(content_id({**meaning, "settings": _meant(settings, own)}), factors, settings)
 
 
-def _default(setting: "Setting", world: "World") -> Any:
-    """A setting's default in this world; it may depend on the static values, as a time limit does on a length."""
-    section, _, name = setting.key.partition(".")
-    if section != "env" or setting.static:
-        return setting.default
-    found = getattr(world.default_params, name, setting.default)
-    return setting.default if np.float32(found) == np.float32(setting.default) else setting.kind(found)
+def _defaults(settings: "dict[str, Setting]", world: "World") -> dict[str, Any]:
+    """The settings' defaults in this world; one may depend on the static values, as a time limit does on a length."""
+    params = world.default_params
+
+    def default(setting: "Setting") -> Any:
+        section, _, name = setting.key.partition(".")
+        if section != "env" or setting.static:
+            return setting.default
+        found = getattr(params, name, setting.default)
+        return setting.default if np.float32(found) == np.float32(setting.default) else setting.kind(found)
+
+    return {key: default(setting) for key, setting in settings.items()}
 
 
 def _nothing(spec: Spec, key: str) -> str | None:

@@ -1,5 +1,6 @@
 """What a checked spec is: its fixed settings, factors, arms and laws, and the conditions that follow from them."""
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -106,13 +107,14 @@ class Spec:
         What is fixed for all is left out where the condition's learner or curriculum has no such setting; raises
         SpecError where a factor or an arm gives it one.
         """
+        settings_for = functools.cache(self.settings_for)
         for name, arm in self.parts.items():
             crossed = arm.factors | self.factors
             for values in itertools.product(*crossed.values()):
                 chosen = arm.fixed | dict(zip(crossed, values, strict=True))
                 learner = chosen.pop("learner.name", self.learner)
                 curriculum = chosen.pop("curriculum.name", self.curriculum)
-                settings = self.settings_for(learner, curriculum)
+                settings = settings_for(learner, curriculum)
                 for key in chosen:
                     if key not in settings:
                         owner = curriculum if key.startswith("curriculum.") else learner

@@ -79,6 +79,28 @@ def test_what_jax_reads_from_its_cache_does_not_count_as_compiling():
     assert compiling.seconds("a") > 0 and compiling.seconds("b") is None
 
 
+class Built:
+    """A program in name."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def compile(self, get):
+        get({})
+
+    def memory(self):
+        return {"per_lane_bytes": self.number}
+
+
+def test_memory_is_read_from_the_record_until_a_function_is_compiled_again():
+    built = map(Built, itertools.count())
+    asked = functools.partial(compiling.memory, build=lambda: next(built))
+    assert [asked("a")["per_lane_bytes"] for _ in range(2)] == [0, 0]
+    assert asked("b")["per_lane_bytes"] == 1
+    compiling._shared("a", {compiling.LAST: lambda: None})
+    assert [asked(name)["per_lane_bytes"] for name in "ab"] == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("programs", "timed", "seconds", "said"),
     [
