@@ -26,8 +26,8 @@ REPEATABLE = {"xla_gpu_deterministic_ops": True}
 PROBING = 0x70726F62
 """Sets the randomness of the probes apart from that of training."""
 
-Compilers = dict[str, Callable[[], Any]]
-"""By name of a function of a program, what compiles it."""
+Lowering = dict[str, Callable[[], Callable[[], Any]]]
+"""By name of a function of a program, what traces and lowers it, and returns what compiles it."""
 
 
 class Trained(NamedTuple):
@@ -43,8 +43,8 @@ class Trained(NamedTuple):
     """The networks' parameters."""
 
 
-def _each(compilers: Compilers) -> dict[str, Any]:
-    return {name: compile() for name, compile in compilers.items()}
+def _each(functions: Lowering) -> dict[str, Any]:
+    return {name: lower()() for name, lower in functions.items()}
 
 
 class Program:
@@ -248,26 +248,26 @@ class Program:
         (played,) = self._probe({place: watched}, key, policy, None, env_params, self.total_updates)
         return played
 
-    def compile(self, get: Callable[[Compilers], dict[str, Any]] = _each) -> None:
+    def compile(self, get: Callable[[Lowering], dict[str, Any]] = _each) -> None:
         """Compiles what training begins with, unless that has been done; a thread goes on with what it ends with.
 
         Args:
-          get: calls compilers, and returns what they return. By it processes share the work.
+          get: lowers functions and compiles them. By it threads and processes share the work.
         """
         if self._compiled:
             return
         self.compiles += 1
         begins = ("advance", "init", "probe", "first_layer")  # what takes longest comes first
-        self._compiled = get({name: functools.partial(self._compile, name) for name in begins})
+        self._compiled = get({name: functools.partial(self._lowered, name) for name in begins})
         pool = ThreadPoolExecutor(1)
-        last: Compilers = {"controls": functools.partial(self._compile, "controls")}
+        last: Lowering = {"controls": functools.partial(self._lowered, "controls")}
         self._controls = pool.submit(lambda: get(last)["controls"])
         pool.shutdown(wait=False)
 
-    def _compile(self, name: str) -> Any:
+    def _lowered(self, name: str) -> Callable[[], Any]:
         on_cpu = COLD if name != "advance" else None
         options = {"cpu": on_cpu, "gpu": REPEATABLE}.get(jax.default_backend())
-        return self._traced(name).lower().compile(compiler_options=options)
+        return functools.partial(self._traced(name).lower().compile, compiler_options=options)
 
     def _traced(self, name: str) -> Any:
         if name == "init":

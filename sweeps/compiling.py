@@ -1,4 +1,4 @@
-"""A program is compiled once a machine: its workers share the work, and have all cores while they do.
+"""A program is compiled once a machine, by the worker that comes first, which has all cores while it does.
 
 Each function goes into jax's cache of compiled functions, from which the other workers read it. Who compiles one holds
 a lock on it, which the kernel gives back when its holder dies, however it dies.
@@ -13,6 +13,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from analysis.folder import write_file
 
 if TYPE_CHECKING:
     import jaxrl
+    from jaxrl.program import Lowering
 
 LOCK = "compiling.lock"
 """A file of no content in the cache: workers lock one byte of it for each function."""
@@ -35,8 +37,9 @@ def compile(program: "jaxrl.Program", name: str) -> None:
         program.compile(functools.partial(_shared, name))
 
 
-def _shared(program: str, compilers: dict[str, Callable[[], Any]]) -> dict[str, Any]:
-    """Each function compiled; first those that no other process is compiling."""
+def _shared(program: str, functions: "Lowering") -> dict[str, Any]:
+    """Each function compiled, in a thread of its own, while this one lowers the next: compiling holds no lock of
+    Python's. What another process is compiling is waited for, and then read from jax's cache."""
     cache = _cache()
     try:
         if cache is None:
@@ -44,28 +47,28 @@ def _shared(program: str, compilers: dict[str, Callable[[], Any]]) -> dict[str, 
         cache.mkdir(parents=True, exist_ok=True)
         file = (cache / LOCK).open("ab")
     except OSError:
-        return {name: compiler() for name, compiler in compilers.items()}
-    places = {name: zlib.crc32(f"{program} {name}".encode()) for name in compilers}
-    found: dict[str, Any] = {}
-    with file:
-        while left := [name for name in compilers if name not in found]:
-            free = (name for name in left if _lock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB, places[name]))
-            if (name := next(free, None)) is None:
-                name = left[0]
-                _lock(file.fileno(), fcntl.LOCK_EX, places[name])
-            found[name] = _timed(cache, program, name, compilers[name])
-            _lock(file.fileno(), fcntl.LOCK_UN, places[name])
-    return found
+        return {name: lower()() for name, lower in functions.items()}
+
+    def compiled(name: str, compiler: Callable[[], Any]) -> Any:
+        with _lock(file.fileno(), zlib.crc32(f"{program} {name}".encode())):
+            return _timed(cache, program, name, compiler)
+
+    with file, ThreadPoolExecutor(len(functions)) as pool:
+        found = {name: pool.submit(compiled, name, lower()) for name, lower in functions.items()}
+        return {name: one.result() for name, one in found.items()}
 
 
 def seconds(program: str) -> float | None:
-    """What compiling a program took on this machine, all functions together; None where the cache has no record of it.
+    """What compiling a program took on this machine; None where the cache has no record of it.
 
-    It is of the last time that it was compiled, and not read from the cache.
+    It is of the last time that it was compiled, and not read from the cache: of the function that took longest among
+    those that are compiled side by side, and of the last.
     """
     cache = _cache()
-    found = {path.name: path.read_text() for path in cache.glob(f"{program}-*.seconds")} if cache is not None else {}
-    return sum(map(float, found.values())) if f"{program}-{LAST}.seconds" in found else None
+    paths = cache.glob(f"{program}-*.seconds") if cache is not None else ()
+    found = {path.stem.removeprefix(f"{program}-"): float(path.read_text()) for path in paths}
+    last = found.pop(LAST, None)
+    return None if last is None else max(found.values(), default=0.0) + last
 
 
 def memory(name: str, build: "Callable[[], jaxrl.Program]") -> dict[str, int]:
@@ -123,15 +126,16 @@ def _timed(cache: Path, program: str, name: str, compiler: Callable[[], Any]) ->
     return compiled
 
 
-def _lock(file: int, kind: int, place: int) -> bool:
-    """Whether the byte is not another's; where a file system has no locks, each process compiles all."""
+@contextlib.contextmanager
+def _lock(file: int, place: int) -> Iterator[None]:
+    """Waits for a byte that no other process holds; where a file system has no locks, each process compiles all."""
+    with contextlib.suppress(OSError):
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
     try:
-        fcntl.lockf(file, kind, 1, place)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        pass
-    return True
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
 
 
 @contextlib.contextmanager

@@ -40,6 +40,9 @@ DECIDED = {"JAX_DEFAULT_MATMUL_PRECISION": str(PINNED["jax_default_matmul_precis
 """Variables that bring a process that has yet to import jax to `PINNED`."""
 MEMORY_FRACTION = "0.9"
 """Of a GPU's memory that a worker takes when it starts; the driver's context on the same GPU needs some of the rest."""
+COLLECT_AFTER = 100_000
+"""New objects after which Python looks for garbage in cycles. Imports and traces make millions that stay; by default,
+700, looking at them takes a tenth of the time to the first update."""
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -4,9 +4,11 @@ Exit codes: 0 done; 1 the doctor found something, or a check failed; 2 a mistake
 3 interrupted; 4 some shards failed.
 """
 
+import gc
 import os
 import sys
 
+from sweeps.environment import COLLECT_AFTER
 from sweeps.shadowing import shadow
 
 EXIT_USER, EXIT_INTERRUPTED, EXIT_CLOSED_PIPE = 2, 3, 141
@@ -15,6 +17,7 @@ EXIT_USER, EXIT_INTERRUPTED, EXIT_CLOSED_PIPE = 2, 3, 141
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
     _open_closed_streams()
+    gc.set_threshold(COLLECT_AFTER)
     try:
         line = shadow()
         if not line:

@@ -19,7 +19,7 @@ from collections.abc import Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 
 from sweeps.devices import smaller
-from sweeps.environment import environment
+from sweeps.environment import COLLECT_AFTER, environment
 from sweeps.executors import Event, Execute, Failed, Job, Progress, Retried, reason
 from sweeps.plan import Shard
 from sweeps.worker import Stopped, run_shard
@@ -140,6 +140,7 @@ class _Worker:
         variables = variables | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         # A notice to end is for the driver, even if it is sent to all of its processes.
         code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        code += f"import gc; gc.set_threshold({COLLECT_AFTER})\n"
         code += f"from sweeps.executors.processes import serve; serve({theirs.fileno()}, {core})"
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],

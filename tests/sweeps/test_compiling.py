@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +22,9 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "new"))
 
 
-def compilers(called):
-    """Of three functions; what is called notes its name."""
-    return {name: functools.partial(called.append, name) for name in ("advance", "init", "probe")}
+def functions(called, *names):
+    """What is compiled notes its name."""
+    return {name: lambda name=name: functools.partial(called.append, name) for name in names}
 
 
 @contextlib.contextmanager
@@ -40,40 +41,51 @@ def another_process(program):
         yield process.stdin.close
 
 
-def test_what_another_process_compiles_comes_last_and_is_waited_for():
+def test_what_another_process_compiles_is_waited_for_and_holds_up_nothing_else():
     called = []
-    given = compilers(called)
+    given = functions(called, "advance", "init", "probe")
     with another_process("a") as let_go:
-        found = compiling._shared("a", given | {"probe": lambda: [given["probe"](), let_go()]})
-    assert called == ["init", "probe", "advance"]
-    assert list(found) == called
+        found = compiling._shared("a", given | {"probe": lambda: lambda: [called.append("probe"), let_go()]})
+    assert sorted(called[:2]) == ["init", "probe"] and called[2:] == ["advance"]
+    assert list(found) == ["advance", "init", "probe"]
 
 
 def test_another_program_is_not_waited_for():
     with another_process("b"):
-        assert len(compiling._shared("a", compilers([]))) == 3
+        assert len(compiling._shared("a", functions([], "advance"))) == 1
+
+
+def test_a_function_is_compiled_while_the_next_is_lowered():
+    compiled = threading.Event()
+
+    def lower():
+        assert compiled.wait(10)
+        return lambda: None
+
+    compiling._shared("a", {"advance": lambda: compiled.set, "init": lower})
 
 
 def test_how_long_compiling_took_is_known_once_the_last_function_is_there(monkeypatch):
-    clock = itertools.count(step=0.5)
+    clock = iter([0.0, 0.5, 1.0, 4.0, 5.0, 7.0])
     monkeypatch.setattr(compiling, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    compiling._shared("a", compilers([]))
+    for name in ("init", "advance"):
+        compiling._shared("a", functions([], name))
     assert compiling.seconds("a") is None
-    compiling._shared("a", {compiling.LAST: lambda: None})
-    assert compiling.seconds("a") == 4 * 0.5
+    compiling._shared("a", functions([], compiling.LAST))
+    assert compiling.seconds("a") == 3.0 + 2.0
     assert compiling.seconds("b") is None
 
 
 def test_what_jax_reads_from_its_cache_does_not_count_as_compiling():
-    def compiler():
-        return jax.jit(lambda x: x * np.float32(3.25)).lower(np.float32(1)).compile()
+    def lower():
+        return jax.jit(lambda x: x * np.float32(3.25)).lower(np.float32(1)).compile
 
     least = "jax_persistent_cache_min_compile_time_secs"
     before = jax.config.values[least]
     jax.config.update(least, 0.0)
     try:
         for name in "a", "b":
-            compiling._shared(name, {compiling.LAST: compiler})
+            compiling._shared(name, {compiling.LAST: lower})
     finally:
         jax.config.update(least, before)
     assert compiling.seconds("a") > 0 and compiling.seconds("b") is None
@@ -86,7 +98,7 @@ class Built:
         self.number = number
 
     def compile(self, get):
-        get({})
+        pass
 
     def memory(self):
         return {"per_lane_bytes": self.number}
@@ -97,7 +109,7 @@ def test_memory_is_read_from_the_record_until_a_function_is_compiled_again():
     asked = functools.partial(compiling.memory, build=lambda: next(built))
     assert [asked("a")["per_lane_bytes"] for _ in range(2)] == [0, 0]
     assert asked("b")["per_lane_bytes"] == 1
-    compiling._shared("a", {compiling.LAST: lambda: None})
+    compiling._shared("a", functions([], compiling.LAST))
     assert [asked(name)["per_lane_bytes"] for name in "ab"] == [2, 1]
 
 
@@ -119,7 +131,7 @@ def test_without_a_cache_on_disk_each_process_compiles_all(folder, monkeypatch):
     if folder:
         monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
     called = []
-    compiling._shared("a", compilers(called))
+    compiling._shared("a", functions(called, "advance", "init", "probe"))
     assert called == ["advance", "init", "probe"]
 
 
