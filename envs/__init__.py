@@ -21,6 +21,7 @@ from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation, dense, fla
 from envs.maze_keys import MazeKeys
 from envs.objects import Objects
 from envs.overseer import Overseer
+from envs.quiz import Quiz
 from envs.register import Register
 from envs.reversal import Reversal
 from envs.room import Room
@@ -33,8 +34,8 @@ from envs.wrapper import Wrapper
 WORLDS: dict[str, type[World]] = {
     "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands,
     "far-reward": FarReward, "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys,
-    "objects": Objects, "overseer": Overseer, "register": Register, "reversal": Reversal, "trash-room": TrashRoom,
-    "wage": Wage,
+    "objects": Objects, "overseer": Overseer, "quiz": Quiz, "register": Register, "reversal": Reversal,
+    "trash-room": TrashRoom, "wage": Wage,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -97,7 +98,8 @@ def _nearest(name: str) -> str:
 __all__ = [
     "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands",
     "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
-    "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Register", "Reversal", "Room", "Setting",
-    "Shaped", "Solved", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper", "check", "check_contract",
+    "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal", "Room",
+    "Setting", "Shaped", "Solved", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper", "check",
+    "check_contract",
     "dense", "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip
