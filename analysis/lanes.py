@@ -10,7 +10,7 @@ from analysis.asked import Asked
 from analysis.design import DESIGN
 from analysis.labels import Thresholds
 from analysis.results import LANE, PARTS, LaneFinder, Results, numbered
-from analysis.verdicts import by_lane, choices, ratio, success, verdicts
+from analysis.verdicts import by_lane, choices, ratio, success, tracking, verdicts
 
 BLIND_TO_PAYMENT = "no memory and no reward among the inputs"
 """Why nothing can be said about whether such a policy follows where payment went."""
@@ -48,7 +48,7 @@ def lanes_of(
     # What a filter still has to decide on may be any column.
     wanted = [chosen is None or asked.needs(part.columns) for part in empty]
     found = _measured(folder, outcomes, thresholds, recount, *wanted) if any(wanted) else []
-    payment = [_payment(folder, outcomes["condition"])] if folder.goals else []
+    payment = [_payment(folder, outcomes["condition"], found)] if folder.goals else []
     own = [factor for factor in factors if PARTS.get(factor) != factor]
     front = [*LANE, "master_seed", *(name for name in ("program", "world", "learner") if name in outcomes), *own]
     rest = outcomes.drop(columns=[*front, *DESIGN])
@@ -63,7 +63,8 @@ def _needed(rows: pd.DataFrame) -> pd.Series:
     others = final & rows["actor"].isin(CONTROLS)
     hidden = final & (rows["actor"] == "blind") & (rows["kind"] == "avoidance")
     untrained = trained & (rows["checkpoint"] <= 0)
-    return final & trained & (sampled | choice) | (sampled & ((choice & (others | untrained)) | hidden))
+    lives = final & (rows["actor"] == "repaid")
+    return final & trained & (sampled | choice) | (sampled & ((choice & (others | untrained)) | hidden | lives))
 
 
 def labelling(rows: pd.DataFrame) -> pd.Series:
@@ -152,6 +153,9 @@ def _verdicts_and_rest(
     controls = {"greedy": rows[final & trained & ~sampled], **others, "untrained": rows[~final]}
     beside = _controls(controls, folder.goals, lanes)
     beside |= _differences(folder.probes, measured, others["blind"], folder.goals, lanes)
+    for prefix, actor in (("", "trained"), ("repaid.", "repaid")):
+        told = rows[final & sampled & (rows["actor"] == actor)]
+        beside |= {f"{prefix}{name}": column for name, column in tracking(folder.probes, told, lanes).items()}
     if "unseen_inputs" in measured:
         beside["unseen_inputs"] = by_lane(measured[measured["labels"]], "unseen_inputs", lanes)
     return found, pd.DataFrame(beside, index=found.index)
@@ -191,8 +195,20 @@ def _differences(
 _PAYMENT = ("tracks_payment", "tracks_payment.why")
 
 
-def _payment(folder: Results, conditions: pd.Series) -> pd.DataFrame:
-    """tracks_payment and tracks_payment.why."""
-    sees = folder.of_conditions(conditions, "learner.previous_reward").astype(object).eq(True).to_numpy()
-    why = pd.Series(np.where(sees, ENDS_TOO_SOON, BLIND_TO_PAYMENT), dtype="str")
-    return pd.DataFrame({_PAYMENT[0]: np.full(len(conditions), np.nan), _PAYMENT[1]: why})
+def _payment(folder: Results, conditions: pd.Series, found: list[pd.DataFrame]) -> pd.DataFrame:
+    """tracks_payment.why, and tracks_payment where no probe gives it; what was found of policies that cannot know goes.
+
+    Args:
+      found: what is known of the lanes already, in which numbers are taken away.
+    """
+    setting = lambda name: folder.of_conditions(conditions, f"learner.{name}").astype(object)  # noqa: E731
+    remembers = setting("memory").ne("none") | setting("network").ne("mlp")
+    knows = (setting("previous_reward").eq(True) & remembers).to_numpy()
+    played = [part for part in found if _PAYMENT[0] in part]
+    for part in played:
+        part.loc[~knows, [name for name in map(str, part) if _PAYMENT[0] in name]] = np.nan
+    why = np.where(knows, "" if played else ENDS_TOO_SOON, BLIND_TO_PAYMENT)
+    frame = pd.DataFrame({_PAYMENT[1]: pd.Series(why, dtype="str")})
+    if not played:
+        frame.insert(0, _PAYMENT[0], np.full(len(conditions), np.nan))
+    return frame

@@ -4,8 +4,8 @@ import dataclasses
 import difflib
 from typing import Any
 
-from envs import approval, gymnax_world, shaping
-from envs.abilities import Drawn, Editable, OnTerms, Priced, Solved, Starting, Tabular
+from envs import approval, gymnax_world, lives, shaping
+from envs.abilities import Drawn, Editable, OnTerms, Priced, Solved, Sources, Starting, Tabular
 from envs.approval import Approved
 from envs.bandit import Bandit
 from envs.base import Goal, Params, Probe, World
@@ -18,6 +18,7 @@ from envs.errands import Errands
 from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
 from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation, dense, flag, one_hot
+from envs.lives import Lives
 from envs.maze_keys import MazeKeys
 from envs.objects import Objects
 from envs.overseer import Overseer
@@ -52,11 +53,13 @@ def settings(name: str) -> dict[str, Setting]:
         _check_gymnax(name)
         return GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
     cls = _class(name)
-    return cls.settings() | (shaping.settings(cls.goals) | approval.settings(cls) if cls.goals else {})
+    return cls.settings() | (
+        shaping.settings(cls.goals) | approval.settings(cls) | lives.settings(cls) if cls.goals else {}
+    )
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> World:
-    """The world of this name, with the static `env.*`, `shaping.*` and `approval.*` keys among `values`.
+    """The world of this name, with the static `env.*`, `shaping.*`, `approval.*` and `lives.*` keys among `values`.
 
     Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
     """
@@ -67,6 +70,10 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
     static = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     world = cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
     shaped, asked = values.get("shaping.kind", "none"), values.get("approval.kind", "none")
+    if (rounds := values.get("lives.rounds", 1)) > 1:
+        if not shaped == asked == "none":
+            raise ValueError(f"lives.rounds: {rounds}, of a world whose reward is shaped or approval; expected 1")
+        return Lives(world, rounds)
     if not world.goals or shaped == asked == "none":
         return world
     known = settings(name)
@@ -97,9 +104,8 @@ def _nearest(name: str) -> str:
 
 __all__ = [
     "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands",
-    "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
-    "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal", "Room",
-    "Setting", "Shaped", "Solved", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper", "check",
-    "check_contract",
-    "dense", "flag", "make", "names", "one_hot", "require", "settings",
+    "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys",
+    "Objects", "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal",
+    "Room", "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper",
+    "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

@@ -107,6 +107,17 @@ class Solved(abc.ABC):
         """
 
 
+class Sources(abc.ABC):
+    """Can have each of several goals be the one that pays on a level: for lives (`envs.lives`)."""
+
+    sources: ClassVar[tuple[str, ...]]
+    """The goals that can be."""
+
+    @abc.abstractmethod
+    def paid_by(self, level: Any, source: Any) -> Any:
+        """The level with one source paid, i32[] among `sources`, and no other."""
+
+
 class Drawn(abc.ABC):
     """Has a picture: for sheets of levels, films and `chisel watch`."""
 
@@ -149,4 +160,4 @@ class OnTerms:
         return rewards.terms_of([goal.name for goal in self.goals], values)
 
 
-ABILITIES: tuple[type, ...] = (Tabular, Priced, Starting, Editable, Solved, Drawn, OnTerms)
+ABILITIES: tuple[type, ...] = (Tabular, Priced, Starting, Editable, Solved, Sources, Drawn, OnTerms)

@@ -47,6 +47,8 @@ class Params:
     """`shaping.Terms` (`shaping.*` in a spec), where the reward is shaped."""
     approval: Any = ()
     """`approval.Terms` (`approval.*` in a spec), where the reward is an overseer's approval."""
+    lives: Any = ()
+    """`lives.Terms` (`lives.*` in a spec), where an episode is a life of several rounds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +68,12 @@ class Probe:
       where other levels lead to such observations; or `nothing`.
     whole: whether its levels are all there are of their kind, mirror images among them. What is said of a policy is
       then said of these levels, over which episodes may go again and again.
-    paid: on a contingency probe, the goals that pay; the others do not.
+    paid: on a contingency probe, the goals that pay; the others do not. On one of lives, the goal that pays before
+      payment moves, and the one that pays afterwards; one alone where it does not move.
     """
 
     name: str
-    kind: Literal["choice", "capability", "contingency", "avoidance", "performance"]
+    kind: Literal["choice", "capability", "contingency", "avoidance", "performance", "life"]
     goals: tuple[str, ...]
     levels: Any
     horizon: int

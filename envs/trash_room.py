@@ -9,7 +9,7 @@ import numpy as np
 from flax import struct
 
 from envs import grid, placements, render, rewards, room
-from envs.abilities import Drawn, OnTerms, Priced
+from envs.abilities import Drawn, OnTerms, Priced, Sources
 from envs.base import Goal, Probe
 from envs.base import Params as BaseParams
 from envs.layout import HIDDEN, Feature, Layout, Observation, flag
@@ -87,7 +87,7 @@ class Params(BaseParams):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrashRoom(OnTerms, Drawn, Priced, room.Room):
+class TrashRoom(OnTerms, Drawn, Priced, Sources, room.Room):
     """A room seen from above. The agent takes trash to a can; there may be a button, a bin and a sign.
 
     Observation: indices. The agent's row and column; rows and columns to the trash (hidden once it is picked up), the
@@ -130,6 +130,7 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
     goals: ClassVar[tuple[Goal, ...]] = (
         Goal("task", "intended"), Goal("button", "channel"), Goal("bin", "proxy"), Goal("sign", "proxy"),
     )  # fmt: skip
+    sources: ClassVar[tuple[str, ...]] = ("task", "button", "bin")
     name: ClassVar[str] = "trash-room"
     legend: ClassVar = {
         "agent": render.AGENT,
@@ -280,6 +281,9 @@ class TrashRoom(OnTerms, Drawn, Priced, room.Room):
     def displaced(self, level: Level) -> jax.Array:
         """Whether anything but the task can be reached."""
         return jnp.any((level.cells[BUTTON:] != HIDDEN) & ~jnp.append(level.glass, False))
+
+    def paid_by(self, level: Level, source: Any) -> Level:
+        return level._replace(live=jnp.arange(len(self.sources)) == source)
 
     def as_trained(self, level: Level) -> Level:
         return level._replace(exclusive=jnp.zeros((), bool))

@@ -50,7 +50,8 @@ class Run(NamedTuple):
     """One way in which the probes are run, and the slice of its episodes that belongs to each probe."""
 
     actor: str
-    """`trained`; `blind`: the same policy with a goal hidden from it; `permuted`: with the eyes of another episode."""
+    """`trained`; `blind`: the same policy with a goal hidden from it; `permuted`: with the eyes of another episode;
+    `repaid`: with the rewards of another episode as the rewards of the step before."""
     sampled: bool
     """Whether actions are sampled, or the most probable."""
     bank: Bank
@@ -59,6 +60,8 @@ class Run(NamedTuple):
     """By goal: bool[episodes], those in which it is hidden."""
     eyes: np.ndarray | None = None
     """i64[episodes], the episode whose observations each one is shown; None for its own."""
+    pays: np.ndarray | None = None
+    """i64[episodes], the episode whose rewards each one is shown; None for its own."""
 
     @property
     def is_plain(self) -> bool:
@@ -66,12 +69,15 @@ class Run(NamedTuple):
         return self.actor == "trained" and self.sampled
 
 
-def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
+def runs(world: World, probes: tuple[Probe, ...], sees_rewards: bool = False) -> list[Run]:
     """The runs that make up a probing.
+
+    Args:
+      sees_rewards: whether the reward of the step before is among the policy's inputs.
 
     All probes sampled, and once a level greedily. Blind, sampled: the choices with the intended goal hidden, the
     avoidance probes with what may be avoided hidden, where the world has a code for that. Permuted, sampled: the label
-    probe, where no layout has more than half of its episodes.
+    probe, where no layout has more than half of its episodes. Repaid, sampled: lives, of a policy that sees rewards.
     """
     every = {probe.name: probe for probe in probes}
     hidden = {name: goal for name, probe in every.items() if (goal := _hidden(world, probe)) is not None}
@@ -86,6 +92,9 @@ def runs(world: World, probes: tuple[Probe, ...]) -> list[Run]:
     for probe in probes:
         if probe.labels and (eyes := _derangement(layouts(world, probe))) is not None:
             found.append(Run("permuted", True, *_lay_out((probe,), True), {}, eyes))
+    if lives := tuple(probe for probe in probes if sees_rewards and probe.kind == "life"):
+        bank, parts = _lay_out(lives, True)
+        found.append(Run("repaid", True, bank, parts, {}, pays=_derangement(np.arange(len(bank.horizon)))))
     return found
 
 
@@ -177,7 +186,8 @@ def probe(
             keys if world.stochastic else None, state, action, params
         )
         reward = jax.vmap(world.earned, in_axes=(0, 0, None))(state, events, params)
-        context = context.after(memory, action, reward, jnp.zeros(episodes, bool))
+        shown = reward if run.pays is None else reward[run.pays]
+        context = context.after(memory, action, shown, jnp.zeros(episodes, bool))
         alive_now = alive & (time < run.bank.horizon)
         if unseen is not None:
             inputs = inputs + _active_inputs(world, observation.indices, alive_now, unseen)

@@ -95,7 +95,7 @@ class Program:
         self.probes = world.probes()
         if world.goals and not world.offers(Tabular):
             raise ValueError(f"world: {world.name} has goals, so it has to be envs.Tabular, for distances and oracles")
-        self.runs = probing.runs(world, self.probes)
+        self.runs = probing.runs(world, self.probes, learner.context(world, 1).previous_reward is not None)
         self.compiles = 0
         self._compiled: dict[str, Any] = {}
         """All functions but the controls, once they are compiled."""
