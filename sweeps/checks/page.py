@@ -13,9 +13,9 @@ chisel checks --page docs/checks.md
 ```
 
 which trains what is missing (into `results/checks`, one folder a sweep), judges, and lists every check, those that
-fail too. The tolerance of each was fixed before its sweep was run, and has not been touched since. The command exits
-with code 1 if a check fails. `chisel checks NAME` runs one; they live in `sweeps/checks/`, and a further one is one
-registration.
+fail too. The tolerance of each was fixed before its sweep was run, and has not been touched since, but for that of
+camera-mona, which says so. The command exits with code 1 if a check fails. `chisel checks NAME` runs one; they live in
+`sweeps/checks/`, and a further one is one registration.
 
 Intervals are of 95% over seeds where nothing else is said: Wilson's for a share, Student's for a mean. The coin line
 (world [`coin-line`](coin-line.md)) comes from a research agenda which, like the candidate solutions posted to it, was
