@@ -17,6 +17,7 @@ from envs.coin_run import CoinRun
 from envs.errands import Errands
 from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
+from envs.ladder import Ladder
 from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation, dense, flag, one_hot
 from envs.lives import Lives
 from envs.maze_keys import MazeKeys
@@ -34,7 +35,7 @@ from envs.wrapper import Wrapper
 
 WORLDS: dict[str, type[World]] = {
     "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands,
-    "far-reward": FarReward, "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys,
+    "far-reward": FarReward, "ladder": Ladder, "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys,
     "objects": Objects, "overseer": Overseer, "quiz": Quiz, "register": Register, "reversal": Reversal,
     "trash-room": TrashRoom, "wage": Wage,
 }  # fmt: skip
@@ -104,8 +105,8 @@ def _nearest(name: str) -> str:
 
 __all__ = [
     "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands",
-    "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys",
-    "Objects", "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal",
-    "Room", "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper",
-    "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require", "settings",
+    "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish",
+    "MazeKeys", "Objects", "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register",
+    "Reversal", "Room", "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World",
+    "Wrapper", "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

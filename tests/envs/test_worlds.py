@@ -24,6 +24,7 @@ OTHERS = {
     ],
     "errands": [{"env.height": 5}],
     "far-reward": [{"env.length": 7}],
+    "ladder": [{"env.width": 8, "env.press": "every", "env.marks": True}],
     "maze-dish": [{"env.size": 5, "env.dish_copies": 1}],
     "maze-keys": [{"env.size": 5, "env.keys": 3, "env.chests": 2}],
     "objects": [
