@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainccinv, betaincinv
+from scipy.special import betainccinv, betaincinv, ndtri
 
 from analysis.names import check_name
 
@@ -39,9 +39,11 @@ def interval(
     count, n = checked_counts(count, n)
     seeds = np.where(n > 0, n, np.nan)
     if method == "wilson":
-        from statsmodels.stats.proportion import proportion_confint  # costs a second to import
-
-        low, high = proportion_confint(count, seeds, alpha=1 - level, method=method)
+        rate, z = count / seeds, -ndtri((1 - level) / 2)
+        shrunk = 1 + z**2 / seeds
+        centre = (rate + z**2 / (2 * seeds)) / shrunk
+        half = z * np.sqrt(rate * (1 - rate) / seeds + z**2 / (4 * seeds**2)) / shrunk
+        low, high = np.clip((centre - half, centre + half), 0, 1)
     else:
         low, high = (
             quantile(count + more, seeds - count + 1 - more, (1 - level) / 2)
