@@ -55,7 +55,7 @@ def read_in_parts(folder: Place, manifest: Manifest, kind: str, keep: Keep | Non
             tables.append(read(content))
         except (pa.ArrowException, OSError) as error:
             raise DamagedError(table_path(folder, kind, name), f"cannot be read ({one_line(error)})") from None
-        rows, size = rows + tables[-1].num_rows, size + tables[-1].nbytes
+        rows, size = rows + tables[-1].num_rows, size + tables[-1].get_total_buffer_size()
         if len(tables) == FILES_AT_ONCE or size > BYTES_AT_ONCE:
             yield _union(folder, kind, tables)
             tables, size = [], 0
