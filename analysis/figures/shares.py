@@ -174,7 +174,7 @@ def share_curve(
     factor_axis(ax, levels, x)
     least = df[columns].astype(float).min().min(), *(table["low"].min() for table in tables.values())
     share_axis(ax, float(np.nanmin([0.0, *least])))
-    ax.set_ylabel(f"{columns[0]}, mean over seeds" if len(columns) == 1 else "mean over seeds", fontsize=9)
+    ax.set_ylabel(f"{columns[0]},\nmean over seeds" if len(columns) == 1 else "mean over seeds", fontsize=9)
     if standalone and len(series) + len(optima) > 1:
         add_legend(ax.get_figure(), handles_of([ax], df))
     return ax
