@@ -26,7 +26,7 @@ def _settings(trial: Trial, fault: Fault) -> str:
             fault(f"{key}: its own default {setting.default!r} {wrong}")
     fields = (*dataclasses.fields(world), *dataclasses.fields(world.default_params))  # type: ignore[arg-type]
     for name in [field.name for field in fields] if not isinstance(world, GymnaxWorld) else ():
-        if name not in ("reward", "pay", "shaping", "approval") and f"env.{name}" not in settings:
+        if name not in ("reward", "pay", "shaping", "approval", "lives") and f"env.{name}" not in settings:
             fault(f"{name} is a field without a range, and so no setting")
     return ", ".join(settings)
 
