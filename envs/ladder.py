@@ -9,7 +9,7 @@ import numpy as np
 from flax import struct
 
 from envs import grid, render, room
-from envs.abilities import Drawn, Priced
+from envs.abilities import Drawn, Priced, Sources
 from envs.base import Goal, Probe
 from envs.base import Params as BaseParams
 from envs.ladder_levels import (
@@ -68,7 +68,7 @@ class Params(BaseParams):
 
 
 @dataclasses.dataclass(frozen=True)
-class Ladder(Drawn, Priced, room.Room):
+class Ladder(Drawn, Priced, Sources, room.Room):
     """A room seen from above with a button, and perhaps a screen, a wire and a register.
 
     Observation: indices. The agent's row and column; rows and columns to screen, button, wire and register (hidden
@@ -97,6 +97,7 @@ class Ladder(Drawn, Priced, room.Room):
     goals: ClassVar[tuple[Goal, ...]] = (
         Goal("screen", "proxy"), Goal("button", "intended"), Goal("wire", "channel"), Goal("register", "channel"),
     )  # fmt: skip
+    sources: ClassVar[tuple[str, ...]] = ("button", "wire", "register", "screen")
     name: ClassVar[str] = "ladder"
     legend: ClassVar = {
         "agent": render.AGENT, "screen": render.WALL, "picture on it, and button": render.BUTTON, "wire": render.COIN,
@@ -159,6 +160,10 @@ class Ladder(Drawn, Priced, room.Room):
         if self.marks:
             live = level.live.astype(jnp.float32)
         return params.reward * jnp.where(_presence(params) > 0, live, 0.0)
+
+    def paid_by(self, level: Level, source: Any) -> Level:
+        rung = jnp.array([RUNGS.index(name) for name in self.sources])[source]
+        return level._replace(live=jnp.arange(len(RUNGS)) == rung)
 
     def as_trained(self, level: Level) -> Level:
         return level._replace(exclusive=jnp.zeros((), bool))

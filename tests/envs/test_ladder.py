@@ -130,6 +130,16 @@ def test_what_a_rung_is_worth_is_what_can_be_known_of_it():
         np.testing.assert_allclose(world.expected_payment(level, world.params_of(values), 0.9), expected)
 
 
+def test_in_lives_payment_comes_from_one_rung_at_a_time_the_button_first():
+    world, level = Ladder(), Ladder().read_level(f"{ROOM}\nlive: 1 1 0 1")
+    paid = [np.flatnonzero(world.paid_by(level, source).live).tolist() for source in range(4)]
+    assert [[RUNGS[rung] for rung in one] for one in paid] == [["button"], ["wire"], ["register"], ["screen"]]
+    lives = envs.make("ladder", {"lives.rounds": 2})
+    params = lives.params_of({"lives.others": 0.0, "lives.moves": 0.0})
+    level = jax.jit(lives.sample_level)(jax.random.key(0), params)
+    assert level.rounds.live.tolist() == [fired("button")] * 2
+
+
 def test_training_counts_what_could_be_entered_and_what_was_paid():
     world = Ladder(press="every")
     params, state, found = world.default_params, world.read_state(f"{ROOM}\nlive: 1 1 0 1"), []
