@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # matplotlib costs half a second to import
 
 SPREAD = (0.1, 0.9)
 """Quantiles over seeds between which a band lies."""
+LINES = 1000
+"""Of one label, that are drawn: more would fill the panel with one colour."""
 
 
 def training_curve(
@@ -98,6 +100,8 @@ def seed_lines(
 ) -> Axes:
     """A share through training, a line a seed, coloured by the label that the seed ends with; the mean in black.
 
+    Of more than 1,000 seeds of a label, as many are drawn, at even distances; the mean is of all.
+
     Args:
       df: as from `through_training`.
       value: a goal, whose share is meant, or any column of shares.
@@ -109,17 +113,19 @@ def seed_lines(
     check_name("column", x, df.columns)
     warn_of_pooling(df, [x, "checkpoint"])
     lane = [one for one in ("master_seed", *LANE) if one in df]
-    last = df.sort_values("checkpoint").groupby(lane)["label"].last()
-    ends = pd.MultiIndex.from_frame(df[lane]).map(last.to_dict())
-    final = df.assign(label=pd.Series(ends, index=df.index).astype(df["label"].dtype))
+    final = df.reset_index(drop=True)
+    final["label"] = final.sort_values("checkpoint").groupby(lane, observed=True)["label"].transform("last")
     standalone, ax = ax is None, axes_or_new(ax)
     for name, seeds, colour in by_label(final, column):
         named: dict[str, Any] = {"label": name}
-        for place, (_, seed) in enumerate(seeds.sort_values(x).groupby(lane)):
-            # Lines that would lie on each other, as many do at 0 and at 1, are spread over a hundredth.
-            shift = (jitter(np.zeros(place + 1, int))[-1]) * 0.02
+        place = seeds.groupby(lane, observed=True).ngroup()
+        count = place.max() + 1 if len(place) else 0
+        drawn = np.unique(np.linspace(0, count - 1, min(count, LINES)).astype(int))
+        # Lines that would lie on each other, as many do at 0 and at 1, are spread over a hundredth.
+        shift = jitter(np.zeros(count, int)) * 0.02
+        for one, seed in seeds[place.isin(drawn)].sort_values(x).groupby(place):
             look: dict[str, Any] = {"color": LINE.get(name, colour), "linewidth": 0.8, "alpha": 0.6, "clip_on": False}
-            ax.plot(seed[x], seed[column].astype(float) + shift, **look, **named)
+            ax.plot(seed[x], seed[column].astype(float) + shift[one], **look, **named)
             named = {}
     mean = df.groupby(x)[column].mean()
     ax.plot(mean.index, mean, color="black", linewidth=2.2, marker="o", markersize=4, label="mean over seeds", zorder=4)

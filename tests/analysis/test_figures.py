@@ -381,6 +381,16 @@ def test_a_line_a_seed_has_the_colour_of_its_last_label(sweep_folder):
     np.testing.assert_allclose(named(ax)["mean over seeds"].get_ydata(), means)
 
 
+def test_of_many_seeds_some_lines_are_drawn_and_the_mean_is_of_all(sweep_folder, monkeypatch):
+    df = figures.through_training(sweep_folder)
+    df = df[df["env.diversity"] == 0.05]
+    monkeypatch.setattr("analysis.figures.training.LINES", 3)
+    lines = [line for line in figures.seed_lines(df, "coin").get_lines() if len(line.get_xdata())]
+    last = df[df["checkpoint"] == 1]["label"].value_counts()
+    assert last.max() > 3 and len(lines) == last.clip(upper=3).sum() + 1
+    np.testing.assert_allclose(lines[-1].get_ydata(), df.groupby("checkpoint")["share.coin"].mean())
+
+
 def test_labels_at_the_last_checkpoint_are_those_of_load(sweep_folder, df):
     labels = analysis.load_labels(sweep_folder)
     assert labels.attrs["factors"] == [X, "checkpoint", "sampled"]
