@@ -109,6 +109,8 @@ def main() -> None:
             timed(name, [*chisel, *command, f"{out}-{name}"], fake=True)
         return
     timed("plan of coin-run", ["-c", PLAN, str(specs["coin-run"])], fake=False)
+    for what in ("chisel plan of it, the first here", "chisel plan of it"):
+        timed(what, [*chisel, "plan", str(specs["coin-run"])], fake=False)
     run = ["run", str(specs["toy"]), "--quiet", "--out"]
     some = f"1/{max(given.shards // 1000, 1)}"
     timed("run of 1,000 shards of the stand-in", [*chisel, *run, f"{out}-1000", "--shards", some], fake=True)
