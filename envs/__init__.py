@@ -14,6 +14,7 @@ from envs.check import Finding, check, check_contract, require
 from envs.cheese import MazeCorner, MazeDish
 from envs.coin_line import CoinLine
 from envs.coin_run import CoinRun
+from envs.dial import Dial
 from envs.errands import Errands
 from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
@@ -34,10 +35,10 @@ from envs.wage import Wage
 from envs.wrapper import Wrapper
 
 WORLDS: dict[str, type[World]] = {
-    "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "errands": Errands,
-    "far-reward": FarReward, "ladder": Ladder, "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys,
-    "objects": Objects, "overseer": Overseer, "quiz": Quiz, "register": Register, "reversal": Reversal,
-    "trash-room": TrashRoom, "wage": Wage,
+    "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "dial": Dial,
+    "errands": Errands, "far-reward": FarReward, "ladder": Ladder, "maze-corner": MazeCorner, "maze-dish": MazeDish,
+    "maze-keys": MazeKeys, "objects": Objects, "overseer": Overseer, "quiz": Quiz, "register": Register,
+    "reversal": Reversal, "trash-room": TrashRoom, "wage": Wage,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -104,9 +105,10 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Drawn", "Editable", "Errands",
-    "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish",
-    "MazeKeys", "Objects", "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register",
-    "Reversal", "Room", "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World",
-    "Wrapper", "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require", "settings",
+    "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Dial", "Drawn", "Editable",
+    "Errands", "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Ladder", "Layout", "Lives", "MazeCorner",
+    "MazeDish", "MazeKeys", "Objects", "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz",
+    "Register", "Reversal", "Room", "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom",
+    "Wage", "World", "Wrapper", "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require",
+    "settings",
 ]  # fmt: skip

@@ -115,6 +115,10 @@ class Wage(Drawn, Priced, room.Room):
     default_rewards: ClassVar[dict[str, float]] = {"wage": 1.0, "cash": 1.0}
     counters: ClassVar[tuple[str, ...]] = ("cash-opportunities", "cash-paid", "coin-seen")
 
+    def __post_init__(self):
+        if not (5 <= self.height <= 9 and 5 <= self.width <= 9):
+            raise ValueError(f"env.width: a room of {self.height} x {self.width}; from 5 x 5 to 9 x 9")
+
     @property
     def layout(self) -> Layout:
         return Layout((*super().layout.features, Feature("carrying", 1, "coin"), Feature("closed", 1)))

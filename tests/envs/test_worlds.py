@@ -22,6 +22,7 @@ OTHERS = {
         {"env.wall": "random"},
         {"env.height": 7, "env.width": 12},
     ],
+    "dial": [{"env.knee": 2, "env.notches": 8, "env.encoding": "indices"}],
     "errands": [{"env.height": 5}],
     "far-reward": [{"env.length": 7}],
     "ladder": [{"env.width": 8, "env.press": "every", "env.marks": True}],
@@ -61,7 +62,7 @@ DOCS = pathlib.Path(__file__).parents[2] / "docs"
 @pytest.mark.parametrize("world", KINDS)
 def test_the_kit_finds_no_fault(world):
     skipped = {finding.rule for finding in envs.require(world) if finding.verdict == "skipped"}
-    allowed = {"starts", "observations", *(["hide"] if world.name in ("camera", "coin-line") else [])}
+    allowed = {"starts", "observations", *(["hide"] if world.name in ("camera", "coin-line", "dial") else [])}
     allowed |= (TABULAR if world.stochastic else set()) | ({"rewards"} if world.offers(envs.OnTerms) else set())
     allowed |= set() if world.goals else OF_GOALS
     assert skipped <= allowed
@@ -127,7 +128,7 @@ def test_labels_and_gates_rest_on_64_layouts_or_on_all_that_there_are(name):
         often = np.unique(world.layouts(probe.levels), return_counts=True)[1]
         assert probe.whole or (len(often) == 64 and np.ptp(often) == 0), probe.name
         assert probe.whole or probe.distinct == probe.episodes, probe.name
-    assert {name} <= {"camera", "coin-line", "coin-run", "far-reward", "register"} or not any(
+    assert {name} <= {"camera", "coin-line", "coin-run", "dial", "far-reward", "register"} or not any(
         probe.whole for probe in world.probes()
     )
 
@@ -206,6 +207,7 @@ def test_a_picture_shows_the_agent_the_coin_and_the_right_end(world):
         ("maze-keys", {"env.size": 9}, "env.size: 9; from 5 to 8"),
         ("errands", {"env.height": 6, "env.width": 5}, "env.height: a room of 6 x 5 .* at least 5 x 7"),
         ("far-reward", {"env.length": 5}, "env.length: 5 .* at least 6"),
+        ("wage", {"env.height": 4}, "env.width: a room of 4 x 5; from 5 x 5 to 9 x 9"),
         ("register", {"env.height": 6}, "env.height: 6 has no middle; expected 5, 7 or 9"),
         ("gymnax:Pendulum-v1", {}, "continuous actions"),
     ],
