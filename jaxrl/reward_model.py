@@ -169,8 +169,11 @@ def trained_when_due(
     due = jnp.asarray(np.round(np.arange(rounds) * learner.total_updates / rounds), jnp.int32)
     number = jnp.sum(update >= due, dtype=jnp.int32) - 1
 
-    def train(_, learnt):
-        return _trained(learner, world, learnt, policy, number, key, env, params)
+    def train(turn, learnt):
+        # The turn is 0. Without it in the key, what does not depend on `learnt` would be the same in each turn, and the
+        # compiler would do it ahead of the loop: play segments at every update.
+        own = jax.random.wrap_key_data(jax.random.key_data(key) + turn.astype(jnp.uint32))
+        return _trained(learner, world, learnt, policy, number, own, env, params)
 
     # A loop of no or one turn: under a vmap a `cond` would train at every update.
     return jax.lax.fori_loop(0, jnp.any(update == due).astype(jnp.int32), train, learnt)
