@@ -110,8 +110,9 @@ def _(folders: list[Path]) -> Verdict:
     "batches of 16 environments. Of ordinary reward, as-paid does not normalise it, clipped clips values by the same "
     "0.3, as-paid-clipped is both; library has the library's own settings. The rule was the first half alone, and the "
     "arm as-paid-clipped stood for ordinary, until that had failed and the four arms had been seen on these seeds: the "
-    "second half came then. By the first alone as-paid would pass and ordinary fail. Preset camera-learning has other "
-    "seeds.",
+    "second half came then. By the first alone as-paid would pass and ordinary fail. On 24 other seeds (preset "
+    "camera-learning) ordinary ends at 0.007 / 0.392 / 0.601, and ten of those have a mean of 0.915 in 0.3% of draws: "
+    "that this passes is not to be leaned on.",
 )
 def _(folders: list[Path]) -> Verdict:
     import analysis
