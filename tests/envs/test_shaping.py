@@ -20,10 +20,12 @@ SOME = {
     "errands": {"env.kinds": 4, "env.button_presence": 0.7},
     "far-reward": {"env.near_presence": 0.5},
     "objects": {"env.decorrelation": 1.0},
+    "ladder": {"env.screen_presence": 0.7, "env.wire_presence": 0.7, "env.register_presence": 0.7},
+    "quiz": {"env.questions": 64},
     "trash-room": {"env.button_presence": 0.7, "env.bin_presence": 0.7, "env.sign_presence": 0.7},
 }
 """Settings under which training levels have something to choose."""
-OF_GOALS = [name for name in envs.WORLDS if envs.WORLDS[name].goals]
+OF_GOALS = [name for name, world in envs.WORLDS.items() if world.goals and issubclass(world, envs.Priced)]
 
 
 def shaped(name, kind, **static):
