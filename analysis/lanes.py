@@ -153,9 +153,9 @@ def _verdicts_and_rest(
     controls = {"greedy": rows[final & trained & ~sampled], **others, "untrained": rows[~final]}
     beside = _controls(controls, folder.goals, lanes)
     beside |= _differences(folder.probes, measured, others["blind"], folder.goals, lanes)
-    for prefix, actor in (("", "trained"), ("repaid.", "repaid")):
-        told = rows[final & sampled & (rows["actor"] == actor)]
-        beside |= {f"{prefix}{name}": column for name, column in tracking(folder.probes, told, lanes).items()}
+    if tracked := tracking(folder.probes, measured, lanes):
+        repaid = tracking(folder.probes, rows[final & (rows["actor"] == "repaid")], lanes)
+        beside |= tracked | {f"repaid.{name}": column for name, column in repaid.items()}
     if "unseen_inputs" in measured:
         beside["unseen_inputs"] = by_lane(measured[measured["labels"]], "unseen_inputs", lanes)
     return found, pd.DataFrame(beside, index=found.index)

@@ -10,7 +10,7 @@ reward  by the reward to come: 1 for each task, and the payment for each press.
 myopic  by either, one choice ahead.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Judge = Literal["today", "reward", "myopic"]
-JUDGES = ("today", "reward", "myopic")
+JUDGES = get_args(Judge)
 NEGLIGIBLE = 1e-10
 """A habit this near to certain, or a choice that is discounted to so little, ends the calculation."""
 

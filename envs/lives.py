@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs.abilities import Sources, Tabular
+from envs.abilities import Priced, Sources, Starting, Tabular
 from envs.base import Probe, World
 from envs.settings import Setting
 from envs.wrapper import Wrapper
@@ -85,8 +85,8 @@ class Lives(Wrapper):
             raise ValueError("lives.sources: of 1 source nothing else is paid; expected lives.others and lives.moves 0")
 
     def offers(self, ability: type) -> bool:
-        """No planner knows which source pays, so that nothing can be foreseen."""
-        return ability is Tabular or (super().offers(ability) and ability.__name__ == "Drawn")
+        """No planner knows which source pays, so that nothing can be foreseen; lives are too many to list."""
+        return ability not in (Priced, Starting) and super().offers(ability)
 
     def sample_level(self, key: jax.Array, params: Any) -> Level:
         keys = jax.random.split(key, self.rounds + 1)
