@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from analysis.power import seeds_to_detect as seeds_to_detect
     from analysis.power import seeds_to_see as seeds_to_see
     from analysis.power import smallest_difference as smallest_difference
+    from analysis.prediction import compare_predictors as compare_predictors
+    from analysis.prediction import predict as predict
     from analysis.rates import rates as rates
     from analysis.report import report as report
     from analysis.selection import select as select
@@ -79,6 +81,7 @@ _NAMES = {
     ),
     "over_optimisation": ("over_optimisation",),
     "power": ("power", "seeds_for_half_width", "seeds_to_detect", "seeds_to_see", "smallest_difference"),
+    "prediction": ("compare_predictors", "predict"),
     "rates": ("rates",),
     "report": ("report",),
     "selection": ("select",),
@@ -94,6 +97,7 @@ __all__ = [
     "TrueShares",
     "at_return",
     "compare",
+    "compare_predictors",
     "confidence_sequence",
     "difference_interval",
     "dose_response",
@@ -123,6 +127,7 @@ __all__ = [
     "paired_difference_interval",
     "policy_shares",
     "power",
+    "predict",
     "rates",
     "report",
     "seeds_for_half_width",
