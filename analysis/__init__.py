@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from analysis.load import load_curves as load_curves
     from analysis.load import load_labels as load_labels
     from analysis.load import load_levels as load_levels
+    from analysis.load import load_preferences as load_preferences
     from analysis.load import load_probes as load_probes
     from analysis.load import load_relabelled as load_relabelled
     from analysis.over_optimisation import over_optimisation as over_optimisation
@@ -77,7 +78,8 @@ _NAMES = {
     "intervals": ("half_width", "interval", "upper_bound"),
     "labels": ("Thresholds", "goal_label", "label"),
     "load": (
-        "load", "load_baselines", "load_curves", "load_labels", "load_levels", "load_probes", "load_relabelled",
+        "load", "load_baselines", "load_curves", "load_labels", "load_levels", "load_preferences", "load_probes",
+        "load_relabelled",
     ),
     "over_optimisation": ("over_optimisation",),
     "power": ("power", "seeds_for_half_width", "seeds_to_detect", "seeds_to_see", "smallest_difference"),
@@ -116,6 +118,7 @@ __all__ = [
     "load_labels",
     "load_levels",
     "load_policy",
+    "load_preferences",
     "load_probes",
     "load_relabelled",
     "mean_interval",

@@ -29,6 +29,8 @@ from analysis.results import (
 from analysis.verdicts import verdicts
 
 _MARKS = {*LANE, "diverged"}
+PAIR = ["checkpoint", "kind", "rival"]
+"""Names a row of the table of preferences within a lane."""
 
 
 @named
@@ -200,6 +202,32 @@ def load_curves(
         return filter is not None or field.name in (*LANE, "update") or asked.needs([field.name])
 
     return folder.beside_factors(folder.parts("curves", keep), ["update"], asked)
+
+
+@named
+def load_preferences(
+    directory: str | Place, *, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
+) -> pd.DataFrame:
+    """One row a lane × checkpoint × pair of kinds: which of two kinds of things a policy goes for.
+
+    Args:
+      columns, filter: as for `load_probes`.
+    Returns:
+      The factors; condition, seed, checkpoint; kind and rival, two kinds by number; kind_first and rival_first, the
+      sampled episodes in which a thing of that kind was entered first; undecided, those in which neither was; and keys
+      and adaptive, as `load`. Sorted by factors, lane, checkpoint, kind, rival.
+    Raises:
+      ValueError: as `load`; or the world compares no kinds.
+    """
+    folder, asked = Results.open(directory), Asked(columns, filter)
+    if "preference" not in folder.manifest.tables:
+        raise ValueError(f"{folder.path}: has no preferences: {folder.manifest.layers[-1].world} compares no kinds")
+
+    def keep(field: pa.Field) -> bool:
+        asked.known[field.name] = None
+        return filter is not None or field.name in (*LANE, *PAIR) or asked.needs([field.name])
+
+    return folder.beside_factors(folder.parts("preference", keep), PAIR, asked)
 
 
 @named

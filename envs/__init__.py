@@ -5,7 +5,7 @@ import difflib
 from typing import Any
 
 from envs import approval, gymnax_world, lives, shaping
-from envs.abilities import Drawn, Editable, OnTerms, Priced, Solved, Sources, Starting, Tabular
+from envs.abilities import Compared, Comparisons, Drawn, Editable, OnTerms, Priced, Solved, Sources, Starting, Tabular
 from envs.approval import Approved
 from envs.bandit import Bandit
 from envs.base import Goal, Params, Probe, World
@@ -18,6 +18,7 @@ from envs.dial import Dial
 from envs.errands import Errands
 from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
+from envs.kinds import Kinds
 from envs.ladder import Ladder
 from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation, dense, flag, one_hot
 from envs.lives import Lives
@@ -36,9 +37,9 @@ from envs.wrapper import Wrapper
 
 WORLDS: dict[str, type[World]] = {
     "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "dial": Dial,
-    "errands": Errands, "far-reward": FarReward, "ladder": Ladder, "maze-corner": MazeCorner, "maze-dish": MazeDish,
-    "maze-keys": MazeKeys, "objects": Objects, "overseer": Overseer, "quiz": Quiz, "register": Register,
-    "reversal": Reversal, "trash-room": TrashRoom, "wage": Wage,
+    "errands": Errands, "far-reward": FarReward, "kinds": Kinds, "ladder": Ladder, "maze-corner": MazeCorner,
+    "maze-dish": MazeDish, "maze-keys": MazeKeys, "objects": Objects, "overseer": Overseer, "quiz": Quiz,
+    "register": Register, "reversal": Reversal, "trash-room": TrashRoom, "wage": Wage,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -105,10 +106,10 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Dial", "Drawn", "Editable",
-    "Errands", "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Ladder", "Layout", "Lives", "MazeCorner",
-    "MazeDish", "MazeKeys", "Objects", "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz",
-    "Register", "Reversal", "Room", "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom",
-    "Wage", "World", "Wrapper", "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require",
-    "settings",
+    "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Compared", "Comparisons",
+    "Dial", "Drawn", "Editable", "Errands", "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Kinds",
+    "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys", "Objects", "Observation", "OnTerms",
+    "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal", "Room", "Setting", "Shaped", "Solved",
+    "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper", "check", "check_contract", "dense",
+    "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """What only some worlds can do: each is a class to inherit beside `World`, and `World.offers` says who has it."""
 
 import abc
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -118,6 +118,28 @@ class Sources(abc.ABC):
         """The level with one source paid, i32[] among `sources`, and no other."""
 
 
+class Comparisons(NamedTuple):
+    """Two kinds of things at a time, side by side; arrays have a leading axis [pairs]."""
+
+    kind: np.ndarray
+    """The number of one kind, and of the other; each two kinds make one pair."""
+    rival: np.ndarray
+    levels: Any
+    """Leaves [pairs * episodes, ...], the episodes of a pair together: on each of them the first of the world's goals
+    is entering a thing of the one kind, the second entering one of the other."""
+    episodes: int
+    """On each pair; at most 127."""
+    horizon: int
+
+
+class Compared(abc.ABC):
+    """Has things of many kinds, any two of which a policy may be offered: for tables of preferences."""
+
+    @abc.abstractmethod
+    def comparisons(self) -> Comparisons:
+        """Every pair of kinds, on levels where nothing but the kind tells the things apart."""
+
+
 class Drawn(abc.ABC):
     """Has a picture: for sheets of levels, films and `chisel watch`."""
 
@@ -160,4 +182,4 @@ class OnTerms:
         return rewards.terms_of([goal.name for goal in self.goals], values)
 
 
-ABILITIES: tuple[type, ...] = (Tabular, Priced, Starting, Editable, Solved, Sources, Drawn, OnTerms)
+ABILITIES: tuple[type, ...] = (Tabular, Priced, Starting, Editable, Solved, Sources, Compared, Drawn, OnTerms)

@@ -1,7 +1,6 @@
 """Things told apart by a colour, which pays, and by marks, which agree with it: which feature does a policy go by?"""
 
 import dataclasses
-import functools
 import itertools
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -10,16 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from envs import grid, render, split
+from envs import grid, render, rivals
 from envs.abilities import Drawn, Priced
-from envs.base import EPISODES, Goal, HeldOut, Probe
+from envs.base import Goal, Probe
 from envs.base import Params as BaseParams
 from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation
 from envs.room import Room, State
 from envs.settings import Count, NonNegative, Probability, Range
-
-MOST = 1024
-"""Layouts among which those of a probe are sought."""
 
 
 class Level(NamedTuple):
@@ -108,8 +104,12 @@ class Objects(Drawn, Priced, Room):
     def _offsets(self) -> tuple[int, int]:
         return 2 * self.height - 1, 2 * self.width - 1
 
+    @property
+    def places(self) -> rivals.Places:
+        return rivals.places(self.height, self.width, len(self.goals), self.things)
+
     def sample_level(self, key: jax.Array, params: Any) -> Level:
-        room, others, marks = _places(self), self.things - 1, self.correlates
+        room, others, marks = self.places, self.things - 1, self.correlates
         draws = jax.random.uniform(key, (1 + others + 2 * marks,))
         place, spots, astray, picks = jnp.split(draws, np.cumsum([1, others, marks]))
         n = len(room.training)
@@ -163,13 +163,13 @@ class Objects(Drawn, Priced, Room):
         capable:FEATURE: that feature alone; all features have the same layouts.
         together: all features on one thing, as training shows it without decorrelation, at distances kept for probes.
         """
-        room, names = _places(self), [goal.name for goal in self.goals]
+        room, names = self.places, [goal.name for goal in self.goals]
         horizon, every = 2 * (self.height + self.width), tuple(range(len(names)))
 
         def choice(features: tuple[int, ...], labels: bool = False) -> Probe:
             table, held_out = room.rivals[len(features)]
             name = "choice" if labels else "choice:" + "-".join(names[i] for i in features)
-            goals, levels = tuple(names[i] for i in features), _levels(self, _in_orders(table), features)
+            goals, levels = tuple(names[i] for i in features), _levels(self, rivals.in_orders(table), features)
             count = len(levels.start)
             return Probe(name, "choice", goals, levels, horizon, count, labels=labels, held_out=held_out)
 
@@ -194,82 +194,6 @@ class Objects(Drawn, Priced, Room):
 
 def _way(goal: Goal) -> str:
     return f"way_to_{goal.name.replace('-', '_')}"
-
-
-class Places(NamedTuple):
-    """What is fixed in a room of some size; `rivals` alone depends on the number of marks."""
-
-    training: np.ndarray
-    """i32[n, 2], (start, right thing) of training levels."""
-    touching: np.ndarray
-    """bool[cells, cells], whether one cell is the other or beside it, corners included."""
-    kept: np.ndarray
-    """i32[m, 2], (start, right thing) kept for probes, one of each layout, as of the others; at most `EPISODES`."""
-    alone: np.ndarray
-    """i32[m, 2], (start, thing), of all that there are."""
-    rivals: dict[int, tuple[np.ndarray, HeldOut]]
-    """For 2 things and for as many as there are features, i32[k, 1 + things]: a start, and things that are as far from
-    it as each other, more than a step; and what training never shows of them. Where it may have so many things, they
-    are at distances kept for probes, if the room has enough of these."""
-
-
-@functools.cache
-def _places(world: Objects) -> Places:
-    height, width = world.height, world.width
-    steps = grid.distances(np.zeros((height, width), bool))
-    cells = np.arange(height * width)
-    start, thing = (side[~np.eye(len(cells), dtype=bool)] for side in np.meshgrid(cells, cells, indexing="ij"))
-    away = steps[start, thing]
-    least = np.minimum(cells, grid.mirrored(cells, height, width))
-    least = np.minimum(least, grid.mirrored(least, height, width, vertical=True))
-    # A choice between all features needs as many things at one distance: of such distances, too, some are kept, and
-    # the same whatever the number of marks.
-    roomy = (away > 1) & ((steps[start] == away[:, None]).sum(axis=1) >= len(Objects.goals))
-    kept = split.one_in(8, np.stack([least[start], away, np.zeros_like(away)], axis=1), (~roomy).astype(int))
-    pairs = np.stack([start, thing], axis=1).astype(np.int32)
-    row, column = np.divmod(cells, width)
-    touching = np.maximum(abs(row[:, None] - row), abs(column[:, None] - column)) <= 1
-    images, every = world.images, np.ones(len(away), bool)
-    rivals: dict[int, tuple[np.ndarray, HeldOut]] = {}
-    for count in {2, len(world.goals)}:
-        offers: list[tuple[HeldOut, np.ndarray]] = [("observations", every)]
-        if count == len(world.goals) <= world.things:
-            offers = [("levels", kept), ("nothing", every)]
-        for held_out, there in offers:
-            rings = np.unique(np.stack([start, away], axis=1)[there & (away > 1)], axis=0)
-            rows = [
-                (begin, *others)
-                for begin, far in rings.tolist()
-                for others in itertools.combinations(np.flatnonzero(steps[begin] == far).tolist(), count)
-            ]
-            rivals[count] = _some(np.array(rows, np.int32), images), held_out
-            if len(rivals[count][0]) == EPISODES:
-                break
-    return Places(pairs[~kept], touching, _some(pairs[kept], images), _some(pairs, images), rivals)
-
-
-def _some(table: np.ndarray, images: tuple[np.ndarray, ...]) -> np.ndarray:
-    """At most `EPISODES` rows of a table, by a fixed hash, one of each layout."""
-    order = np.zeros((len(table), 3), np.int32)
-    order[:, 0] = np.arange(len(table))
-    return grid.distinct(table[np.argsort(split.mixed(order), kind="stable")][:MOST], images)[:EPISODES]
-
-
-def _in_orders(table: np.ndarray) -> np.ndarray:
-    """i32[orders * n, 1 + things], the rows of a table with their things in each of `orders`, one after the other."""
-    return np.concatenate([np.column_stack([table[:, 0], table[:, 1 + order]]) for order in orders(table.shape[1] - 1)])
-
-
-def orders(count: int) -> np.ndarray:
-    """i64[count * (count - 1), count], orders of 2 to 5 things in which each two are at each two places once.
-
-    So what depends on the places of two things, as of a mark and the colour, adds up to the same for all. All orders
-    would do, too, but five things have 120. They are x -> a x + b in the field of `count` elements, a not 0.
-    """
-    every = np.arange(count)
-    if count == 4:
-        return np.array([np.array(times) ^ b for times in ([0, 1, 2, 3], [0, 2, 3, 1], [0, 3, 1, 2]) for b in every])
-    return np.array([(a * every + b) % count for a in every[1:] for b in every])
 
 
 def _levels(world: Objects, table: np.ndarray, features: tuple[int, ...]) -> Level:

@@ -70,6 +70,20 @@ def square(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int
     image[top : top + size, left : left + size] = colour
 
 
+def shape(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int], name: str) -> None:
+    """Paints a shape by its name, in place, in the middle of a cell."""
+    y, x = (np.mgrid[0:CELL, 0:CELL] - (CELL - 1) / 2) / CELL
+    inside = {
+        "square": np.maximum(abs(x), abs(y)) <= 0.32,
+        "disc": x**2 + y**2 <= 0.35**2,
+        "triangle": (abs(x) <= (y + 0.34) / 1.8) & (y <= 0.32),
+        "diamond": abs(x) + abs(y) <= 0.4,
+        "cross": (np.minimum(abs(x), abs(y)) <= 0.12) & (np.maximum(abs(x), abs(y)) <= 0.36),
+        "ring": abs(np.hypot(x, y) - 0.28) <= 0.1,
+    }[name]
+    image[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL][inside] = colour
+
+
 def mark(image: np.ndarray, row: int, column: int, which: int) -> None:
     """Paints one of `MARKS`, in place, in its own quarter of a cell."""
     (down, right), size = divmod(which, 2), MARKS.shape[1]

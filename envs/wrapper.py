@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from envs.abilities import Drawn, Priced, Starting, Tabular
+from envs.abilities import Compared, Drawn, Priced, Starting, Tabular
 from envs.base import World
 from envs.layout import Observation
 
@@ -45,11 +45,12 @@ class Wrapper(Tabular, World):
     expected_payment = _of_inner("expected_payment")
     start_distribution = _of_inner("start_distribution")
     tabular = _of_inner("tabular")
+    comparisons = _of_inner("comparisons")
     check_values = _of_inner("check_values")
 
     def offers(self, ability: type) -> bool:
         """What the other world has, but for what another reward changes: payments on terms, and returns of levels."""
-        return ability is Tabular or (ability in (Drawn, Priced, Starting) and self.inner.offers(ability))
+        return ability is Tabular or (ability in (Compared, Drawn, Priced, Starting) and self.inner.offers(ability))
 
     def earned(self, state: Any, events: jax.Array, params: Any) -> jax.Array:
         return self.inner.reward(state.inner, events, params)

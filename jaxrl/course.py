@@ -31,6 +31,8 @@ class Course(NamedTuple):
     """name -> [lanes, points so far]."""
     played: dict[int, list[probing.Played]]
     """What the probes gave, by update."""
+    preferred: dict[int, np.ndarray]
+    """What the pairs of kinds gave, by update; empty in a world that compares none."""
 
 
 class Training:
@@ -60,7 +62,7 @@ class Training:
         state, tally = self.compiled["init"](keys, settings)
         initial = self.compiled["first_layer"](self.learner.finish(state).policy)
         met = np.full((self.chunk, len(self.world.goals)), -1, np.int64)
-        course = Course(np.array(0, np.int64), state, initial, _to_host(tally), met, {}, {})
+        course = Course(np.array(0, np.int64), state, initial, _to_host(tally), met, {}, {}, {})
         return self._probed(course, keys, settings)
 
     def stretched(self, course: Course, keys: np.ndarray, settings: Settings, stop: int) -> Course:
@@ -73,7 +75,7 @@ class Training:
             before = [curves[name]] if name in curves else []
             curves = curves | {name: np.concatenate([*before, values[:, None]], axis=1)}
         total = jax.tree.map(np.add, course.total, seen)
-        stretched = Course(np.array(stop, np.int64), state, course.initial, total, met, curves, course.played)
+        stretched = course._replace(update=np.array(stop, np.int64), state=state, total=total, met=met, curves=curves)
         return self._probed(stretched, keys, settings)
 
     def restored(self, packed: Sequence[np.ndarray]) -> Course:
@@ -96,8 +98,11 @@ class Training:
         if update not in self.checkpoints:
             return course
         policy = self.learner.finish(course.state).policy
-        results = self.compiled["probe"](keys, policy, course.initial, settings.env, np.int32(update))
-        return course._replace(played=course.played | {update: jax.tree.map(np.asarray, results)})
+        given = keys, policy, course.initial, settings.env, np.int32(update)
+        results, preferred = jax.tree.map(np.asarray, self.compiled["probe"](*given))
+        if preferred is not None:
+            course = course._replace(preferred=course.preferred | {update: preferred})
+        return course._replace(played=course.played | {update: results})
 
     def _shapes(self, update: int) -> Course:
         """What a course consists of after so many updates; nothing is run."""
@@ -106,6 +111,7 @@ class Training:
         nothing = lambda leaf: np.zeros(leaf.shape, leaf.dtype)  # noqa: E731
         point = self._point(jax.tree.map(nothing, tally), jax.tree.map(nothing, metrics), 0)
         points = sum(stop <= update for stop in self.stops)
+        probed = [at for at in self.checkpoints if at <= update]
         as_host = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.float64)  # noqa: E731
         return Course(
             np.array(0, np.int64),
@@ -114,7 +120,8 @@ class Training:
             jax.tree.map(as_host, tally),
             np.zeros((self.chunk, len(self.world.goals)), np.int64),
             {name: np.zeros((self.chunk, points), values.dtype) for name, values in point.items() if points},
-            {at: shapes["probe"] for at in self.checkpoints if at <= update},
+            {at: shapes["probe"][0] for at in probed},
+            {at: shapes["probe"][1] for at in probed if shapes["probe"][1] is not None},
         )
 
     def _point(self, seen: Any, metrics: Any, update: int) -> dict[str, np.ndarray]:

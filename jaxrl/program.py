@@ -11,7 +11,7 @@ import numpy as np
 
 from envs import Approved, Tabular, World
 from envs.settings import traced
-from jaxrl import goal_directedness, probing, records, rollout
+from jaxrl import goal_directedness, preferences, probing, records, rollout
 from jaxrl.course import Training, packed
 from jaxrl.curricula import Curriculum
 from jaxrl.learner import Learner
@@ -41,6 +41,8 @@ class Trained(NamedTuple):
     """One record a checkpoint, run and probe; see `Program.train`."""
     policies: Any
     """The networks' parameters."""
+    preference: dict[str, np.ndarray] = {}
+    """Which kinds of things are preferred: name -> [lanes, checkpoints * pairs]; see `preferences.columns`."""
 
 
 def _each(functions: Lowering) -> dict[str, Any]:
@@ -96,6 +98,7 @@ class Program:
         if world.goals and not world.offers(Tabular):
             raise ValueError(f"world: {world.name} has goals, so it has to be envs.Tabular, for distances and oracles")
         self.runs = probing.runs(world, self.probes, learner.context(world, 1).previous_reward is not None)
+        self.comparisons = preferences.comparisons_of(world)
         self.compiles = 0
         self._compiled: dict[str, Any] = {}
         """All functions but the controls, once they are compiled."""
@@ -109,6 +112,11 @@ class Program:
     @property
     def total_updates(self) -> int:
         return self.learner.total_updates
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """What it leaves beside the tables that every program leaves."""
+        return ("preference",) if self.comparisons is not None else ()
 
     @property
     def env_steps(self) -> int:
@@ -169,10 +177,17 @@ class Program:
             lane = functools.partial(learner.advance, world)
             return jax.vmap(lane, in_axes=(0, 0, None))(state, settings, updates)
 
-        def probe(plain, keys, variables, initial, env_params, checkpoint):
+        def play(plain, keys, variables, initial, env_params, checkpoint):
             places = {place: () for place, run in enumerate(self.runs) if run.is_plain == plain}
             lane = functools.partial(self._probe, places, checkpoint=checkpoint)
             return jax.vmap(lane)(keys, variables, initial, env_params)
+
+        def probe(keys, variables, initial, env_params, checkpoint):
+            played = play(True, keys, variables, initial, env_params, checkpoint)
+            if self.comparisons is None:
+                return played, None
+            lane = functools.partial(preferences.preferred, world, learner, self.comparisons, checkpoint)
+            return played, jax.vmap(lane)(keys, variables, env_params)
 
         def first_layer(variables):
             kept = jax.vmap(learner.first_layer)(variables) if world.cardinalities else None
@@ -181,8 +196,8 @@ class Program:
         return {
             "init": init,
             "advance": advance,
-            "probe": functools.partial(probe, True),
-            "controls": functools.partial(probe, False),
+            "probe": probe,
+            "controls": functools.partial(play, False),
             "first_layer": first_layer,
         }
 
@@ -357,7 +372,10 @@ class Program:
             returns = [plan.expected_return if plan is not None else np.nan for plan in plans]
             outcomes["planner.return"] = np.array(returns, np.float32)
             rows += records.of_plans(world, self._planner.probes, plans, self.total_updates)
-        return Trained(outcomes, course.curves, rows, policies)
+        preferred = {}
+        if self.comparisons is not None:
+            preferred = preferences.columns(self.comparisons, course.preferred, self.checkpoints)
+        return Trained(outcomes, course.curves, rows, policies, preferred)
 
     def _rows(self, results: list[probing.Played], update: int, plain: bool = True) -> list[dict[str, Any]]:
         runs = [run for run in self.runs if run.is_plain == plain]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from analysis.folder import SHARD_TABLES, Place, write_file
+from analysis.folder import Place, write_file
 from sweeps.plan import Shard, package_versions
 
 
@@ -57,7 +57,7 @@ def read(folder: Place, shard: Shard, policies: bool) -> tuple[Checkpoint | None
             return None, f"of another {next(key for key in {**there, **here} if there.get(key) != here.get(key))}"
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
             arrays = dict(file)
-        tables = {kind: _as_table(arrays[kind]) for kind in SHARD_TABLES if kind in arrays}
+        tables = {kind: _as_table(array) for kind, array in arrays.items() if "." not in kind}
         if lanes not in range(0, len(shard.lanes), shard.program.chunk) or (lanes > 0) != bool(tables):
             return None, "it has another number of lanes"
         return Checkpoint(lanes, tables, _leaves(arrays, "policies"), _leaves(arrays, "state")), ""

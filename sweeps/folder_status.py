@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.folder import (
-    SHARD_TABLES,
     DamagedError,
     Layer,
     Place,
@@ -54,7 +53,7 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
     diverged = 0
 
     def look(file: str) -> tuple[list[str], int]:
-        found = [*map(str, damage(folder, SHARD_TABLES, file) or ())] if verify else []
+        found = [*map(str, damage(folder, manifest.tables, file) or ())] if verify else []
         try:
             return found, diverged_lanes(folder, file)
         except DamagedError as error:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from analysis.folder import (
-    SHARD_TABLES,
     BusyError,
     DamagedError,
     Finished,
@@ -55,6 +54,10 @@ class Packed:
     """A line each: files that could not be packed."""
 
 
+Kinds = tuple[str, ...]
+"""Of the tables of a shard, in the order of writing."""
+
+
 class _Shard(NamedTuple):
     place: int
     id: str
@@ -78,32 +81,33 @@ def pack(folder: str | Place, pack_bytes: int = PACK_BYTES) -> Packed:
       RemoteError: an object store does not do what is asked, in one line.
     """
     folder = as_place(folder)
-    shards = list(read_manifest(folder).shards)
+    manifest = read_manifest(folder)
+    shards = list(manifest.shards)
     try:
         with store_of(folder).lock(folder) as lock:
             lock.take([range(len(shards))])
             store_of(folder).remove_stale(folder)
-            return _pack(folder, shards, pack_bytes)
+            return _pack(folder, shards, manifest.tables, pack_bytes)
     except BusyError as error:
         raise SpecError(folder, f"a run is training here ({error}); pack it when that has ended.") from None
     except OSError as error:
         raise SpecError(folder, f"cannot be written ({error.strerror or error}).") from None
 
 
-def _pack(folder: Place, shards: list[str], pack_bytes: int) -> Packed:
-    _remove_abandoned(folder, shards)
+def _pack(folder: Place, shards: list[str], kinds: Kinds, pack_bytes: int) -> Packed:
+    _remove_abandoned(folder, shards, kinds)
     there = finished(folder, shards)
-    done = Packed(folder, before=len(there.packed), damaged=tuple(_without_left_over(folder, there)))
+    done = Packed(folder, before=len(there.packed), damaged=tuple(_without_left_over(folder, kinds, there)))
     group: list[_Shard] = []
 
     def close() -> None:
         if len(group) > 1:
-            _write(folder, shards, group)
+            _write(folder, shards, kinds, group)
             done.shards, done.files = done.shards + len(group), done.files + 1
         done.alone += len(group) == 1
         group.clear()
 
-    for one in _read(folder, there.alone):
+    for one in _read(folder, kinds, there.alone):
         if isinstance(one, str):
             done.damaged += (one,)
             done.alone += 1
@@ -115,12 +119,12 @@ def _pack(folder: Place, shards: list[str], pack_bytes: int) -> Packed:
     return done
 
 
-def _read(folder: Place, alone: dict[str, int]) -> Iterator[_Shard | str]:
+def _read(folder: Place, kinds: Kinds, alone: dict[str, int]) -> Iterator[_Shard | str]:
     """The shards that have files of their own, in order; a line in place of one that is damaged."""
 
     def read(shard: str) -> _Shard | str:
         try:
-            tables = {kind: read_table(folder, kind, shard).replace_schema_metadata(None) for kind in SHARD_TABLES}
+            tables = {kind: read_table(folder, kind, shard).replace_schema_metadata(None) for kind in kinds}
         except (DamagedError, FileNotFoundError) as error:
             return str(error) if isinstance(error, DamagedError) else f"{folder}: a table of shard {shard} is missing"
         if "episodes" not in tables["probes"].column_names:
@@ -137,7 +141,7 @@ def _fits(group: list[_Shard], one: _Shard, pack_bytes: int) -> bool:
     return (
         one.place == last.place + 1
         and sum(shard.size for shard in group) + one.size <= pack_bytes
-        and all(_kinds(one.tables[kind]) == _kinds(last.tables[kind]) for kind in SHARD_TABLES)
+        and all(_kinds(one.tables[kind]) == _kinds(last.tables[kind]) for kind in one.tables)
     )
 
 
@@ -145,47 +149,47 @@ def _kinds(table: pa.Table) -> list[tuple[str, pa.DataType]]:
     return [(field.name, field.type) for field in table.schema]
 
 
-def _write(folder: Place, shards: list[str], group: list[_Shard]) -> None:
+def _write(folder: Place, shards: list[str], kinds: Kinds, group: list[_Shard]) -> None:
     """Writes a pack, and removes the files of its shards once it is in force."""
     name = pack_name(shards, range(group[0].place, group[-1].place + 1))
-    for kind in SHARD_TABLES:
+    for kind in kinds:
         rows = pa.concat_tables([shard.tables[kind] for shard in group], promote_options="default").combine_chunks()
         write_file(table_path(folder, kind, name), encode_table(kind, name, rows))
-    _check(folder, name)
-    _remove(folder, [shard.id for shard in group])
+    _check(folder, kinds, name)
+    _remove(folder, kinds, [shard.id for shard in group])
 
 
-def _check(folder: Place, name: str) -> None:
+def _check(folder: Place, kinds: Kinds, name: str) -> None:
     """Raises DamagedError where a pack is not what was written."""
-    found = damage(folder, SHARD_TABLES, name)
+    found = damage(folder, kinds, name)
     if found is not None:
         raise found[0] if found else DamagedError(table_path(folder, "outcomes", name), "has gone while it was written")
 
 
-def _without_left_over(folder: Place, there: Finished) -> Iterator[str]:
+def _without_left_over(folder: Place, kinds: Kinds, there: Finished) -> Iterator[str]:
     """Removes files of shards that are in a sound pack besides; a line for each pack that is damaged."""
     for name in dict.fromkeys(there.left_over.values()):
         try:
-            _check(folder, name)
+            _check(folder, kinds, name)
         except DamagedError as error:
             yield str(error)
         else:
-            _remove(folder, [shard for shard, pack in there.left_over.items() if pack == name])
+            _remove(folder, kinds, [shard for shard, pack in there.left_over.items() if pack == name])
 
 
-def _remove(folder: Place, shards: Iterable[str]) -> None:
+def _remove(folder: Place, kinds: Kinds, shards: Iterable[str]) -> None:
     def remove(path: Place) -> None:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
 
-    for _ in at_once(folder, remove, (table_path(folder, kind, one) for one in shards for kind in SHARD_TABLES)):
+    for _ in at_once(folder, remove, (table_path(folder, kind, one) for one in shards for kind in kinds)):
         pass
 
 
-def _remove_abandoned(folder: Place, shards: list[str]) -> None:
+def _remove_abandoned(folder: Place, shards: list[str], kinds: Kinds) -> None:
     """Removes tables of packs that a killed command did not end: they have no outcomes, so no reader looks at them."""
     in_force = packs_among(names_in(folder, "outcomes"), shards)
-    for kind in SHARD_TABLES[:-1]:
+    for kind in kinds[:-1]:
         abandoned = [name for name in names_in(folder, kind) if is_pack(name) and name not in in_force]
         if abandoned and not store_of(folder).has_locks:
             # Nothing keeps two commands apart there: it may be in the making.

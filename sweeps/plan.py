@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.folder import Layer
+from analysis.folder import SHARD_TABLES, Layer
 from sweeps.environment import PINNED, unpinned
 from sweeps.sources import digests
 from sweeps.spec import Given, Spec, SpecError
@@ -167,6 +167,8 @@ class Plan:
     """Those of any program: their number may depend on a static setting."""
     seeds: dict[str, range]
     """By condition: the seeds that are trained. Those that earlier layers of a folder have are not among them."""
+    tables: tuple[str, ...] = SHARD_TABLES
+    """The kinds of table that a shard leaves, in the order of writing."""
 
     @property
     def conditions(self) -> list[Condition]:
@@ -241,6 +243,7 @@ class Plan:
             "width": self.width,
             "shards": self.shard_ids,
             "sources": self.sources,
+            "tables": [kind for kind in self.tables if kind not in SHARD_TABLES],
         }
         return Layer.from_record(json.loads(json.dumps(record, allow_nan=False)))
 
@@ -279,6 +282,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     arms: dict[bytes, str] = {}
     """By what a condition trains."""
     worlds: list[World] = []
+    further: dict[str, None] = {}
     code: list[object] = [spec.world]
     for (learner, curriculum, *static_items), members in groups.items():
         static, own = dict(static_items), members[0].settings
@@ -298,6 +302,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         goals |= {
             goal.name: {"name": goal.name, "role": goal.role, "outcome": goal.outcome} for goal in built.world.goals
         }
+        further |= dict.fromkeys(built.tables)
         code += [learner, curriculum, *static.values()]
         defaults = _defaults(own, built.world)
         conditions = [_condition(spec, given, defaults, meaning, built) for given in members]
@@ -313,7 +318,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     versions |= package_versions(platform)
     named = [{key: said for key, said in goal.items() if said} for goal in goals.values()]
     seeds = {one.id: range(spec.seeds) for planned in programs for one in planned.conditions}
-    return Plan(spec, platform, chunk, programs, versions, digests(code), named, seeds)
+    return Plan(spec, platform, chunk, programs, versions, digests(code), named, seeds, (*further, *SHARD_TABLES))
 
 
 def _meaning(program: ProgramSpec, built: "jaxrl.Program") -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 from analysis.folder import (
     PROGRAM_TABLES,
-    SHARD_TABLES,
     BusyError,
     DamagedError,
     Finished,
@@ -283,7 +282,7 @@ def _checked(sweep: Sweep, folder: Place, part: Part) -> Iterator[tuple[Task, bo
     def look(task: Task) -> tuple[Task, list[DamagedError] | None, bool]:
         if task.shard.id not in there:
             return task, [], False
-        found = damage(folder, SHARD_TABLES, task.shard.id) if task.shard.id in there.alone else None
+        found = damage(folder, sweep.asked.tables, task.shard.id) if task.shard.id in there.alone else None
         return task, found, not sweep.asked.spec.policies or has_policies(folder, task.shard.id)
 
     programs: dict[str, bool] = {}
@@ -305,10 +304,10 @@ def _with_sound_packs(sweep: Sweep, folder: Place, part: Part) -> Finished:
     for name, inside in there.packs.items():
         if not any(places.start < inside.stop and inside.start < places.stop for places in ours):
             continue
-        found = damage(folder, SHARD_TABLES, name)
+        found = damage(folder, sweep.asked.tables, name)
         if found is not None:
             what = "; ".join(map(str, found)) or f"{folder}: the pack {name} lacks a table"
             say(f"{what}; the pack is kept as {name}.parquet.bad, and its {len(inside):,} shards are made again.")
-            for kind in reversed(SHARD_TABLES):  # without its outcomes it is not in force
+            for kind in reversed(sweep.asked.tables):  # without its outcomes it is not in force
                 set_aside(table_path(folder, kind, name))
     return finished(folder, sweep.shards)

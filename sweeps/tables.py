@@ -61,6 +61,15 @@ def curves(lanes: Lanes, trained: "Trained") -> pa.Table:
     return as_table({**_lane_columns(lanes, points), **columns})
 
 
+def preference(lanes: Lanes, trained: "Trained") -> pa.Table:
+    """One row a lane × checkpoint × pair of kinds, a lane's rows together."""
+    columns = {
+        name: value_column(name, values[: len(lanes)].reshape(-1)) for name, values in trained.preference.items()
+    }
+    pairs = next(iter(trained.preference.values())).shape[1]
+    return as_table({**_lane_columns(lanes, pairs), **columns})
+
+
 def levels(program: ProgramSpec, bank: Mapping[str, Any]) -> pa.Table:
     """One row a probe episode."""
     columns = {name: value_column(name, np.asarray(values)) for name, values in bank.items()}

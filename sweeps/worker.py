@@ -72,7 +72,8 @@ def run_shard(
     import jaxrl
 
     program = _program(shard.program)
-    is_there = shard.packed or damage(folder, SHARD_TABLES, shard.id) is None
+    kinds = (*program.tables, *SHARD_TABLES)
+    is_there = shard.packed or damage(folder, kinds, shard.id) is None
     if is_there and (not policies or has_policies(folder, shard.id)):
         _write_program_tables(folder, shard.program, program)
         return Receipt(shard.id, 0, 0)
@@ -106,8 +107,8 @@ class _Work:
     stopping: Callable[[], bool]
     done: int = 0
     """Lanes of the chunks that are done; the next chunk begins here."""
-    tables: dict[str, list[pa.Table]] = field(default_factory=lambda: {kind: [] for kind in SHARD_TABLES})
-    """Their rows, by kind."""
+    tables: dict[str, list[pa.Table]] = field(default_factory=dict)
+    """Their rows, by kind, in the order of writing."""
     parameters: list[list[np.ndarray]] = field(default_factory=list)
     """The leaves of their policies, where these are saved."""
     structure: Any = None
@@ -122,6 +123,7 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.keys, self.values = self.shard.keys(), self.shard.values()
+        self.tables = {kind: [] for kind in (*self.program.tables, *SHARD_TABLES)}
 
     def continue_from_checkpoint(self) -> str:
         """Takes over what the shard's checkpoint has; returns why one cannot be used, empty where there is none."""
@@ -130,7 +132,7 @@ class _Work:
         if saved is not None:
             self.done, self.state = saved.lanes, saved.state
             if saved.lanes:
-                self.tables = {kind: [saved.tables[kind]] for kind in SHARD_TABLES}
+                self.tables = {kind: [saved.tables[kind]] for kind in self.tables}
                 self.parameters = [saved.policies]
         return unused
 
@@ -152,6 +154,8 @@ class _Work:
         self.tables["outcomes"].append(tables.outcomes(self.shard, lanes, sampled, trained))
         self.tables["probes"].append(tables.probes(program, lanes, trained))
         self.tables["curves"].append(tables.curves(lanes, trained))
+        if "preference" in self.tables:
+            self.tables["preference"].append(tables.preference(lanes, trained))
         if self.policies:
             leaves, self.structure = _leaves(trained.policies, n)
             self.parameters.append(leaves)
@@ -161,10 +165,10 @@ class _Work:
         """Writes the shard's files, its episodes on these levels counted; with the table of outcomes it is done."""
         if self.policies:
             save_policies(self.folder, self.shard.id, [self.structure.unflatten(leaves) for leaves in self.parameters])
-        for kind in SHARD_TABLES:
+        for kind, parts in self.tables.items():
             if kind == "outcomes" and self.has_checkpoint:  # nobody comes back to a shard that is done
                 checkpoints.remove(self.folder, self.shard)
-            rows = pa.concat_tables(self.tables[kind]).combine_chunks()
+            rows = pa.concat_tables(parts).combine_chunks()
             if kind == "probes":
                 every = self.program.world.goals
                 outcomes = {goal.name: goal.outcome for goal in every if goal.outcome}

@@ -1,8 +1,8 @@
 """The types of the tables' columns.
 
 Booleans, integers and floats are bool, int64 and float32; a factor, a checkpoint and a count of episodes are float64,
-and a list of steps is list<int16>. No column has nulls but a factor that a lane's learner or curriculum has no setting
-for.
+and a list of steps is list<int16>. Integers of 8 and 16 bits stay so. No column has nulls but a factor that a
+lane's learner or curriculum has no setting for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,9 @@ def value_column(name: str, values: np.ndarray) -> pa.Array:
         case "b":
             return pa.array(values)
         case "i" | "u":
-            return pa.array(values.astype(np.int16 if name.startswith("distance.") else np.int64))
+            if name.startswith("distance."):
+                return pa.array(values.astype(np.int16))
+            return pa.array(values if values.dtype in (np.int8, np.int16) else values.astype(np.int64))
         case "f":
             return pa.array(_plain(values.astype(np.float64 if name in _WIDE else np.float32)), from_pandas=False)
         case "U":

@@ -4,9 +4,10 @@ DIR/manifest.json              {"layers": [...]}, append-only; a layer has the l
 DIR/.lock                      see `analysis.folder.locks`; in an object store DIR/claims/
 DIR/failed/SHARD.json          {"reason": ...} of a shard that failed when it was last run
 DIR/outcomes/SHARD.parquet     one row a lane; written last: with it a shard is done
-                               of these three, packs of many shards: see `analysis.folder.packs`
+                               of these and preference, packs of many shards: see `analysis.folder.packs`
 DIR/probes/SHARD.parquet       one row a lane × checkpoint × probe × actor × sampled or greedy
 DIR/curves/SHARD.parquet       one row a lane × point of its curve
+DIR/preference/SHARD.parquet   one row a lane × checkpoint × pair of kinds, of worlds that compare kinds
 DIR/levels/PROGRAM.parquet     one row a probe episode
 DIR/baselines/PROGRAM.parquet  known policies on the probes
 DIR/checkpoints/               shards in their midst, on request (see `sweeps.checkpoints`)
@@ -21,7 +22,7 @@ from analysis.folder.places import Place, as_place
 from analysis.folder.store import store_of
 
 SHARD_TABLES = ("probes", "curves", "outcomes")
-"""In the order of writing."""
+"""Of every world, in the order of writing; those that only some worlds have come before (`Manifest.tables`)."""
 PROGRAM_TABLES = ("levels", "baselines")
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from analysis.folder.digest import DamagedError, one_line
+from analysis.folder.layout import SHARD_TABLES
 from analysis.folder.places import Place, as_place
 from analysis.folder.store import write_file
 
@@ -70,11 +71,14 @@ class Layer:
     shards: list[str]
     sources: dict[str, str] = field(default_factory=dict)
     """A digest of the source of each module of the user's own, by `module:Name`."""
+    tables: list[str] = field(default_factory=list)
+    """What its shards have beside the tables of every world."""
 
     @classmethod
     def from_record(cls, record: Any) -> "Layer":
         """From what the JSON says. Raises ValueError, KeyError or TypeError where it is no layer."""
-        values = {name: record[name] for name in cls.__dataclass_fields__ if name != "sources" or name in record}
+        later = ("sources", "tables")
+        values = {name: record[name] for name in cls.__dataclass_fields__ if name not in later or name in record}
         programs = {
             name: ProgramRecord(**{key: one[key] for key in ProgramRecord.__dataclass_fields__})
             for name, one in record["programs"].items()
@@ -135,7 +139,7 @@ class Layer:
         """Raises ValueError where something is not what its name says."""
         kinds = {"world": str, "learner": str, "platform": str, "chunk": int, "width": int, "goals": list,
                  "factors": list, "shards": list, "spec": dict, "settings": dict, "versions": dict, "arms": dict,
-                 "conditions": dict, "sources": dict}  # fmt: skip
+                 "conditions": dict, "sources": dict, "tables": list}  # fmt: skip
         if not all(isinstance(getattr(self, name), kind) for name, kind in kinds.items()):
             raise ValueError("a layer is not whole")
         for program in self.programs.values():
@@ -151,6 +155,8 @@ class Layer:
             raise ValueError("it names a shard, program or condition by what is no id")
         if not all(isinstance(text, str) for text in [*self.factors, *self.arms.values(), *self.sources.values()]):
             raise ValueError("a factor, an arm or the digest of a source is no text")
+        if not set(self.tables) <= {"preference"}:
+            raise ValueError("it has a table of no known kind")
         if not all(isinstance(goal["name"], str) and goal["role"] in ROLES for goal in self.goals):
             raise ValueError(f"a goal is not whole; roles are {', '.join(ROLES)}")
         if not all(isinstance(own, dict) for own in self.conditions.values()):
@@ -199,6 +205,11 @@ class Manifest:
     def outcomes(self) -> dict[str, str]:
         """Goal → the class of episodes that reach it; of several the one that is named last counts."""
         return {goal["name"]: goal["outcome"] for layer in self.layers for goal in layer.goals if goal.get("outcome")}
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The kinds of table that a shard has, in the order of writing."""
+        return *dict.fromkeys(kind for layer in self.layers for kind in layer.tables), *SHARD_TABLES
 
     @property
     def factors(self) -> list[str]:

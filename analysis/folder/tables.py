@@ -23,7 +23,7 @@ _READ_MOST = ("outcomes", "probes")
 def encode_table(kind: str, name: str, table: pa.Table) -> bytes:
     """A table as a parquet file that carries a digest of itself; equal tables give equal bytes."""
     # Statistics would only repeat the content, and a dictionary of floats merges the two zeros.
-    strings = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    coded = [field.name for field in table.schema if str(field.type) in ("string", "int8", "int16")]
     table = table.replace_schema_metadata(None)
     lists = {field.name for field in table.schema if pa.types.is_list(field.type)}
     packed = {
@@ -33,7 +33,7 @@ def encode_table(kind: str, name: str, table: pa.Table) -> bytes:
     # Parquet has a type for each of ours; Arrow's own schema would be a fifth of a small file.
     # Page checksums are for readers that know nothing of the digest, such as other tools.
     options: dict[str, Any] = {
-        "compression": packed, "write_statistics": False, "use_dictionary": strings or False,
+        "compression": packed, "write_statistics": False, "use_dictionary": coded or False,
         "write_page_checksum": True, "store_schema": False,
     }  # fmt: skip
     file = pa.BufferOutputStream()

@@ -12,6 +12,7 @@ from envs.abilities import ABILITIES, Drawn, Editable, OnTerms, Priced, Solved
 from envs.base import Role
 from envs.gymnax_world import GymnaxWorld
 from envs.kit.rules import Fault, as_rows, described, difference, rule
+from envs.settings import Setting
 from envs.trial import Trial
 
 
@@ -47,8 +48,7 @@ def _params(trial: Trial, fault: Fault) -> str:
         elif found != wanted:
             fault(f"params_of gives {name} as {found} and should as {wanted}")
     for key, setting in trial.traced.items():
-        ends = [end for end in (setting.high, setting.low) if end not in (None, setting.default)]
-        value = setting.kind(ends[0] if ends else setting.default + 1)
+        value = _another(trial, setting)
         given = getattr(world.params_of({key: value}), key.removeprefix("env."))
         if not np.isclose(given, value):
             fault(f"params_of makes {key} = {value} into {given}")
@@ -58,6 +58,16 @@ def _params(trial: Trial, fault: Fault) -> str:
     if where := difference(params, world.default_params):
         fault(f"default_params and params_of({{}}) differ in {where}")
     return ", ".join(fields)
+
+
+def _another(trial: Trial, setting: Setting) -> Any:
+    """A value other than the default: one end, or of a count the highest that the world accepts with no other given."""
+    ends = [end for end in (setting.high, setting.low) if end not in (None, setting.default)]
+    first = setting.kind(ends[0] if ends else setting.default + 1)
+    if setting.kind is not int or setting.low is None or setting.high is None:
+        return first
+    others = (one for one in range(int(setting.high), int(setting.low) - 1, -1) if one != setting.default)
+    return next((one for one in others if trial.fitted({setting.key: one})), first)
 
 
 @rule(

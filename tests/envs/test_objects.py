@@ -10,7 +10,8 @@ import pytest
 
 import envs
 from envs import HIDDEN, Objects, render, tabular
-from envs.objects import Level, _places, orders
+from envs.objects import Level
+from envs.rivals import orders
 
 UP, DOWN, LEFT, RIGHT = range(4)
 SAMPLES = 10_000
@@ -83,7 +84,7 @@ def test_ten_thousand_training_levels_have_their_things_apart_and_are_kept_from_
 
 
 def test_the_split_holds_out_an_eighth_and_no_offset_and_is_one_for_mirror_images_and_any_number_of_marks():
-    pairs = _places(Objects()).training
+    pairs = Objects().places.training
     assert 1 - len(pairs) / (25 * 24) == pytest.approx(1 / 8, abs=0.035)
     down, right = pairs[:, 1] // 5 - pairs[:, 0] // 5, pairs[:, 1] % 5 - pairs[:, 0] % 5
     assert {(abs(a), abs(b)) for a, b in zip(down.tolist(), right.tolist(), strict=True)} >= {
@@ -92,7 +93,7 @@ def test_the_split_holds_out_an_eighth_and_no_offset_and_is_one_for_mirror_image
     listed = {tuple(pair) for pair in pairs.tolist()}
     for vertical in (False, True):
         assert {tuple(pair) for pair in envs.grid.mirrored(pairs, 5, 5, vertical).tolist()} == listed
-    np.testing.assert_array_equal(pairs, _places(Objects(correlates=4)).training)
+    np.testing.assert_array_equal(pairs, Objects(correlates=4).places.training)
 
 
 @pytest.mark.parametrize(("things", "astray"), [(2, 1 / 2), (3, 2 / 3), (4, 3 / 4)])

@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -155,8 +156,33 @@ def test_parts_that_a_killed_command_left_go_once_nobody_can_be_at_work_on_them(
     left = table_path(folder, "probes", analysis.folder.pack_name(shards, range(1, 3)))
     shutil.copy(table_path(folder, "probes", shards[1]), left)
     monkeypatch.setattr(type(store_of(folder)), "has_locks", False)
-    sweeps.packing._remove_abandoned(folder, shards)
+    sweeps.packing._remove_abandoned(folder, shards, SHARD_TABLES)
     assert left.exists()
     os.utime(left, (0, 0))
-    sweeps.packing._remove_abandoned(folder, shards)
+    sweeps.packing._remove_abandoned(folder, shards, SHARD_TABLES)
     assert not left.exists()
+
+
+def test_a_table_that_only_some_worlds_have_is_kept_as_the_others_are(toy):
+    """It is checked, made again where it is missing, packed, read, and says where there is none."""
+    fake, out = {"preference": True}, toy.folder / "out"
+    assert toy.run(fake=fake).returncode == 0
+    before = analysis.load_preferences(out)
+    assert len(before) == 2 * 15 and {"int8", "int16"} == {str(before[name].dtype) for name in ("kind", "kind_first")}
+    shards = list(read_manifest(out).shards)
+    assert read_manifest(out).tables == ("preference", *SHARD_TABLES)
+    table_path(out, "preference", shards[2]).unlink()
+    table_path(out, "preference", shards[3]).write_bytes(b"")
+    assert status(out, verify=True)["shards"]["damaged"] == 1
+    again = toy.run(fake=fake)
+    assert "4 of them trained now" in again.stdout and "preference" in again.stderr
+    pd.testing.assert_frame_equal(analysis.load_preferences(out), before, check_exact=True)
+    assert pack(out).shards == 8 and len(names_in(out, "preference")) == 1
+    pd.testing.assert_frame_equal(analysis.load_preferences(out), before, check_exact=True)
+    one = analysis.load_preferences(out, columns=["seed", "kind_first"], filter=pc.field("rival") == 2)
+    assert len(one) == 15 and list(one) == ["seed", "kind_first"]
+
+
+def test_a_world_that_compares_no_kinds_says_so(complete):
+    with pytest.raises(ValueError, match="has no preferences: toy compares no kinds"):
+        analysis.load_preferences(complete)

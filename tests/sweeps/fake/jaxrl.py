@@ -1,8 +1,9 @@
 """Trains nothing: numbers that depend on a lane's key and values alone, as slowly and as badly as CHISEL_FAKE says.
 
-CHISEL_FAKE is JSON: `sleep` seconds an update; `die_at`, `fail_at` (for a `reason`) a diversity; `once` a file
-that is made before dying, and that prevents a second death; `diverge_at` a diversity; `diverge_share` of the
-lanes of each diversity, as text, diverge; `cores` a column of them; `gpus` a column of the one that a worker sees.
+CHISEL_FAKE is JSON: `sleep` seconds an update; `die_at`, `fail_at` (for a `reason`) a diversity; `once` a file that
+is made before dying, and that prevents a second death; `diverge_at` a diversity; `diverge_share` of the lanes of each
+diversity, as text, diverge; `preference` leaves a table of two pairs of kinds; `cores` a column of them; `gpus` a
+column of the one that a worker sees.
 """
 
 import json
@@ -68,6 +69,7 @@ class Program:
     def __init__(self, world, learner, chunk, probe_at, schedules=(), curriculum=None):
         self.world, self.learner, self.chunk, self.probe_at, self.compiles = world, learner, chunk, probe_at, 0
         self.schedules = schedules
+        self.tables = ("preference",) if json.loads(os.environ.get("CHISEL_FAKE", "{}")).get("preference") else ()
 
     def levels(self):
         return {
@@ -138,4 +140,9 @@ class Program:
         probes = [self._record(at, "trained", reached) | unseen for at in self.probe_at]
         plans = [row[: int(row[0] > 0)] for row in reached]  # some lanes have none
         probes.append(self._record(1.0, "planner", reached) | {"reached.coin": plans, "reached.right-end": plans})
-        return SimpleNamespace(outcomes=outcomes, curves=curves, probes=probes, policies={"w": draws})
+        ones = np.ones((len(keys), 2), np.int8)
+        preference = {"checkpoint": 1.0 * ones, "kind": np.int16(0) * ones, "rival": np.array([1, 2], np.int16) * ones}
+        preference |= {"kind_first": (draws[:, :2] * 16).astype(np.int8), "rival_first": ones, "undecided": ones}
+        return SimpleNamespace(
+            outcomes=outcomes, curves=curves, probes=probes, policies={"w": draws}, preference=preference
+        )
