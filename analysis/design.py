@@ -16,7 +16,7 @@ LANE = ["master_seed", "condition", "seed"]
 """Columns that name a lane among those of several folders."""
 DESIGN = ["keys", "adaptive"]
 """Columns, as `load` gives them: "paired" or "independent", and whether seeds were added until rates were known."""
-PARTS = ("arm", "world", "learner", "curriculum")
+PARTS = ("arm", "pipeline", "world", "learner", "curriculum")
 SETTINGS = ("env", "reward", "pay", "shaping", "approval", "learner", "curriculum", "schedules")
 """The heads of the names of settings."""
 MOMENTS = ("checkpoint", "probe", "actor", "sampled")

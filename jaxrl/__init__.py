@@ -19,7 +19,7 @@ from jaxrl.pqn import PQN
 from jaxrl.probing import Played
 from jaxrl.program import Program, Trained
 from jaxrl.reinforce import Reinforce
-from jaxrl.schedules import Schedule, Settings, check_schedules, schedules_of
+from jaxrl.schedules import Schedule, Settings, check_schedules, jumps, schedules_of
 
 LEARNERS: dict[str, type[Learner]] = {
     "ppo": PPO,
@@ -126,6 +126,7 @@ __all__ = [
     "check_schedules",
     "curricula",
     "curriculum_settings",
+    "jumps",
     "learners",
     "make",
     "make_curriculum",

@@ -33,6 +33,10 @@ KINDS: dict[str, tuple[Setting, ...]] = {
 """Each kind of schedule, with its numbers beside `to`."""
 LISTED = ("piecewise", "stages")
 """The kinds that go to several values, each at a time of its own."""
+JUMPING = ("step", "stages")
+"""The kinds that go from value to value without what lies between, as counts must."""
+LARGEST_COUNT = 2**24
+"""Of a count that follows a schedule: float32 holds every whole number up to it."""
 VERSIONS = {"gated": 2}
 """Of kinds whose meaning has changed: part of the id of every condition that follows one."""
 NEVER = 2**30
@@ -114,7 +118,10 @@ class Settings:
             holder = functools.reduce(getattr, above, owners[section])
             whole = getattr(holder, name)
             start = whole[schedule.goal] if schedule.goal >= 0 else whole
-            value = moved(schedule.kind, start, self.numbers[schedule.key], update, total_updates, clock.opened[i])
+            begun, numbers = jnp.asarray(start), self.numbers[schedule.key]
+            value = moved(
+                schedule.kind, begun.astype(jnp.float32), numbers, update, total_updates, clock.opened[i]
+            ).astype(begun.dtype)
             value = whole.at[schedule.goal].set(value) if schedule.goal >= 0 else value
             holder = holder.replace(**{name: value})
             owners[section] = owners[section].replace(**{above[0]: holder}) if above else holder
@@ -199,6 +206,8 @@ def settings_of(key: str, kind: str, points: int, moving: Setting) -> dict[str, 
         Setting(f"{prefix}.points", int, points, True, 1, doc="How many values it goes to."),
     ]
     goes_to = dataclasses.replace(moving, default=None, doc="Where it moves to.")
+    if moving.kind is int:
+        goes_to = dataclasses.replace(goes_to, high=min(moving.high or LARGEST_COUNT, LARGEST_COUNT))
     if kind in LISTED:
         at = Setting("", float, None, False, 0, 1, doc="Share of training at which it is there.")
         for i in range(1, points + 1):
@@ -238,8 +247,31 @@ def check_schedules(values: Mapping[str, Any]) -> None:
             found = (values.get(f"{prefix}at.{i}") for i in range(1, points + 1))
             times = [time for time in found if isinstance(time, float)]  # what is sampled has no time yet
             used = [np.float32(time) for time in times]
-            if any(after <= before for before, after in zip(used, used[1:], strict=False)):
+            never = 1 if values[f"{prefix}kind"] in JUMPING else None
+            if any(before >= after != never for before, after in zip(used, used[1:], strict=False)):
                 raise ValueError(f"{prefix}at.1: {times} will not do; expected rising shares of training")
+
+
+def jumps(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A condition's values from the beginning on and after each jump of its schedules, in order of time.
+
+    Of settings that move otherwise, where they start; and what is sampled makes no jump.
+    """
+    found: dict[float, dict[str, Any]] = {}
+    for path, kind in values.items():
+        if not (path.startswith("schedules.") and path.endswith(".kind") and kind in JUMPING):
+            continue
+        prefix, key = path.removesuffix("kind"), path.removeprefix("schedules.").removesuffix(".kind")
+        names = [("begin", "to")]
+        if kind in LISTED:
+            names = [(f"at.{i}", f"to.{i}") for i in range(1, values[f"{prefix}points"] + 1)]
+        for at, to in ((values[prefix + at], values[prefix + to]) for at, to in names):
+            if isinstance(at, float) and at < 1 and not isinstance(to, dict):
+                found.setdefault(at, {})[key] = to
+    every = [dict(values)]
+    for _, changed in sorted(found.items()):
+        every.append(every[-1] | changed)
+    return every
 
 
 def numbers_of(schedules: Sequence[Schedule], values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -101,7 +101,7 @@ def _rounds(layers: Sequence[Layer]) -> dict[str, Any] | None:
     conditions: dict[str, dict[str, Any]] = {}
     for layer in layers:
         for one, (_, stop) in layer.seeds.items():
-            values = {**layer.settings_of(one), "arm": layer.arms.get(one)}
+            values = {**layer.settings_of(one), layer.part: layer.arms.get(one)}
             factors = {key: values[key] for key in layer.factors if key in values}
             rounds = conditions.get(one, {"rounds": 0})["rounds"] + 1
             conditions[one] = {"id": one, "factors": factors, "seeds": stop, "rounds": rounds}

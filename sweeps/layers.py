@@ -262,7 +262,7 @@ def _growth(folder: Place, layers: list[Plan], asked: Plan) -> Plan | None:
     arms: dict[str, Any] = {}
     for plan in [*layers, asked]:
         for one in plan.conditions:
-            if "arm" in one.factors and arms.setdefault(one.id, one.factors["arm"]) != one.factors["arm"]:
+            if one.part is not None and arms.setdefault(one.id, one.part) != one.part:
                 _refuse(folder, there, here)
     seeds = {one: range(held.get(one, 0), given.stop) for one, given in asked.seeds.items()}
     new = dataclasses.replace(asked, seeds=seeds)
@@ -273,11 +273,12 @@ def _growth(folder: Place, layers: list[Plan], asked: Plan) -> Plan | None:
         for planned in plan.programs:
             known |= {one.id: (planned.program, one) for one in planned.conditions if plan.seeds[one.id]}
     columns = {key for plan in [*layers, asked] for key in plan.spec.columns}
-    if "arm" in columns and not known.keys() <= arms.keys():
+    if columns & {"arm", "pipeline"} and not known.keys() <= arms.keys():
         _refuse(folder, there, here, "conditions of one are in no arm of the other")
 
     def tells(program: ProgramSpec, one: Condition) -> bytes:
-        names = {"arm": arms.get(one.id), "learner.name": program.learner, "curriculum.name": program.curriculum}
+        names = {part: arms.get(one.id) for part in ("arm", "pipeline")}
+        names |= {"learner.name": program.learner, "curriculum.name": program.curriculum}
         return canonical([in_use({**one.settings, **names}.get(key)) for key in columns])
 
     told = {tells(*one) for one in known.values()}

@@ -73,6 +73,11 @@ class Condition:
     settings: dict[str, Any]
 
     @property
+    def part(self) -> str | None:
+        """Its arm, or its pipeline; None in a sweep without."""
+        return self.factors.get("pipeline", self.factors.get("arm"))
+
+    @property
     def sampled(self) -> list[str]:
         """The settings whose place is taken by a law; each lane draws its own value."""
         return [key for key, value in self.settings.items() if isinstance(value, dict)]
@@ -238,7 +243,7 @@ class Plan:
             "settings": shared,
             "conditions": own,
             "seeds": {one.id: [self.seeds[one.id].start, self.seeds[one.id].stop] for one in trained},
-            "arms": {one.id: one.factors["arm"] for one in self.conditions if "arm" in one.factors},
+            "arms": {one.id: one.part for one in self.conditions if one.part is not None},
             "programs": programs,
             "width": self.width,
             "shards": self.shard_ids,
@@ -309,8 +314,8 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         for given, condition in zip(members, conditions, strict=True):
             trained = canonical([meaning, {key: in_use(value) for key, value in condition.settings.items()}])
             if trained in arms:
-                both = f"has a condition that arms.{arms[trained]} has too; give it in one of them"
-                raise SpecError(spec.source, f"arms.{given.arm}", f"{both}.")
+                both = f"has a condition that {spec.part}s.{arms[trained]} has too; give it in one of them"
+                raise SpecError(spec.source, f"{spec.part}s.{given.arm}", f"{both}.")
             arms[trained] = given.arm
         programs.append(Planned(program, conditions, built.total_updates, built.env_steps, built.flops))
     if spec.precision is not None and not goals:
@@ -340,19 +345,23 @@ def _condition(
     spec: Spec, given: Given, defaults: dict[str, Any], meaning: dict[str, Any], built: "jaxrl.Program"
 ) -> Condition:
     """Raises SpecError where the world, the learner or a schedule rejects its values."""
-    from jaxrl import check_schedules
+    from jaxrl import check_schedules, jumps
 
     own, world = given.settings, built.world
     settings = defaults | given.values
     try:
-        for end in ("low", "high"):
-            laws = {key: law[end] for key, law in spec.sampled.items() if key in own}
-            world.check_values(settings | laws)
-            built.learner.check_values(settings | laws)
         check_schedules(settings)
     except ValueError as error:
         raise _located(spec, str(error), given.arm) from None
-    names = {"arm": given.arm, "learner.name": given.learner, "curriculum.name": given.curriculum}
+    for stage, values in enumerate(jumps(settings)):
+        try:
+            for end in ("low", "high"):
+                laws = {key: law[end] for key, law in spec.sampled.items() if key in own}
+                world.check_values(values | laws)
+                built.learner.check_values(values | laws)
+        except ValueError as error:
+            raise _located(spec, str(error), given.arm, stage) from None
+    names = {spec.part: given.arm, "learner.name": given.learner, "curriculum.name": given.curriculum}
     factors = {
         key: {**settings, **names}[key] if key in own or key in names else _nothing(spec, key) for key in spec.columns
     }
@@ -382,10 +391,10 @@ def _meant(values: dict[str, Any], settings: "dict[str, Setting]") -> dict[str, 
     return {key: value for key, value in values.items() if not (settings[key].later and value == settings[key].default)}
 
 
-def _located(spec: Spec, message: str, arm: str) -> SpecError:
+def _located(spec: Spec, message: str, arm: str, stage: int = 0) -> SpecError:
     """The world's or learner's complaint, under the place where the spec gives the key that it names."""
     key = message.partition(":")[0]
-    where = spec.written(key, arm) + message.removeprefix(key) if key in spec.settings else message
+    where = spec.written(key, arm, stage) + message.removeprefix(key) if key in spec.settings else message
     return SpecError(spec.source, f"{where.rstrip('.')}.")
 
 

@@ -94,6 +94,11 @@ class Layer:
         return values | {"programs": {name: vars(program) for name, program in self.programs.items()}}
 
     @property
+    def part(self) -> str:
+        """What its arms are called."""
+        return "pipeline" if "pipeline" in self.factors else "arm"
+
+    @property
     def lanes(self) -> int:
         return sum(program.lanes for program in self.programs.values())
 
@@ -236,8 +241,8 @@ class Manifest:
         return {name: one for layer in reversed(self.layers) for name, one in layer.programs.items()}
 
     def conditions(self) -> dict[str, ChainMap[str, Any]]:
-        """The settings of each, and its arm if a layer gives it one."""
-        arms = {key: {"arm": name} for layer in self.layers for key, name in layer.arms.items()}
+        """The settings of each, and its arm or pipeline if a layer gives it one."""
+        arms = {key: {layer.part: name} for layer in self.layers for key, name in layer.arms.items()}
         return {
             key: ChainMap(own, layer.settings, arms.get(key, {}))
             for layer in self.layers

@@ -113,5 +113,7 @@ SECTIONS = {
     "arms": "Parts of the sweep with values and factors of their own.",
     "sampled": "Settings of which each lane draws its own value.",
     "schedules": "Settings that move while a lane trains.",
+    "stages": "Settings that hold while a stage of training lasts.",
+    "pipelines": "Lists of stages, each list a condition.",
 }
 """Sections whose keys are settings of worlds, learners and curricula."""

@@ -12,6 +12,7 @@ from sweeps.spec.keys import KEYS, SECTIONS
 from sweeps.spec.reading import read
 from sweeps.spec.record import Spec
 from sweeps.spec.sections import Settings, arms_of, sampled_of, schedules_of, unknown_setting
+from sweeps.spec.stages import pipelines_of
 
 if TYPE_CHECKING:
     from envs.settings import Setting
@@ -30,12 +31,16 @@ def load_spec(source: str | Path | Mapping[str, Any], overrides: Iterable[str] =
       SpecError: one line that says where, what was found and what would be accepted.
     """
     checker = Checker(read(source, overrides))
+    given = dict(checker.flat)
     top = {key.attribute: key for key in KEYS}
     world = checker.take(top["world"])
     settings, of_learner, of_curriculum, scheduled = _settings(checker, world)
     names = {kind: checker.take(top[kind]) for kind in ("learner", "curriculum")}
     owners = {"env": world, "learner": "/".join(of_learner), "curriculum": "/".join(of_curriculum)}
     choices = _choices({"learner": of_learner, "curriculum": of_curriculum}, names)
+    pipelines, of_stages = pipelines_of(checker, Settings(settings, choices, owners))
+    settings |= of_stages
+    scheduled |= {key: one.default for key, one in of_stages.items() if one.static}
     of_conditions = Settings(settings, choices, owners)
     _check_keys(checker, of_conditions)
     values = {attribute: checker.take(key) for attribute, key in top.items()}
@@ -59,7 +64,8 @@ def load_spec(source: str | Path | Mapping[str, Any], overrides: Iterable[str] =
         arms=arms,
         sampled=sampled,
         source=checker.label,
-        given=dict(checker.flat),
+        given=given,
+        pipelines=pipelines,
         settings=settings,
         of_learner=of_learner,
         of_curriculum=of_curriculum,

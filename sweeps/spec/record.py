@@ -20,6 +20,21 @@ class Arm(NamedTuple):
     factors: dict[str, tuple[Any, ...]]
 
 
+class Pipeline(NamedTuple):
+    """Stages in a row."""
+
+    stages: tuple[str, ...]
+    shares: tuple[float, ...]
+    """Of training, by stage."""
+    fresh: bool
+    """Whether each stage begins with a new optimiser."""
+
+    @property
+    def begins(self) -> list[float]:
+        """The shares of training at which the stages after the first begin."""
+        return [sum(self.shares[:place]) for place in range(1, len(self.stages))]
+
+
 class Given(NamedTuple):
     """What a spec says of one condition."""
 
@@ -67,6 +82,8 @@ class Spec:
     of_learner: "dict[str, dict[str, Setting]]" = field(compare=False, repr=False)
     """By name, each learner's own."""
     of_curriculum: "dict[str, dict[str, Setting]]" = field(compare=False, repr=False)
+    pipelines: dict[str, Pipeline] = field(default_factory=dict, compare=False, repr=False)
+    """By name, those of which the arms are made."""
 
     def settings_for(self, learner: str, curriculum: str) -> "dict[str, Setting]":
         """What a condition with this learner and curriculum has a value for."""
@@ -75,10 +92,21 @@ class Spec:
         # A schedule of a setting that this learner does not have is left out with it.
         return {key: one for key, one in found.items() if _moved(key, self.settings) in {None, *found}}
 
-    def written(self, key: str, arm: str = "") -> str:
-        """Where the spec gives this setting to an arm: `factors.KEY`, `fixed.KEY`, …, or KEY itself, a schedule's."""
+    @property
+    def part(self) -> str:
+        """What its arms are called, as a column of the tables."""
+        return "pipeline" if self.pipelines else "arm"
+
+    def written(self, key: str, arm: str = "", stage: int = 0) -> str:
+        """Where the spec gives this setting to an arm: `factors.KEY`, `fixed.KEY`, …, or KEY itself, a schedule's.
+
+        stage: of a pipeline, from 0.
+        """
         if key in self.factors:
             return f"factors.{key}"
+        if arm in self.pipelines:
+            name = self.pipelines[arm].stages[stage]
+            return f"stages.{name}.{key}" if f"stages.{name}.{key}" in self.given else f"fixed.{key}"
         if key in self.parts[arm].fixed or key in self.parts[arm].factors:
             return f"arms.{arm}.{key}"
         if key in self.sampled:
@@ -99,7 +127,7 @@ class Spec:
     def columns(self) -> list[str]:
         """What tells conditions apart in the tables: `arm`, every factor that some arm has, and the shared ones."""
         of_arms = dict.fromkeys(key for arm in self.arms.values() for key in arm.factors)
-        return [*(["arm"] if self.arms else []), *of_arms, *self.factors]
+        return [*([self.part] if self.arms else []), *of_arms, *self.factors]
 
     def conditions(self) -> Iterator["Given"]:
         """What the spec says of each condition.

@@ -114,16 +114,17 @@ def _schedule(
     checker: Checker, key: str, numbers: dict[str, Any], moving: "Setting"
 ) -> "tuple[dict[str, Any], dict[str, Setting]]":
     """What one schedule fixes, and its settings."""
-    from jaxrl.schedules import KINDS, LISTED, settings_of
+    from jaxrl.schedules import JUMPING, KINDS, LISTED, settings_of
 
     prefix = f"schedules.{key}"
-    if moving.static or moving.kind is not float or key.startswith("curriculum."):
-        why = "only numbers that are neither counts nor compiled in, nor a curriculum's, can follow a schedule"
-        raise checker.error(prefix, why)
+    if moving.static or moving.kind not in (float, int) or key.startswith("curriculum."):
+        raise checker.error(prefix, "only numbers that are not compiled in, nor a curriculum's, can follow a schedule")
     if "kind" not in numbers:
         raise checker.error(f"{prefix}.kind", f"is missing; expected one of {', '.join(KINDS)}")
     named = checker.text(f"{prefix}.kind", numbers["kind"])
     kind = checker.known(f"{prefix}.kind", named, list(KINDS), "kind of schedule")
+    if moving.kind is int and kind not in JUMPING:
+        raise checker.error(f"{prefix}.kind", f"a count cannot be {kind}; expected {' or '.join(JUMPING)}")
     points = _unroll(checker, prefix, numbers) if kind in LISTED else 1
     settings = settings_of(key, kind, points, moving)
     fixed: dict[str, Any] = {f"{prefix}.kind": kind, f"{prefix}.points": points}
@@ -138,12 +139,15 @@ def _schedule(
 
 def _unroll(checker: Checker, prefix: str, numbers: dict[str, Any]) -> int:
     """Turns the lists `at` and `to` of a schedule into a number each; returns how many."""
+    from jaxrl.schedules import JUMPING
+
     lists = {name: numbers.pop(name, None) for name in ("at", "to")}
     lengths = {len(value) if isinstance(value, list) else 0 for value in lists.values()}
     if len(lengths) != 1 or lengths == {0}:
         raise checker.error(prefix, f"{numbers['kind']} expects at and to, two lists of as many numbers")
     at = [value for value in lists["at"] if isinstance(value, int | float)]
-    if len(at) < len(lists["at"]) or any(after <= before for before, after in zip(at, at[1:], strict=False)):
+    never = 1 if numbers["kind"] in JUMPING else None
+    if len(at) < len(lists["at"]) or any(x >= y != never for x, y in zip(at, at[1:], strict=False)):
         raise checker.error(f"{prefix}.at", f"{short(lists['at'])} will not do; expected rising shares of training")
     numbers |= {f"{name}.{i + 1}": value for name, values in lists.items() for i, value in enumerate(values)}
     return lengths.pop()

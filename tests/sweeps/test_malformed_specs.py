@@ -48,7 +48,10 @@ numbers = st.one_of(
     st.floats(), st.floats(0, 1),
 )  # fmt: skip
 WORDS = ["ppo", "coin-line", "cloning", "step", "linear", "piecewise", "paired", "log", "../x", "/abs", ".", ""]
-SECTIONS = ["fixed", "factors", "arms.near", "arms.new", "sampled", "schedules", "probes", "run", "save", "x"]
+SECTIONS = [
+    "fixed", "factors", "arms.near", "arms.new", "sampled", "schedules", "stages.a", "pipelines.a", "probes", "run",
+    "save", "x",
+]  # fmt: skip
 NAMES = [*SETTINGS, "at", "chunk", "shard_chunks", "policies", "learner", "env", ""]
 names = st.one_of(
     st.sampled_from(WORDS), st.just("x" * 5000), st.text(max_size=12),

@@ -95,7 +95,7 @@ OVERRIDES = {
     "schedules=3": ("schedules", "a spec has no such key"),
     "schedules.env.diversity=0.5": ("schedules.env.diversity", "0.5 is not a schedule; expected a table with kind"),
     "schedules.env.diversity={kind=3, to=1}": ("schedules.env.diversity.kind", "3 is not a name; expected text in"),
-    "schedules.env.height={kind='step', to=5}": ("schedules.env.height", "only numbers that are neither counts nor"),
+    "schedules.env.height={kind='step', to=5}": ("schedules.env.height", "only numbers that are not compiled in, nor"),
     "schedules.env.diversity={kind='step'}": ("schedules.env.diversity.to", f"is missing; expected {PROBABILITY}"),
     "schedules.env.diversity={kind='step', to=2}": ("schedules.env.diversity.to", f"2 is not {PROBABILITY}"),
     "schedules.env.diversity={kind='step', to=1, end=1}": (
