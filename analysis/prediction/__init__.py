@@ -7,9 +7,10 @@ from analysis.prediction.judging import compare_predictors, judged, predict
 from analysis.prediction.measured import Measured
 from analysis.prediction.pipelines import Pipeline, Pipelines, Stage
 from analysis.prediction.predictors import PREDICTORS, Fitted, fit
+from analysis.prediction.tables import measured_of, pipelines_of
 from analysis.prediction.tangent_kernel import Kernel, with_kernel
 
 __all__ = [
     "PREDICTORS", "Fitted", "Kernel", "Measured", "Pipeline", "Pipelines", "Stage", "compare_predictors", "fit",
-    "judged", "predict", "with_kernel",
+    "judged", "measured_of", "pipelines_of", "predict", "with_kernel",
 ]  # fmt: skip

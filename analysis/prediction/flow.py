@@ -5,6 +5,7 @@ the weights follow dv/dt = U'(pull * sigmoid'(m)), and the margins so follow dm/
 their kernel. The next stage begins where the last one ended.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,16 +41,22 @@ def slope_of_sigmoid(margin: np.ndarray) -> np.ndarray:
 
 
 def ascend(
-    pipelines: Pipelines, features: np.ndarray, start: np.ndarray | None = None, count: int = STEPS
+    pipelines: Pipelines,
+    features: np.ndarray,
+    start: Any = 0.0,
+    count: int = STEPS,
+    slope_of: Callable[[np.ndarray], np.ndarray] = slope_of_sigmoid,
 ) -> tuple[np.ndarray, list[Pass]]:
     """The weights at the end, f64[pipelines, features], and what led there, for `pull_back`.
 
     Args:
       features: U, f64[salience, rows, features], for each of the scales of inputs in `pipelines.salience`.
-      start: f64[salience, rows], margins at weights 0, or None where they are 0.
+      start: margins at weights 0, which broadcasts to f64[pipelines, salience, rows].
       count: steps a stage.
+      slope_of: the derivative by a margin of what is gained where its first thing pays.
     """
     weights = np.zeros((len(pipelines), features.shape[-1]))
+    start = np.broadcast_to(start, (len(pipelines), *features.shape[:2]))
     passes: list[Pass] = []
     for stage in range(pipelines.share.shape[1]):
         there = pipelines.share[:, stage] > 0
@@ -57,21 +64,24 @@ def ascend(
             members = np.flatnonzero(there & (pipelines.salience_of[:, stage] == salience))
             rows = np.flatnonzero((pipelines.pull[members, stage] != 0).any(axis=0))
             done = Pass(stage, int(salience), members, rows, [])
-            _step_through(done, pipelines, features, start, weights, count)
+            slope = _slope(done, pipelines, features, start, slope_of)
+            weights[members] = _stepped(slope, weights[members], pipelines.share[members, stage][:, None], count)
             passes.append(done)
     return weights, passes
 
 
-def _step_through(done: Pass, pipelines: Pipelines, features: Any, start: Any, weights: np.ndarray, count: int) -> None:
+def _slope(done: Pass, pipelines: Pipelines, features: Any, start: Any, slope_of: Any) -> Any:
     here, pull = features[done.salience][done.rows], pipelines.pull[done.members, done.stage][:, done.rows]
-    offset = 0.0 if start is None else start[done.salience][done.rows]
-    length = pipelines.share[done.members, done.stage][:, None]
+    offset = start[done.members, done.salience][:, done.rows]
 
     def slope(at: np.ndarray) -> np.ndarray:
         done.visited.append(at)
-        return (pull * slope_of_sigmoid(at @ here.T + offset)) @ here
+        return (pull * slope_of(at @ here.T + offset)) @ here
 
-    now = weights[done.members]
+    return slope
+
+
+def _stepped(slope: Any, now: np.ndarray, length: np.ndarray, count: int) -> np.ndarray:
     for share in steps(count):
         step = share * length
         one = slope(now)
@@ -79,7 +89,7 @@ def _step_through(done: Pass, pipelines: Pipelines, features: Any, start: Any, w
         three = slope(now + step / 2 * two)
         four = slope(now + step * three)
         now = now + step / 6 * (one + 2 * two + 2 * three + four)
-    weights[done.members] = now
+    return now
 
 
 def pull_back(
@@ -115,12 +125,12 @@ def pull_back(
     return found
 
 
-def margins(pipelines: Pipelines, features: np.ndarray, weights: np.ndarray, start: Any = None) -> np.ndarray:
+def margins(pipelines: Pipelines, features: np.ndarray, weights: np.ndarray, start: Any = 0.0) -> np.ndarray:
     """f64[pipelines, pairs], with the inputs as they are scaled where preferences are measured."""
     pairs, probed = len(pipelines.pairs), pipelines.salience_of[:, -1]
-    found = np.zeros((len(pipelines), pairs))
+    start = np.broadcast_to(start, (len(pipelines), *features.shape[:2]))
+    found = np.array(start[np.arange(len(pipelines)), probed, :pairs])
     for salience in np.unique(probed):
         members = probed == salience
-        found[members] = weights[members] @ features[salience][:pairs].T
-        found[members] += 0.0 if start is None else start[salience][:pairs]
+        found[members] += weights[members] @ features[salience][:pairs].T
     return found

@@ -1,6 +1,7 @@
 """Pipelines of training as numbers: in each stage, which things paid, which others were there, and for how long."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -48,9 +49,9 @@ class Pipelines(Sequence[Pipeline]):
     members: tuple[Pipeline, ...]
 
     def __post_init__(self) -> None:
-        names = [one.name for one in self.members]
+        counts = Counter(self.names)
         for one in self.members:
-            if names.count(one.name) > 1:
+            if counts[one.name] > 1:
                 raise ValueError(f"pipeline {one.name}: two have this name")
             if not one.stages:
                 raise ValueError(f"pipeline {one.name}: no stages")

@@ -1,12 +1,76 @@
-"""From the table of preferences to counts by pipeline, seed and pair."""
+"""From a results folder to pipelines, and from its table of preferences to counts by pipeline, seed and pair."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.folder import Place, as_place, read_manifest
 from analysis.prediction.measured import Measured
-from analysis.prediction.pipelines import Pipelines
+from analysis.prediction.pipelines import Pipeline, Pipelines, Stage
 
 COLUMNS = ("pipeline", "condition", "seed", "checkpoint", "kind", "rival", "kind_first", "rival_first")
+
+MOVED = "paid_colour", "paid_shape", "other_colour", "other_shape", "pairs", "scale_colour", "scale_shape"
+"""Settings of the world `kinds` by which stages differ."""
+
+
+def pipelines_of(directory: str | Place, families: Mapping[str, str] | None = None) -> Pipelines:
+    """The pipelines of a sweep over the world `kinds`, from what each of its conditions was set to in each stage.
+
+    Args:
+      families: by pipeline, its family; of others, it is the name up to the first hyphen.
+    Raises:
+      ValueError: another world, no pipelines, or conditions of one pipeline that differ in its stages.
+    """
+    manifest = read_manifest(as_place(directory))
+    conditions = manifest.conditions().values()
+    world = manifest.layers[-1].world
+    if world != "kinds" or any("pipeline" not in settings for settings in conditions):
+        raise ValueError(f"{directory}: a sweep over {world}; expected pipelines of stages in the world kinds")
+    sizes = {(settings["env.colours"], settings["env.shapes"]) for settings in conditions}
+    if len(sizes) > 1:
+        raise ValueError(f"{directory}: rooms with {len(sizes)} numbers of kinds; expected the same in all conditions")
+    ((colours, shapes),) = sizes
+    found: dict[str, Pipeline] = {}
+    for settings in conditions:
+        name, stages = settings["pipeline"], _stages(settings, colours, shapes)
+        family = (families or {}).get(name, name.partition("-")[0])
+        one = Pipeline(name, family, stages, stages[0].colour, stages[0].shape)
+        if found.setdefault(name, one) != one:
+            raise ValueError(f"pipeline {name}: its conditions differ in what a stage is; expected one")
+    return Pipelines(colours, shapes, tuple(found.values()))
+
+
+def _stages(settings: Mapping[str, Any], colours: int, shapes: int) -> tuple[Stage, ...]:
+    """Preferences are measured under the settings of the first stage."""
+    moves = {}
+    for key in MOVED:
+        schedule = f"schedules.env.{key}"
+        count = sum(one.startswith(f"{schedule}.at.") for one in settings)
+        moves[key] = [(settings[f"{schedule}.at.{i}"], settings[f"{schedule}.to.{i}"]) for i in range(1, count + 1)]
+    begins = sorted({0.0} | {at for steps in moves.values() for at, _ in steps if at < 1})
+    stages = []
+    for begin, end in zip(begins, [*begins[1:], 1.0], strict=True):
+        now = {key: settings[f"env.{key}"] for key in MOVED}
+        now |= {key: to for key, steps in moves.items() for at, to in steps if at <= begin}
+        paid, other = allowed(now, colours, shapes)
+        others = float(now["pairs"]) * other / max(other.sum(), 1)
+        given = (tuple((paid / paid.sum()).tolist()), tuple(others.tolist()))
+        stages.append(Stage(*given, end - begin, float(now["scale_colour"]), float(now["scale_shape"])))
+    return tuple(stages)
+
+
+def allowed(settings: Mapping[str, Any], colours: int, shapes: int) -> np.ndarray:
+    """bool[2, kinds], the kinds that the paid thing and the other one may be of; 0 stands for any colour or shape."""
+    colour, shape = np.divmod(np.arange(colours * shapes), shapes)
+
+    def fits(whose: str) -> np.ndarray:
+        wanted = settings[f"{whose}_colour"], settings[f"{whose}_shape"]
+        return ((wanted[0] == 0) | (colour + 1 == wanted[0])) & ((wanted[1] == 0) | (shape + 1 == wanted[1]))
+
+    return np.stack([fits("paid"), fits("other") & ~fits("paid")])
 
 
 def measured_of(df: pd.DataFrame, pipelines: Pipelines) -> Measured:
@@ -33,7 +97,8 @@ def measured_of(df: pd.DataFrame, pipelines: Pipelines) -> Measured:
             "expected kind below rival"
         )
     names = [name for name in pipelines.names if name in conditions.index]
-    place, seeds = df["pipeline"].map({name: i for i, name in enumerate(names)}).to_numpy(int), df["seed"].to_numpy(int)
+    place = df["pipeline"].astype(str).map({name: i for i, name in enumerate(names)}).to_numpy(int)
+    seeds = df["seed"].to_numpy(int)
     each, seed = np.unique(seeds, return_inverse=True)
     first, decided = np.zeros((2, len(names), len(each), len(pipelines.pairs)), int)
     where = place, seed, number[kind, rival]

@@ -8,7 +8,6 @@ much higher the logits of moves towards a row's first thing are than those of mo
 import dataclasses
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from analysis.prediction.flow import STEPS, ascend, margins
@@ -17,8 +16,8 @@ from analysis.prediction.pipelines import Pipelines
 
 DROPPED = 1e-6
 """Share of a kernel's trace that is left out, in the directions of its smallest eigenvalues."""
-TIMES = np.geomspace(0.3, 3000, 9)
-"""Tried before the best is refined, in units in which the mean of a kernel's diagonal is 1."""
+TIMES = np.geomspace(0.3, 3000, 13)
+"""Tried, in units in which the mean of a kernel's diagonal is 1; between them the loss is taken to be a parabola."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,21 +59,36 @@ class Model:
 
 def with_kernel(kernel: Kernel):  # type: ignore[no-untyped-def]
     """A predictor, as the others are, that has this kernel."""
+    tried = _Tried(kernel)
 
     def fit(pipelines: Pipelines, measured: Measured) -> Model:
-        units = [kernel.features(network, 1.0) for network in range(len(kernel.matrix))]
-
-        def loss(logarithm: float) -> float:
-            root = np.exp(logarithm / 2)
-            found = [_one(kernel, network, root * unit, pipelines) for network, unit in enumerate(units)]
-            return float(divergences(measured, np.mean(found, axis=0)).mean())
-
-        tried = np.log(TIMES)
-        best = int(np.argmin([loss(one) for one in tried]))
-        bounds = tried[max(best - 1, 0)], tried[min(best + 1, len(tried) - 1)]
-        return Model(kernel, float(np.exp(minimize_scalar(loss, bounds=bounds, options={"xatol": 0.05}).x)))
+        found = tried.of(pipelines)
+        losses = np.array([divergences(measured, one).mean() for one in found])
+        best = int(np.clip(losses.argmin(), 1, len(TIMES) - 2))
+        before, at, after = losses[best - 1 : best + 2]
+        step = (before - after) / (2 * max(before - 2 * at + after, np.finfo(float).tiny))
+        return Model(kernel, float(TIMES[best] * (TIMES[1] / TIMES[0]) ** np.clip(step, -1, 1)))
 
     return fit
+
+
+class _Tried:
+    """What is predicted at all times, of each pipeline once: folds of a comparison have most of theirs in common."""
+
+    def __init__(self, kernel: Kernel):
+        self.kernel, self.found = kernel, {}  # type: ignore[var-annotated]
+
+    def of(self, pipelines: Pipelines) -> np.ndarray:
+        """f64[times, pipelines, pairs]."""
+        new = np.array([place for place, one in enumerate(pipelines) if one[2:] not in self.found], int)
+        if len(new):
+            asked, total = pipelines.only(new), np.zeros((len(TIMES), len(new), len(pipelines.pairs)))
+            networks = len(self.kernel.matrix)
+            for network in range(networks):
+                unit = self.kernel.features(network, 1.0)
+                total += [_one(self.kernel, network, np.sqrt(time) * unit, asked) / networks for time in TIMES]
+            self.found |= {one[2:]: total[:, place] for place, one in enumerate(asked)}
+        return np.stack([self.found[one[2:]] for one in pipelines], axis=1)
 
 
 def _one(kernel: Kernel, network: int, features: np.ndarray, pipelines: Pipelines, count: int = STEPS) -> np.ndarray:

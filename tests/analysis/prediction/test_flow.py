@@ -5,14 +5,21 @@ A stage in which one row with c = (its kernel with itself) is pulled with 1 has 
 move together, in proportion to their kernels with the row that is pulled.
 """
 
-import numpy as np
-import pytest
+from pathlib import Path
 
-from analysis.prediction import Kernel, Pipeline, latent_policy_gradient
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+from analysis.gaussian import arc_cosine, coin_line, tangent
+from analysis.intervals import interval
+from analysis.prediction import Kernel, Pipeline, Pipelines, Stage, latent_policy_gradient
 from analysis.prediction.flow import ascend, pull_back, slope_of_sigmoid
 from analysis.prediction.tangent_kernel import Model
 from tests.analysis.prediction.made import SINH_1, SINH_HALF, by_hand, drawn, played
 
+ATLAS = Path(__file__).parents[3] / "docs" / "atlas" / "cells.parquet"
 SALIENCY = np.array([[2.0, 1, 0], [1, 2, 0], [0, 0, 0]])
 """Over red, blue and the shape. The margins red - blue, red alone and blue alone so have the kernel below."""
 KERNEL = np.array([[2.0, 1, -1], [1, 2, 1], [-1, 1, 2]])
@@ -49,6 +56,32 @@ def test_two_stages_of_two_features_under_a_kernel(start, first):
     kernel = Kernel(np.ones((1, 2)), KERNEL.reshape(1, 1, 3, 1, 3), np.array(start, float).reshape(1, 1, 3))
     time = length * KERNEL.diagonal().mean()  # time is counted for a mean of 1
     np.testing.assert_allclose(Model(kernel, time)(pipelines), [[HALF_A_MARGIN]], atol=1e-6)
+
+
+def test_on_the_coin_line_the_flow_meets_the_atlas():
+    """Training inputs are kinds that pay alone, and the probe is one that never does; margins are log-odds of right.
+
+    Cloning gains log sigmoid(m). Networks of width 256 at the last step of the atlas's kernel-4 are the reference.
+    """
+    length, samples = 4, 2000
+    inputs = coin_line(length)
+    begin = (
+        np.random.default_rng(1).standard_normal((samples, length + 1))
+        @ np.linalg.cholesky(arc_cosine(inputs, inputs)).T
+    )
+    paid, none = (*[1 / length] * length, 0.0), (0.0,) * (length + 1)
+    stages = tuple(Stage(paid, none, share) for share in (1e-3, 1 - 1e-3))
+    pipelines = Pipelines(length + 1, 1, tuple(Pipeline(str(i), "coin line", stages) for i in range(samples)))
+    features = np.zeros((1, len(pipelines.differences), length + 1))
+    features[0, len(pipelines.pairs) :] = np.linalg.cholesky(1600 * tangent(inputs, inputs))
+    start = np.zeros((samples, 1, features.shape[1]))
+    start[:, 0, len(pipelines.pairs) :] = begin
+    weights, _ = ascend(pipelines, features, start, slope_of=lambda margin: expit(-margin))
+    share = np.mean(start[:, 0, -1] + weights @ features[0, -1] > 0)
+    cells = pd.read_parquet(ATLAS).query("sweep == 'kernel-4'")
+    cell = cells[cells["step"] == cells["step"].max()].iloc[0]
+    low, high = interval(cell["right"], cell["n"], "wilson")
+    assert low < share < high
 
 
 def test_one_step_a_stage_is_the_slope_at_its_beginning():
@@ -99,7 +132,7 @@ def test_probes_are_seen_at_their_own_scales():
     """Twice the scale of colours where preferences are measured doubles the margin between colours."""
     pipelines, _ = by_hand()
     (one,) = pipelines
-    twice = pipelines.__class__(2, 1, (Pipeline(one.name, one.family, one.stages, 2.0, 1.0),))
+    twice = Pipelines(2, 1, (Pipeline(one.name, one.family, one.stages, 2.0, 1.0),))
     model = latent_policy_gradient.Model(np.diag([2.0, 1.0, 0.5]))
     plain, doubled = (np.log(p / (1 - p)) for p in (model(pipelines), model(twice)))
     np.testing.assert_allclose(doubled, 2 * plain)
