@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxrl
 from envs import Kinds, Observation
 from jaxrl import preferences, probing
 from jaxrl.networks import NOTHING
@@ -73,3 +74,21 @@ def test_who_comes_first_counts_and_what_neither_reaches_is_undecided():
     rows = list(zip(*(column[0].tolist() for column in every.values()), strict=True))
     assert list(every) == ["checkpoint", "kind", "rival", "kind_first", "rival_first", "undecided"]
     assert rows == [(0.0, 0, 1, 1, 1, 1), (0.0, 0, 2, 3, 0, 0), (1.0, 0, 1, 3, 0, 0), (1.0, 0, 2, 1, 1, 1)]
+
+
+@pytest.mark.slow
+def test_a_program_leaves_preferences_at_each_checkpoint_and_goes_on_from_one_to_the_same_bits():
+    world = Kinds(height=4, width=4, colours=2, shapes=2)
+    learner = jaxrl.make("ppo", {"learner.total_steps": 192, "learner.n_envs": 8, "learner.n_steps": 8})
+    program, states = jaxrl.Program(world, learner, 2, (0.5, 1.0)), []
+    lanes = np.arange(4, dtype=np.uint32).reshape(2, 2), [{}, {"env.paid_colour": 2}]
+    whole = program.train(*lanes, on_state=lambda state: states.append(state()))
+    assert program.tables == ("preference",)
+    found = whole.preference
+    assert found["checkpoint"].tolist() == [[0.5] * 6 + [1.0] * 6] * 2
+    assert np.all(found["kind_first"] + found["rival_first"] + found["undecided"] == 16)
+    assert found["kind_first"].dtype == np.int8 and found["kind"].dtype == np.int16
+    for state in states:
+        again = program.train(*lanes, resume=state).preference
+        for name, values in found.items():
+            np.testing.assert_array_equal(again[name], values, err_msg=name)
