@@ -22,8 +22,6 @@ def pipelines_of(checker: Checker, settings: Settings) -> "tuple[dict[str, Pipel
 
     All have as many stages, those of shorter ones beginning at 1, which never comes; so one program serves them all.
     """
-    from jaxrl.schedules import settings_of
-
     stages = _stages(checker, settings)
     found = _pipelines(checker, stages)
     for name in ("stages", "pipelines"):
@@ -41,6 +39,8 @@ def pipelines_of(checker: Checker, settings: Settings) -> "tuple[dict[str, Pipel
         _check_fresh(checker, settings.own, found, moved)
         moved.append(RESET)
     later = max(len(one.stages) for one in found.values()) - 1
+    from jaxrl.schedules import settings_of
+
     of_schedules: dict[str, Setting] = {}
     for key in moved:
         _check_moved(checker, stages, key)
