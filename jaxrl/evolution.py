@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
@@ -51,7 +52,8 @@ class Metrics(NamedTuple):
 
 
 class Actor(nn.Module):
-    """The policy of an `ActorCritic` without the critic, initialised in the same way.
+    """The policy of an `ActorCritic` without the critic, initialised in the same way; without hidden layers it is
+    linear, and begins as a first layer does.
 
     __call__: Observation of i32[..., k] and f32[..., m] -> logits f32[..., actions].
     """
@@ -65,6 +67,8 @@ class Actor(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Observation) -> jax.Array:
+        if self.depth == 0:
+            return FirstLayer(self.cardinalities, self.vector_size, self.num_actions, name="policy")(observation)
         activation = ACTIVATIONS[self.activation]
         first = FirstLayer(self.cardinalities, self.vector_size, self.width, name="actor_0")
         hidden = activation(first(observation))
@@ -88,8 +92,8 @@ class Evolution(Learner):
     """Steps of a member in each of them; fewer than the time limit cut its episodes short."""
     width: Annotated[int, Range(1, 4096)] = 64
     """Units of a hidden layer."""
-    depth: Annotated[int, Range(1, 16)] = 2
-    """Hidden layers."""
+    depth: Annotated[int, Range(0, 16)] = 2
+    """Hidden layers; with none, logits are linear in the inputs, and width and activation mean nothing."""
     activation: Literal["tanh", "relu"] = "tanh"
     """Non-linearity of the hidden layers."""
 
@@ -117,7 +121,8 @@ class Evolution(Learner):
     def flops(self, world: World) -> float:
         """Of the dense matrix products of every step, and 50 a weight and member for breeding."""
         inputs = sum(world.cardinalities) + world.vector_size
-        weights = inputs * self.width + (self.depth - 1) * self.width**2 + self.width * world.num_actions
+        widths = [inputs, *[self.width] * self.depth, world.num_actions]
+        weights = sum(before * after for before, after in itertools.pairwise(widths))
         return self.steps_per_update * 2 * weights + self.population * weights * 50
 
     def network(self, world: World) -> Actor:

@@ -205,3 +205,23 @@ class ActorCritic(nn.Module):
         logits = Head(self.num_actions, self.policy_gain, name="policy")(actor)
         value = Head(1, 1.0, name="value")(critic)
         return logits, value[..., 0], memory
+
+
+class Linear(nn.Module):
+    """A policy and a value that are linear in the inputs: a `learner.network`, called as `ActorCritic` is.
+
+    Without memory, and blind to the action and the reward before. The policy begins as that of `es` and `ga` without
+    hidden layers does.
+    """
+
+    num_actions: int
+    cardinalities: tuple[int, ...]
+    vector_size: int
+
+    @nn.compact
+    def __call__(
+        self, memory: Any, observation: Observation, previous_action: Any, previous_reward: Any, first: Any
+    ) -> tuple[jax.Array, jax.Array, Any]:
+        logits = FirstLayer(self.cardinalities, self.vector_size, self.num_actions, name="policy")(observation)
+        value = FirstLayer(self.cardinalities, self.vector_size, 1, name="value")(observation)
+        return logits, value[..., 0], memory

@@ -16,9 +16,9 @@ class Checker:
 
     def __init__(self, written: Written):
         self.label, self.flat, self.origin, self.hints = written
-        self.alternatives: list[dict[str, Setting]] = []
-        """The settings of each learner and curriculum that the spec names: they may share one and differ in what they
-        accept."""
+        self.alternatives: dict[str, dict[str, dict[str, Setting]]] = {}
+        """By kind, learner or curriculum, and name: the settings of each that the spec names. They may share one and
+        differ in what they accept."""
 
     def error(self, path: str, message: object) -> SpecError:
         return SpecError(self.origin.get(path, self.label), path, f"{str(message).rstrip('.')}.")
@@ -46,12 +46,22 @@ class Checker:
 
     def value(self, path: str, setting: "Setting", value: Any) -> Any:
         """The checked value of a setting."""
-        every = [one[setting.key] for one in self.alternatives if setting.key in one] or [setting]
+        every = [one[setting.key] for one in self._components_at(path) if setting.key in one] or [setting]
         for one in every:
             if wrong := one.refusal(value):
                 raise self.refused(path, f"{short(value)} {wrong}")
         checked = setting.kind(value)
         return checked + 0.0 if isinstance(checked, float) else checked  # -0.0 and 0.0 are one condition
+
+    def _components_at(self, path: str) -> "list[dict[str, Setting]]":
+        """The settings of every component that a value given at this path may be for: an arm may name its own."""
+        section, _, rest = path.partition(".")
+        found = []
+        for kind, every in self.alternatives.items():
+            own = self.flat.get(f"arms.{rest.partition('.')[0]}.{kind}.name") if section == "arms" else None
+            named = every if own is None else own if isinstance(own, list) else [own]
+            found += [every[name] for name in named]
+        return found
 
     def levels(self, path: str, setting: "Setting", value: Any) -> tuple[Any, ...]:
         """The checked values of one factor."""

@@ -83,8 +83,9 @@ def _settings(
     of_world = _settings_of_world(checker, world)
     of_learner = _components(checker, "learner", "ppo", jaxrl.learners(), jaxrl.settings)
     of_curriculum = _components(checker, "curriculum", "random", jaxrl.curricula(), jaxrl.curriculum_settings)
-    checker.alternatives = [*of_learner.values(), *of_curriculum.values()]
-    settings = of_world | {key: setting for one in checker.alternatives for key, setting in one.items()}
+    checker.alternatives = {"learner": of_learner, "curriculum": of_curriculum}
+    every = [*of_learner.values(), *of_curriculum.values()]
+    settings = of_world | {key: setting for one in every for key, setting in one.items()}
     scheduled, of_schedules = schedules_of(checker, settings)
     return settings | of_schedules, of_learner, of_curriculum, scheduled
 

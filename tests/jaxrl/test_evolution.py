@@ -11,7 +11,7 @@ import pytest
 import envs
 import jaxrl
 from envs import Observation
-from jaxrl import es, evolution, ga, rollout
+from jaxrl import es, evolution, ga, networks, rollout
 from jaxrl.schedules import Settings
 from tests.jaxrl import probe_world
 
@@ -91,6 +91,31 @@ def test_a_lane_alone_does_what_it_does_among_others():
     one = alone(KEYS[1], jax.tree.map(lambda leaf: leaf[1], settings))
     for among, single in zip(jax.tree.leaves(together.policy), jax.tree.leaves(one), strict=True):
         np.testing.assert_allclose(among[1], single, rtol=1e-4, atol=1e-5)
+
+
+def test_without_hidden_layers_a_policy_is_linear_in_one_hot_inputs_as_the_network_of_that_name_is():
+    world, learner = envs.make("coin-run"), make("es", depth=0)
+    inputs, actions = sum(world.cardinalities) + world.vector_size, world.num_actions
+    shapes = {"kernel": (inputs, actions), "bias": (actions,)}
+    found = jax.eval_shape(lambda: learner.random_policy(world, jax.random.key(0)))["params"]
+    assert {name: leaf.shape for name, leaf in found["policy"].items()} == shapes and list(found) == ["policy"]
+    numbers = np.random.default_rng(0)
+    policy = {name: numbers.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    indices = np.array([[i % size for i, size in enumerate(world.cardinalities)]], np.int32)
+    indices[0, 1] = envs.HIDDEN
+    seen = Observation(jnp.asarray(indices), jnp.ones((1, world.vector_size)))
+    hot = np.concatenate([envs.one_hot(seen.indices, world.cardinalities), seen.vector], axis=1)
+    logits, *_ = learner.apply(world, {"params": {"policy": policy}}, seen)
+    np.testing.assert_allclose(logits, hot @ policy["kernel"] + policy["bias"], atol=1e-5)
+
+    linear = networks.Linear(actions, world.cardinalities, world.vector_size)
+    value = {"kernel": np.ones((inputs, 1), np.float32), "bias": np.full(1, 0.5, np.float32)}
+    both = {"params": {"policy": policy, "value": value}}
+    same, valued, memory = linear.apply(both, (), seen, None, None, None)
+    np.testing.assert_array_equal(same, logits)
+    np.testing.assert_allclose(valued, hot.sum(axis=1) + 0.5)
+    assert memory == ()
+    assert learner.flops(world) == (2 * learner.steps_per_update + 50 * 16) * inputs * actions
 
 
 def begun(learner, params):

@@ -270,7 +270,7 @@ def test_a_file_that_is_no_spec_is_refused(refused, kind):
 
 def test_a_missing_file_and_an_unknown_preset_are_refused(refused, tmp_path):
     line = refused(None, spec="none.toml")
-    assert line.startswith("none.toml: no such file; expected a .toml file or a preset (breadth, button-exposure, ")
+    assert line.startswith("none.toml: no such file; expected a .toml file or a preset (breadth, breeding, ")
     assert refused(None, spec="coin-rum").startswith("coin-rum: no preset has this name; nearest: coin-run; or give")
     (tmp_path / "folder.toml").mkdir()
     assert refused(None, spec="folder.toml").startswith("folder.toml: cannot be read (Is a directory)")
@@ -329,6 +329,19 @@ def test_two_arms_with_a_condition_that_is_one_in_float32_are_refused():
     arms = {"one": {"learner.discount": 0.99}, "two": {"learner.discount": 0.9900000001}}
     with pytest.raises(SpecError, match="arms.two: has a condition that arms.one has too; give it in one of them"):
         make_plan(load_spec({**head, "arms": arms}))
+
+
+def test_an_arm_that_names_its_learner_takes_what_that_learner_takes():
+    head = {"name": "sweep", "world": "coin-run", "seeds": 1}
+    bred, gradient = {"learner.name": "es", "learner.depth": 0}, {"learner.name": "a2c"}
+    assert load_spec({**head, "arms": {"bred": bred, "gradient": gradient}}).arms["bred"].fixed["learner.depth"] == 0
+    for arms, line in (
+        ({"bred": bred, "gradient": {**gradient, "learner.depth": 0}}, "arms.gradient.learner.depth: 0 is not an int"),
+        ({"bred": {**bred, "learner.name": ["es", "a2c"]}}, "arms.bred.learner.depth: 0 is not an integer"),
+        ({"all": {"learner.depth": 0}, "bred": bred}, "arms.all.learner.depth: 0 is not an integer"),
+    ):
+        with pytest.raises(SpecError, match=line):
+            load_spec({**head, "arms": arms})
 
 
 def test_a_class_or_a_name_of_the_main_module_is_refused_with_what_works():
