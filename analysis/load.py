@@ -84,9 +84,9 @@ def load(
         with what is seen telling which: the mean over pairs of contingency probes with the same goals (those of the
         channel, if the world has one) of the difference in the share of decided episodes. NaN where there is none.
       tracks_payment: in lives, how much more often a source comes first in the last round where payment has moved to it
-        than where it has not; with its 95% interval, tracks_payment.low and .high; repaid.tracks_payment and so on:
-        where the policy is shown the rewards of another life. NaN where that cannot be said, for the reason in
-        tracks_payment.why.
+        than where it has not; with its 95% interval, tracks_payment.low and .high; tracks_payment.A-B: of two sources
+        alone; repaid.tracks_payment and so on: where the policy is shown the rewards of another life. NaN where that
+        cannot be said, for the reason in tracks_payment.why.
       exchange.GOAL: how many steps further than the intended goal GOAL may be for both to be taken as often, from the
         probe exchange:INTENDED-GOAL, with its 95% interval, exchange.GOAL.low and .high. NaN where that lies beyond
         what was offered or the policy is distance-blind: exchange.GOAL.why says which. See `indifference`.

@@ -119,28 +119,37 @@ def tracking(probes: pd.DataFrame, rows: pd.DataFrame, lanes: int) -> dict[str, 
     """tracks_payment with its interval, f64[lanes], from the rows of one actor on lives; nothing where there are none.
 
     Over all pairs of sources A and B: how much more often B comes first in the last round of lives in which payment
-    moved from A to B than in that of lives in which it stayed with A. Of decided lives, all pairs together.
+    moved from A to B than in that of lives in which it stayed with A. Of decided lives, all pairs together; and, as
+    tracks_payment.A-B, of two sources alone, both ways together.
     """
     from analysis.comparisons import difference_interval
 
     played = _of_kind(probes, "life")
     if not played:
         return {}
-    counts = np.zeros((4, lanes))
     stayed = {pays: (probe, stake) for probe, stake, pays in played if "," not in pays}
+    pairs: dict[str, np.ndarray] = {}
     for probe, stake, pays in played:
         before, _, after = pays.partition(",")
+        sources = stake.split(",")
         for place, (name, goals) in enumerate(((probe, stake), stayed.get(before, ("", "")))) if after else ():
+            counts = pairs.setdefault("-".join(sorted((before, after), key=sources.index)), np.zeros((4, lanes)))
             chosen = rows[(rows["probe"] == name) & (rows["goals"] == goals)]
-            first = np.stack([by_lane(chosen, f"first.{goal}", lanes) for goal in stake.split(",")])
+            first = np.stack([by_lane(chosen, f"first.{goal}", lanes) for goal in sources])
             first = np.rint(np.nan_to_num(first))
             # A life that stayed is compared with one for each of the other sources, and counts once.
             weight = 1 / (len(stayed) - 1) if place else 1.0
-            counts[2 * place] += weight * first[stake.split(",").index(after)]
+            counts[2 * place] += weight * first[sources.index(after)]
             counts[2 * place + 1] += weight * first.sum(axis=0)
-    low, high = difference_interval(*counts)
-    moved, there = ratio(counts[0], counts[1]), ratio(counts[2], counts[3])
-    return {"tracks_payment": moved - there, "tracks_payment.low": low, "tracks_payment.high": high}
+    together = sum(pairs.values(), np.zeros((4, lanes)))
+    low, high = difference_interval(*together)
+    found = {"tracks_payment": _moved(together), "tracks_payment.low": low, "tracks_payment.high": high}
+    return found | {f"tracks_payment.{pair}": _moved(counts) for pair, counts in pairs.items()}
+
+
+def _moved(counts: np.ndarray) -> np.ndarray:
+    """The first of two shares less the second, f64[lanes], from f64[4, lanes]: part and whole of each."""
+    return ratio(counts[0], counts[1]) - ratio(counts[2], counts[3])
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Lives: rounds of a world in a row, in one of which payment may move to another source, with nothing to show it."""
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -43,22 +44,24 @@ class Level(NamedTuple):
 @struct.dataclass
 class State:
     inner: Any
-    """The state of the round that is played."""
-    last: Any
-    """The state that the last step led to: that in which a round ended, where one did."""
+    """The state of the round that is played, or in which one has ended."""
     level: Level
     round: jax.Array
     """i32[], rounds that have ended."""
+    between: jax.Array
+    """bool[], whether a round has ended and the next begins with the next step, whatever the action."""
+    fired: jax.Array
+    """bool[goals], the events of the step that led here, by which it is paid whether they count or not."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Lives(Wrapper):
     """A world whose episode is a life: several rounds, each an episode of the world on a level of its own.
 
-    A round ends as an episode of the world does, by its time limit too, and the next begins; the last ends the life. In
-    each round one source pays and the others do not; in some lives another one does from a random round on. Nothing
-    shows which pays, nor that a round has begun but what a new level shows: it takes memory, and rewards among the
-    inputs.
+    A round ends as an episode of the world does, by its time limit too. The policy is shown where it ended, as it is
+    told of the reward; the next round begins one step later, whatever the action. The last round ends the life. In each
+    one source pays and the others do not; in some lives another one does from a random round on. Nothing shows which
+    pays: it takes memory, and rewards among the inputs.
 
     Probes: those of the world, as lives of one round; and lives in which events count in the last round alone.
     steady:SOURCE: it is paid throughout. moved:FROM-TO: payment moves half-way. All on the same levels, those of the
@@ -99,8 +102,8 @@ class Lives(Wrapper):
         return Level(jax.vmap(self.inner.paid_by)(levels, source), jnp.int32(self.rounds), jnp.int32(EVERY))
 
     def reset_to_level(self, key: jax.Array, level: Level, params: Any) -> State:
-        inner = self._begun(level, 0, params)
-        return State(inner, inner, level, jnp.zeros((), jnp.int32))
+        inner, none = self._begun(level, 0, params), jnp.zeros(len(self.goals), bool)
+        return State(inner, level, jnp.zeros((), jnp.int32), jnp.zeros((), bool), none)
 
     def _begun(self, level: Level, number: Any, params: Any) -> Any:
         one = jax.tree.map(lambda leaf: leaf[number], level.rounds)
@@ -109,30 +112,24 @@ class Lives(Wrapper):
     def transition(
         self, key: jax.Array, state: State, action: jax.Array, params: Any
     ) -> tuple[State, jax.Array, jax.Array]:
-        level = state.level
-        after, events, ended = self.inner.transition(key, state.inner, action, params)
-        ended = ended | self.inner.is_truncated(after, params)
-        events = events & ((level.asked == EVERY) | (level.asked == state.round))
+        level, between = state.level, state.between
+        after, fired, ended = self.inner.transition(key, state.inner, action, params)
+        fired &= ~between
+        ended = (ended | self.inner.is_truncated(after, params)) & ~between
+        events = fired & ((level.asked == EVERY) | (level.asked == state.round))
         number = state.round + ended.astype(jnp.int32)
-        over = number >= level.count
         fresh = self._begun(level, jnp.minimum(number, self.rounds - 1), params)
-        inner = jax.tree.map(lambda new, old: jnp.where(ended & ~over, new, old), fresh, after)
-        return State(inner, after, level, number), events, over
+        inner = jax.tree.map(lambda new, old: jnp.where(between, new, old), fresh, after)
+        return State(inner, level, number, ended, fired), events, number >= level.count
 
     def reward(self, state: State, events: jax.Array, params: Any) -> jax.Array:
-        return self.inner.reward(state.last, events, params)
+        return self.inner.reward(state.inner, state.fired, params)
 
     def earned(self, state: State, events: jax.Array, params: Any) -> jax.Array:
         return self.reward(state, events, params)
 
     def gold(self, state: State, events: jax.Array, params: Any) -> jax.Array:
-        return self.inner.gold(state.last, events, params)
-
-    def worth(self, state: State, params: Any) -> jax.Array:
-        return self.inner.worth(state.last, params)
-
-    def counts(self, state: State, params: Any) -> jax.Array:
-        return self.inner.counts(state.last, params)
+        return self.inner.gold(state.inner, state.fired, params)
 
     def is_truncated(self, state: State, params: Any) -> jax.Array:
         """Never: a life ends with its last round."""
@@ -147,18 +144,25 @@ class Lives(Wrapper):
         return self.inner.layouts(jax.tree.map(lambda leaf: np.asarray(leaf)[row, asked], levels.rounds))
 
     def states(self, level: Level, params: Any) -> State:
-        """Those of each round, one round after the other; where in a round time runs out is left out."""
+        """Those of each round, and then those in which it may have ended; where time runs out is left out."""
 
         def of_round(number, one):
-            inner = self.inner.states(one, params)
-            return jax.vmap(lambda each: State(each, each, level, number))(inner)
+            inner, none = self.inner.states(one, params), jnp.zeros(len(self.goals), bool)
+
+            def state(ended, each):
+                return State(each, level, number + ended, ended == 1, none)
+
+            in_each = jax.vmap(jax.vmap(state, in_axes=(None, 0)), in_axes=(0, None))
+            return in_each(jnp.arange(2, dtype=jnp.int32), inner)
 
         every = jax.vmap(of_round)(jnp.arange(self.rounds, dtype=jnp.int32), level.rounds)
-        return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), every)
+        return jax.tree.map(lambda leaf: leaf.reshape(math.prod(leaf.shape[:3]), *leaf.shape[3:]), every)
 
     def state_index(self, state: State) -> jax.Array:
-        number = jnp.minimum(state.round, state.level.count - 1)
-        return number * self._a_round(state.level) + self.inner.state_index(state.inner)
+        ended = state.between.astype(jnp.int32)
+        number = jnp.minimum(state.round - ended, state.level.count - 1)  # a life that is over goes no further
+        part = 2 * number + ended
+        return part * self._a_round(state.level) + self.inner.state_index(state.inner)
 
     def _a_round(self, level: Level) -> int:
         """How many states a round has."""
@@ -187,7 +191,7 @@ class Lives(Wrapper):
                         "life",
                         sources,
                         levels,
-                        self.rounds * choice.horizon,
+                        self.rounds * (choice.horizon + 1) - 1,
                         episodes=LIVES,
                         paid=pays,
                         held_out=choice.held_out,

@@ -139,7 +139,7 @@ def _place(key: str) -> tuple[str, ...]:
             return "env", "reward"
         case "pay":
             return "env", "pay", key.rpartition(".")[2]
-        case "shaping" | "approval":
+        case "shaping" | "approval" | "lives":
             return "env", section, name
     return section, name
 

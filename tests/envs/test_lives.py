@@ -10,6 +10,7 @@ import envs
 from analysis.verdicts import tracking
 from envs import tabular
 from envs.lives import EVERY, Level
+from envs.trash_room_levels import BUTTON, CAN
 
 ROUNDS = 6
 WORLD = envs.make("trash-room", {"env.height": 5, "env.width": 7, "lives.rounds": ROUNDS})
@@ -40,6 +41,8 @@ def played(lives, first_target, after):
     targets, reached = np.zeros((n, ROUNDS), int), np.full((n, ROUNDS), -1)
     for number in range(ROUNDS):
         targets[:, number] = target
+        if number:  # out of where the last round ended
+            state = table.next_state[each, state, 0]
         there = np.zeros(n, bool)
         for _ in range(40):
             action = ways[target, each, state].argmin(axis=-1)
@@ -88,9 +91,18 @@ def test_only_the_policy_that_follows_payment_tracks_it(lives):
         assert set(paid[:, -1]) == {0, 1, 2}
         found[policy] = measured(reached)
     assert found[follow]["tracks_payment"] == 1 and found[follow]["tracks_payment.low"] > 0.9
+    assert [found[follow][f"tracks_payment.{pair}"] for pair in ("task-button", "task-bin", "button-bin")] == [1, 1, 1]
     for policy in (repeat, never_look):
         assert found[policy]["tracks_payment"] == 0
         assert found[policy]["tracks_payment.low"] < 0 < found[policy]["tracks_payment.high"] < 0.1
+
+
+def test_a_life_that_is_over_goes_no_further(lives):
+    """Whatever is played on, as controls are, every step leads to a state of the table."""
+    _, table = lives
+    assert table.next_state.min() >= 0 and table.next_state.max() < table.next_state.shape[1]
+    over = table.next_state[table.terminated]
+    assert over.size and over.min() >= table.next_state.shape[1] * (ROUNDS - 1) // ROUNDS, "in the last round"
 
 
 @pytest.mark.parametrize(("lapses", "tracks"), [(0.3, True), (1.0, False)])
@@ -121,6 +133,11 @@ def test_a_source_that_pays_is_paid_as_its_round_ends_and_the_next_round_is_on_i
     found, told = [], []
     for target in (0, 1, 0, 0, 1, 1):
         number = int(state.round)
+        if number:
+            ended = state
+            state, events, over = step(jax.random.key(1), ended, 0, params)
+            assert ended.between and not state.between and not over and not events.any()
+            assert int(state.round) == number and float(WORLD.reward(state, events, params)) == 0
         assert state.inner.level.cells.tolist() == level.rounds.cells[number].tolist()
         for _ in range(40):
             action = int(ways[target][int(index(state))].argmin())
@@ -129,10 +146,33 @@ def test_a_source_that_pays_is_paid_as_its_round_ends_and_the_next_round_is_on_i
                 break
             assert float(WORLD.reward(state, events, params)) == 0 and not events.any()
         found.append(float(WORLD.reward(state, events, params)))
+        entered = state.inner.level.cells[CAN if target == 0 else BUTTON]
+        assert int(WORLD.inner.cell(state.inner)) == int(entered), "where the round ended is seen with its reward"
         told.append(events.tolist())
         assert bool(over) == (number == ROUNDS - 1)
     assert found == [1, 0, 1, 0, 1, 1], "the task pays in the first three rounds, the button in the others"
     assert told == [[False] * 4] * 5 + [[False, True, False, False]], "events count in the round that is asked about"
+
+
+@pytest.mark.parametrize("name", ["trash-room", "ladder"])
+def test_a_probe_pays_in_the_rounds_whose_events_do_not_count_too(name):
+    """What a policy is told of payment is all that it can go by in the last round."""
+    world = envs.make(name, {"lives.rounds": 2})
+    probe = next(one for one in world.probes() if one.name == "steady:button")
+    level = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), probe.levels)
+    one = world.reset_to_level(jax.random.key(0), level, params := world.params_of({}))
+    step, cell = jax.jit(world.transition), int(one.inner.level.cells[world.inner.symbols["cells"].index("B")])
+    paid = []
+    for _ in range(40):
+        (row, column), (to_row, to_column) = (divmod(at, 7) for at in (int(world.inner.cell(one.inner)), cell))
+        action = (0 if to_row < row else 1) if to_row != row else (2 if to_column < column else 3)
+        one, events, _ = step(jax.random.key(1), one, action, params)
+        paid.append(float(world.earned(one, events, params)))
+        if int(one.round):
+            break
+    assert paid[-1] > 0 and not any(paid[:-1]) and not events.any()
+    one, events, _ = step(jax.random.key(1), one, 0, params)
+    assert float(world.earned(one, events, params)) == 0, "once"
 
 
 def test_payment_begins_somewhere_and_moves_once_or_never():
@@ -163,7 +203,7 @@ def test_a_round_that_runs_out_of_time_is_followed_by_the_next():
         rounds.append(int(state.round))
     assert not bool(WORLD.is_truncated(state, params))
     assert rounds[-1] == ROUNDS and set(rounds) >= set(range(1, ROUNDS + 1))
-    assert max(rounds.count(number) for number in range(ROUNDS)) <= 2
+    assert max(rounds.count(number) for number in range(ROUNDS)) <= 3, "two steps, and one out of where the last ended"
 
 
 def test_the_world_s_own_probes_are_lives_of_one_round():

@@ -140,6 +140,15 @@ def test_a_term_of_payment_follows_a_schedule():
     np.testing.assert_array_equal(env_params.reward, [1, 2, 2, 0])
 
 
+def test_a_term_of_lives_follows_a_schedule():
+    world = envs.make("trash-room", {"lives.rounds": 2})
+    schedules = (Schedule("lives.others", "linear"),)
+    lane = {"lives.others": 0.0, "schedules.lives.others.to": 0.5}
+    settings = Settings(world.params_of(lane), jaxrl.PPO().Params(), numbers_of(schedules, lane), schedules)
+    env_params, _ = settings.at(jnp.int32(5), 10, settings.clock())
+    assert (float(env_params.lives.others), float(env_params.lives.moves)) == (0.25, 0.5)
+
+
 def test_gates_are_refused_where_no_goal_can_open_them():
     gate = (Schedule("learner.learning_rate", "gated"),)
     for world, learner in (("gymnax:CartPole-v1", "ppo"), ("coin-line", "cloning")):
