@@ -5,6 +5,8 @@ towards the other, as a mean over layouts in which both are equally far. The ker
 of their margins' gradients by the weights; `analysis.prediction` predicts from it.
 """
 
+import functools
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -93,7 +95,7 @@ def empirical(
     every = [choices(world, *scale) for scale in _scales(scales)]
     shown = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *every)
 
-    def one(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def one(shown: Choices, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         variables = initial(world, learner, key)
 
         def row(choice: Choices) -> tuple[jax.Array, jax.Array]:
@@ -104,7 +106,8 @@ def empirical(
         margin, gradients = jax.lax.map(row, shown, batch_size=BLOCK)
         return gradients @ gradients.T, margin
 
-    kernel, start = jax.tree.map(np.asarray, jax.jit(lambda keys: jax.lax.map(one, keys))(keys))
+    every_one = jax.jit(lambda shown, keys: jax.lax.map(functools.partial(one, shown), keys))
+    kernel, start = jax.tree.map(np.asarray, every_one(shown, keys))
     sets, networks = len(every), len(start)
     return kernel.reshape(networks, sets, -1, sets, kernel.shape[-1] // sets), start.reshape(networks, sets, -1)
 
@@ -125,27 +128,48 @@ def infinite(world: Kinds, learner: OnPolicy, scales: np.ndarray | None = None) 
             "learner.network: the kernel of infinite width is that of the MLP, which sees observations alone"
         )
     every = [choices(world, *scale) for scale in _scales(scales)]
-    shown = jax.tree.map(lambda *leaves: np.concatenate(leaves), *every)
-    rows, layouts, actions = shown.moves.shape
-    inputs = np.asarray(dense(shown.observation, world.cardinalities), np.float64).reshape(rows * layouts, -1)
-    moves = shown.moves.reshape(-1, actions)
-    squares = np.round((inputs**2).sum(axis=1), 6)
-    each, kind = np.unique(squares, return_inverse=True)
-    curves = {
-        (i, j): tangent_curve(network, inputs.shape[1], p, q) for i, p in enumerate(each) for j, q in enumerate(each)
-    }
-    found = np.empty((rows, rows))
-    for begin in range(0, rows, BLOCK):
-        here = slice(begin * layouts, (begin + BLOCK) * layouts)
-        correlation = inputs[here] @ inputs.T / np.sqrt(np.outer(squares[here], squares))
-        kernel = np.empty_like(correlation)
-        for (i, j), curve in curves.items():
-            place = np.ix_(kind[here] == i, kind == j)
-            kernel[place] = np.interp(correlation[place], CORRELATIONS, curve)
-        kernel *= moves[here] @ moves.T
-        found[begin : begin + BLOCK] = kernel.reshape(-1, layouts, rows, layouts).mean(axis=(1, 3))
-    sets = len(every)
-    return found.reshape(1, sets, rows // sets, sets, rows // sets), np.zeros((1, sets, rows // sets))
+    inputs = [np.asarray(dense(one.observation, world.cardinalities), np.float64) for one in every]
+    alike, (first, second) = _alike(world)
+    moves = np.einsum("kla,kma->klm", every[0].moves[first], every[0].moves[second])
+    found = np.empty((1, len(every), len(alike), len(every), len(alike)))
+    for i, one in enumerate(inputs):
+        for j, other in enumerate(inputs):
+            kernel = _between(network, one[first], other[second])
+            found[0, i, :, j] = (kernel * moves).mean(axis=(1, 2))[alike]
+    return found, np.zeros(found.shape[:3])
+
+
+def _alike(world: Kinds) -> tuple[np.ndarray, np.ndarray]:
+    """Two rows have the same kernel as two others that have colours and shapes in common likewise: none is special.
+
+    Returns: i64[rows, rows], the class of each two, and i64[2, classes], two rows of each class.
+    """
+    compared, kinds = world.comparisons(), np.arange(world.colours * world.shapes)
+    one, other = np.append(compared.kind, kinds), np.append(compared.rival, np.full(len(kinds), HIDDEN))
+    row, column = np.meshgrid(np.arange(len(one)), np.arange(len(one)), indexing="ij")
+    things = [one[row], other[row], one[column], other[column]]
+    code = np.zeros(row.shape, int)
+    for a, b in itertools.combinations(things, 2):
+        there = (a != HIDDEN) & (b != HIDDEN)
+        code = 4 * code + 2 * (there & (a // world.shapes == b // world.shapes))
+        code += there & (a % world.shapes == b % world.shapes)
+    code = 4 * code + 2 * (things[1] != HIDDEN) + (things[3] != HIDDEN)
+    _, at, alike = np.unique(code, return_index=True, return_inverse=True)
+    return alike.reshape(code.shape), np.stack(np.divmod(at, len(one)))
+
+
+def _between(network: ActorCritic, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """f64[n, k, m], the kernels of one logit between inputs f64[n, k, d] and f64[n, m, d]."""
+    norms = [np.round((side**2).sum(axis=-1), 6) for side in (one, other)]
+    (each, rows), (every, columns) = (np.unique(side, return_inverse=True) for side in norms)
+    correlation = np.einsum("kld,kmd->klm", one, other) / np.sqrt(norms[0][:, :, None] * norms[1][:, None])
+    kernel = np.empty_like(correlation)
+    for i, p in enumerate(each):
+        for j, q in enumerate(every):
+            here = (rows.reshape(norms[0].shape) == i)[:, :, None] & (columns.reshape(norms[1].shape) == j)[:, None]
+            curve = tangent_curve(network, one.shape[-1], p, q)
+            kernel[here] = np.interp(correlation[here], CORRELATIONS, curve)
+    return kernel
 
 
 def _sees_alone(network: ActorCritic) -> bool:

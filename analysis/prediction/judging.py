@@ -77,7 +77,11 @@ def compare_predictors(
       ValueError: a family that there is not, or fewer different pipelines than folds.
     """
     check_level(level)
-    every = details(df, pipelines, held_out, predictors, folds)
+    return summed_up(details(df, pipelines, held_out, predictors, folds), level)
+
+
+def summed_up(every: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """What `compare_predictors` returns, from `details`."""
     rows = []
     for name, table in every.groupby("predictor", sort=False):
         row: dict[str, object] = {"predictor": name}

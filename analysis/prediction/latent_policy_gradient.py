@@ -23,6 +23,8 @@ SPEEDS = (1.0, 4.0, 16.0, 64.0, 256.0)
 RIDGE = 1e-5
 """Times the squared distance of S's factor from where the fit begins, which decides what no pipeline does."""
 ITERATIONS = 60
+FIT_STEPS = 12
+"""Steps a stage while S is fitted, half of those with which it then predicts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +48,7 @@ def latent(pipelines: Pipelines) -> np.ndarray:
     return pipelines.differences * scale[:, None]
 
 
-def fit(pipelines: Pipelines, measured: Measured, count: int = STEPS) -> Model:
+def fit(pipelines: Pipelines, measured: Measured, count: int = FIT_STEPS) -> Model:
     """Fits S to the measured preferences; `count` steps a stage."""
     features = latent(pipelines)
     size = features.shape[-1]

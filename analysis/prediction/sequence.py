@@ -1,4 +1,4 @@
-"""A gated recurrent unit that reads stage after stage and gives each kind of thing a score: what the data allow.
+"""A gated recurrent unit that reads stage after stage and gives each kind of thing a score.
 
 Cho et al. 2014 (arXiv 1406.1078), equations 5 to 8. It knows nothing of goals, and has more parameters than the others
 together; its gradients are written out, so that it needs numpy alone.

@@ -14,7 +14,7 @@ from analysis.prediction.flow import STEPS, ascend, margins
 from analysis.prediction.measured import Measured, divergences
 from analysis.prediction.pipelines import Pipelines
 
-DROPPED = 1e-6
+DROPPED = 1e-3
 """Share of a kernel's trace that is left out, in the directions of its smallest eigenvalues."""
 TIMES = np.geomspace(0.3, 3000, 13)
 """Tried, in units in which the mean of a kernel's diagonal is 1; between them the loss is taken to be a parabola."""
