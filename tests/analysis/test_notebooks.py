@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 import analysis
 
 NOTEBOOKS = Path(analysis.__file__).parent / "notebooks"
-ON_SHIPPED_RESULTS = ("rates-and-comparisons", "dose-response", "goals-and-outliers")
+ON_SHIPPED_RESULTS = ("rates-and-comparisons", "dose-response", "goals-and-outliers", "predicting")
 
 
 @pytest.fixture
