@@ -1,6 +1,7 @@
 """How far training goes towards a goal: mean shares over seeds, with intervals over seeds."""
 
 import functools
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,8 @@ DRAWS = 10_000
 """Weightings from which an end of an interval is taken: its level of 0.025 is met within 0.003."""
 MANY = 512
 """Values above which an end is computed rather than simulated."""
+DIFFERENCES = re.compile(r"(^|\.)(follows_cue|tracks_payment|avoidance)(\.|$)")
+"""Columns of differences of shares, which may be below 0 whether any that were seen are or not."""
 EDGE, NEAR = 1e-9, 1e-4
 """How near to the ends of its range a root is looked for, and how near to the median no probability is computed."""
 
@@ -85,7 +88,8 @@ def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: fl
 
     Args:
       df: as from `load`, one row a lane.
-      value: a column of shares, such as share.GOAL, of truths, or of differences of shares, such as follows_cue.
+      value: a column of shares, such as share.GOAL, of truths, or of differences of shares, such as follows_cue. The
+        interval of a difference allows for any in [-1, 1], whatever those seen are.
       by: columns that define a group; none gives one group of all seeds.
       level: confidence of the two-sided interval over seeds; see `mean_interval`.
     Returns:
@@ -100,7 +104,7 @@ def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: fl
     check_shares(df, value)
     warn_of_pooling(df, by)
     given = df[value].astype(float)
-    least = min(0.0, np.floor(given.min())) if given.notna().any() else 0.0
+    least = -1.0 if DIFFERENCES.search(value) or given.min() < 0 else 0.0
     groups = [df[column] for column in by] or [pd.Series(0, index=df.index)]
     grouped = given.groupby(groups, observed=True, dropna=False)
     table = pd.DataFrame({"n": grouped.count(), "without": grouped.size() - grouped.count(), "mean": grouped.mean()})

@@ -68,11 +68,13 @@ def test_seeds_without_a_share_are_counted_apart():
         shares(df, "steps")
 
 
-def test_a_difference_of_shares_has_the_interval_of_its_range():
-    values = np.array([-0.2, 0.1, 0.4, 0.3])
-    (row,) = shares(pd.DataFrame({"follows_cue": values}), "follows_cue").itertuples()
+@pytest.mark.parametrize("column", ["follows_cue", "avoidance.button", "repaid.tracks_payment.button-wire"])
+@pytest.mark.parametrize("first", [-0.2, 0.2])
+def test_a_difference_of_shares_has_the_interval_of_its_range_whatever_was_seen(column, first):
+    values = np.array([first, 0.1, 0.4, 0.3])
+    (row,) = shares(pd.DataFrame({column: values}), column).itertuples()
     low, high = mean_interval((values + 1) / 2)
-    assert (row.mean, row.low, row.high) == pytest.approx((0.15, 2 * low - 1, 2 * high - 1))
+    assert (row.mean, row.low, row.high) == pytest.approx((values.mean(), 2 * low - 1, 2 * high - 1))
 
 
 def test_no_interval_reaches_beyond_the_range_of_what_it_is_of():
