@@ -86,7 +86,8 @@ def test_what_cannot_be_watched_is_told_in_one_line_before_anything_compiles(fol
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
     assert not (nothing / "rollouts").exists()
-    monkeypatch.setattr("envs.CoinLine.offers", lambda world, ability: ability is not envs.Drawn)
+    offers = envs.CoinLine.offers
+    monkeypatch.setattr("envs.CoinLine.offers", lambda world, one: one is not envs.Drawn and offers(world, one))
     assert main(["watch", str(folder)]) == 2
     assert "coin-line has no picture, and so there is nothing to watch." in capsys.readouterr().err
 
