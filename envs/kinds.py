@@ -106,7 +106,7 @@ class Kinds(Compared, Drawn, Room):
     @property
     def layout(self) -> Layout:
         features = [*(f"colour_{i + 1}" for i in range(self.colours)), *(f"shape_{i + 1}" for i in range(self.shapes))]
-        return Layout((*self.place, *(Feature(name, NUMBER, size=sum(self._offsets)) for name in features)))
+        return Layout((*self.place, *(Feature(name, NUMBER, size=self.away_size) for name in features)))
 
     @property
     def places(self) -> rivals.Places:
@@ -118,10 +118,6 @@ class Kinds(Compared, Drawn, Room):
         colour, shape = np.divmod(np.arange(self.colours * self.shapes), self.shapes)
         every = np.arange(self.colours), np.arange(self.shapes)
         return np.concatenate([colour[:, None] == every[0], shape[:, None] == every[1]], axis=1)
-
-    @property
-    def _offsets(self) -> tuple[int, int]:
-        return 2 * self.height - 1, 2 * self.width - 1
 
     def allowed(self, params: Any) -> jax.Array:
         """bool[2, kinds], those that the paid thing and the other one may be of."""
@@ -160,11 +156,7 @@ class Kinds(Compared, Drawn, Room):
         return after, events, jnp.any(events)
 
     def features(self, state: State, params: Any) -> Observation:
-        cells = state.level.cells[:, None]
-        rows, columns = (jnp.arange(size)[None] for size in self._offsets)
-        down = cells // self.width - state.row + self.height - 1 == rows
-        right = cells % self.width - state.column + self.width - 1 == columns
-        away = jnp.concatenate([down, right], axis=1) & (cells != HIDDEN)
+        away = self.one_hot_away(state.level.cells, state)
         has = jnp.asarray(self.features_of_kinds)[state.level.kinds]
         seen = jnp.any(has[:, :, None] & away[:, None, :], axis=0).astype(jnp.float32)
         scales = jnp.repeat(

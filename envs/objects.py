@@ -97,12 +97,8 @@ class Objects(Drawn, Priced, Room):
 
     @property
     def layout(self) -> Layout:
-        size = sum(self._offsets)
-        return Layout((*self.place, *(Feature(_way(goal), NUMBER, goal.name, size) for goal in self.goals)))
-
-    @property
-    def _offsets(self) -> tuple[int, int]:
-        return 2 * self.height - 1, 2 * self.width - 1
+        ways = (Feature(_way(goal), NUMBER, goal.name, self.away_size) for goal in self.goals)
+        return Layout((*self.place, *ways))
 
     @property
     def places(self) -> rivals.Places:
@@ -131,12 +127,8 @@ class Objects(Drawn, Priced, Room):
         return after, events, jnp.any(events)
 
     def features(self, state: State, params: Any) -> Observation:
-        cells = state.level.cells[:, None]
-        rows, columns = (jnp.arange(size)[None] for size in self._offsets)
-        down = cells // self.width - state.row + self.height - 1 == rows
-        right = cells % self.width - state.column + self.width - 1 == columns
-        seen = jnp.concatenate([down, right], axis=1) & (cells != HIDDEN)
-        scales = jnp.ones(len(cells)).at[0].set(params.scale_colour).at[1].set(params.scale_first)
+        seen = self.one_hot_away(state.level.cells, state)
+        scales = jnp.ones(len(seen)).at[0].set(params.scale_colour).at[1].set(params.scale_first)
         ways = dict(zip(map(_way, self.goals), seen.astype(jnp.float32) * scales[:, None], strict=True))
         return self.layout.observe({"row": state.row, "column": state.column, **ways})
 

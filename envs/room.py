@@ -67,6 +67,18 @@ class Room(Tabular, World):
         right = jnp.where(cell == HIDDEN, HIDDEN, cell % self.width - state.column + self.width - 1)
         return {f"{name}_down": down, f"{name}_right": right}
 
+    @property
+    def away_size(self) -> int:
+        """Of `one_hot_away`."""
+        return 2 * self.height - 1 + 2 * self.width - 1
+
+    def one_hot_away(self, cells: jax.Array, state: Any) -> jax.Array:
+        """bool[things, away_size], the rows, then the columns to each as one-hot vectors; none to what is hidden."""
+        away = self.away("thing", cells[:, None], state)
+        down = away["thing_down"] == jnp.arange(2 * self.height - 1)[None]
+        right = away["thing_right"] == jnp.arange(2 * self.width - 1)[None]
+        return jnp.concatenate([down, right], axis=1)
+
     def seen(self, state: Any) -> dict[str, jax.Array]:
         """The agent's place and the way to each of `ways`, by feature."""
         found = {"row": state.row, "column": state.column}

@@ -1,6 +1,6 @@
 """The sections of a spec that are more than settings with values: arms, sampled and schedules."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sweeps.spec.checker import Checker
@@ -35,17 +35,24 @@ def unknown_setting(checker: Checker, section: str, key: str, settings: Settings
     return checker.error(f"{section}.{key}", f"{owner} has no {what} of this name; {hint}")
 
 
+def entries(checker: Checker, section: str, one: str, example: str) -> Iterator[tuple[str, str, Any]]:
+    """Name, key and value of what the tables of a section say, such as arms.NAME.env.KEY; `one` is its word."""
+    for path, value in checker.section(section).items():
+        name, _, key = path.partition(".")
+        if not key:
+            hint = f"expected a table of settings, such as {section}.NAME.env.KEY = {example}"
+            raise checker.error(f"{section}.{path}", f"{short(value)} is not {one}; {hint}")
+        if not PLAIN_NAME.fullmatch(name):
+            raise checker.error(f"{section}.{path}", f"{short(name)} is not a plain name; {PLAIN}")
+        yield name, key, value
+
+
 def arms_of(checker: Checker, settings: Settings, factors: dict[str, Any]) -> dict[str, Arm]:
     """The section `arms`: in each, a single value replaces what is fixed, and a list is a factor."""
     found: dict[str, Arm] = {}
     known = settings.all
-    for path, value in checker.section("arms").items():
-        name, _, key = path.partition(".")
-        if not key:
-            hint = "expected a table of settings, such as arms.NAME.env.KEY = 0.5"
-            raise checker.error(f"arms.{path}", f"{short(value)} is not an arm; {hint}")
-        if not PLAIN_NAME.fullmatch(name):
-            raise checker.error(f"arms.{path}", f"{short(name)} is not a plain name; {PLAIN}")
+    for name, key, value in entries(checker, "arms", "an arm", "0.5"):
+        path = f"{name}.{key}"
         if key not in known:
             raise unknown_setting(checker, f"arms.{name}", key, settings)
         if key.startswith("schedules.") and key.rpartition(".")[2] in ("kind", "points"):

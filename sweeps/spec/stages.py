@@ -6,7 +6,7 @@ from sweeps.spec.checker import Checker
 from sweeps.spec.errors import short
 from sweeps.spec.keys import PLAIN, PLAIN_NAME
 from sweeps.spec.record import Pipeline
-from sweeps.spec.sections import Settings, unknown_setting
+from sweeps.spec.sections import Settings, entries, unknown_setting
 
 if TYPE_CHECKING:
     from envs.settings import Setting
@@ -59,13 +59,8 @@ def pipelines_of(checker: Checker, settings: Settings) -> "tuple[dict[str, Pipel
 def _stages(checker: Checker, settings: Settings) -> dict[str, dict[str, Any]]:
     """What each stage sets."""
     found: dict[str, dict[str, Any]] = {}
-    for path, value in checker.section("stages").items():
-        name, _, key = path.partition(".")
-        if not key:
-            hint = "expected a table of settings, such as stages.NAME.env.KEY = 1"
-            raise checker.error(f"stages.{path}", f"{short(value)} is not a stage; {hint}")
-        if not PLAIN_NAME.fullmatch(name):
-            raise checker.error(f"stages.{path}", f"{short(name)} is not a plain name; {PLAIN}")
+    for name, key, value in entries(checker, "stages", "a stage", "1"):
+        path = f"{name}.{key}"
         if key not in settings.own:
             raise unknown_setting(checker, f"stages.{name}", key, settings)
         setting = settings.own[key]
