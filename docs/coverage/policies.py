@@ -10,8 +10,6 @@ from scipy.stats import beta, betabinom, f
 
 import analysis
 
-FEWER = 20
-"""By which the repeats are divided: all 10,000 take an hour and a half of one core."""
 SIZES = ((8, 16), (16, 32), (64, 64))
 """Policies, and episodes of each."""
 
@@ -63,7 +61,7 @@ def hierarchical(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     for policies, n in SIZES:
         for name, law, truth in LAWS:
             fits = cache(lambda *counts, n=n: analysis.true_shares(counts, n))
-            counts = random.binomial(n, law(random, (repeats // FEWER, policies)))
+            counts = random.binomial(n, law(random, (repeats, policies)))
             table = pd.DataFrame([fits(*one) for one in np.sort(counts, axis=1).tolist()])
             row = {"policies": policies, "episodes": n, "true shares": name}
             row |= {one: covered(table[f"{one}_low"], table[f"{one}_high"], truth[one]) for one in truth}
@@ -77,7 +75,7 @@ def hierarchical(random: np.random.Generator, repeats: int) -> pd.DataFrame:
 
 def episodes(random: np.random.Generator, repeats: int) -> pd.DataFrame:
     """One population of 500 policies, probed for longer and longer: shares of Beta(4, 1), 68.4% of them above 0.75."""
-    true = random.beta(4, 1, repeats // FEWER)
+    true = random.beta(4, 1, repeats // 20)
     rows = []
     for n in (16, 32, 64, 256, 1024):
         count = random.binomial(n, true)
