@@ -20,7 +20,7 @@ from envs.far_reward import FarReward
 from envs.gymnax_world import GymnaxWorld
 from envs.kinds import Kinds
 from envs.ladder import Ladder
-from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation, dense, flag, one_hot
+from envs.layout import HIDDEN, NUMBER, Channel, Feature, Image, Layout, Observation, dense, flag, one_hot
 from envs.lives import Lives
 from envs.maze_keys import MazeKeys
 from envs.objects import Objects
@@ -106,10 +106,10 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "CoinLine", "CoinRun", "Compared", "Comparisons",
-    "Dial", "Drawn", "Editable", "Errands", "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld", "Kinds",
-    "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys", "Objects", "Observation", "OnTerms",
-    "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal", "Room", "Setting", "Shaped", "Solved",
-    "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper", "check", "check_contract", "dense",
-    "flag", "make", "names", "one_hot", "require", "settings",
+    "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "Channel", "CoinLine", "CoinRun", "Compared",
+    "Comparisons", "Dial", "Drawn", "Editable", "Errands", "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld",
+    "Image", "Kinds", "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys", "Objects", "Observation",
+    "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal", "Room", "Setting", "Shaped",
+    "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper", "check", "check_contract",
+    "dense", "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

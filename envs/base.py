@@ -256,7 +256,7 @@ class World(abc.ABC):
         return seen, state, self.reward(state, events, params), terminated, info
 
     def get_obs(self, state: Any, params: Any = None, key: Any = None) -> jax.Array:
-        """f32[sum(cardinalities) + vector_size], the features as one dense vector of one-hots and numbers."""
+        """f32[layout.size], the features as one dense vector: one-hots, numbers, and the image in [0, 1]."""
         return dense(self.features(state, params), self.cardinalities)
 
     def action_space(self, params: Any = None) -> Any:
@@ -267,7 +267,7 @@ class World(abc.ABC):
     def observation_space(self, params: Any = None) -> Any:
         from gymnax.environments import spaces
 
-        return spaces.Box(-jnp.inf, jnp.inf, (sum(self.cardinalities) + self.vector_size,), jnp.float32)
+        return spaces.Box(-jnp.inf, jnp.inf, (self.layout.size,), jnp.float32)
 
     def __deepcopy__(self, memo: dict) -> "World":
         """A copy whose methods can be set, as `gymnax.wrappers.GymnaxToVectorGymWrapper` sets them on its own."""

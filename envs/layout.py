@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import itertools
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +21,8 @@ class Observation(NamedTuple):
 
     indices: i32[k], the k-th below the k-th cardinality of the layout, or `HIDDEN`; each stands for a one-hot vector.
     vector: f32[m], numbers that have no natural index.
-    image: u8[rows, columns, channels], where the layout has one, and else nothing.
+    image: u8[rows, columns, channels], where the layout has one, and else nothing: 255 is all of a colour, or a thing
+      that is there. It stays u8 until the first layer of a network divides it by 255.
     """
 
     indices: Any
@@ -40,18 +43,40 @@ class Feature(NamedTuple):
     """How many numbers there are; an index is one."""
 
 
+class Channel(NamedTuple):
+    """One number at each place of an image: whether a thing is there, or how much of a colour is."""
+
+    name: str
+    goal: str | None = None
+    """The goal that it shows; where that is hidden, the channel is 0. A colour, of which many things have some, has
+    none, and then no goal of the image can be hidden."""
+
+
+class Image(NamedTuple):
+    """A picture that is seen."""
+
+    rows: int
+    columns: int
+    channels: tuple[Channel, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.rows, self.columns, len(self.channels)
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The features of an observation, in order; indices come before numbers in what a network is given."""
+    """The features of an observation, in order; in `dense`, indices come before numbers, and the image comes last."""
 
     features: tuple[Feature, ...]
-    image: tuple[int, int, int] | None = None
-    """Rows, columns and channels of the image, where there is one."""
+    image: Image | None = None
 
     def __post_init__(self):
-        names = [feature.name for feature in self.features]
+        names = [one.name for one in (*self.features, *self.channels)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two features are called {twice[0]}")
+        if self.image is not None and min(self.image.shape) < 1:
+            raise ValueError(f"an image of rows, columns and channels {self.image.shape} shows nothing")
 
     @functools.cached_property
     def indices(self) -> tuple[Feature, ...]:
@@ -72,25 +97,46 @@ class Layout:
         return sum(feature.size for feature in self.numbers)
 
     @property
+    def channels(self) -> tuple[Channel, ...]:
+        return () if self.image is None else self.image.channels
+
+    @property
+    def size(self) -> int:
+        """How many inputs `dense` has."""
+        return sum(self.cardinalities) + self.vector_size + (math.prod(self.image.shape) if self.image else 0)
+
+    @property
     def goals(self) -> frozenset[str]:
         """The goals that can be hidden."""
-        return frozenset(feature.goal for feature in self.features if feature.goal is not None)
+        parts: list[Feature | Channel] = [*self.features, *self.channels]
+        return frozenset(one.goal for one in parts if one.goal is not None)
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """The name of each input of `dense`: `row=3`, and `walls[12]` for one of several numbers."""
+        """The name of each input of `dense`: `row=3`, `walls[12]` of several numbers, `coin[3,7]` in an image."""
         hot = [f"{feature.name}={value}" for feature in self.indices for value in range(int(feature.cardinality))]
         plain = [
             feature.name if feature.size == 1 else f"{feature.name}[{i}]"
             for feature in self.numbers
             for i in range(feature.size)
         ]
-        return (*hot, *plain)
+        rows, columns, _ = self.image.shape if self.image else (0, 0, 0)
+        places = itertools.product(range(rows), range(columns), self.channels)
+        return (*hot, *plain, *(f"{channel.name}[{row},{column}]" for row, column, channel in places))
+
+    def blank(self, *axes: int) -> Observation:
+        """An observation with these leading axes, of the shapes and dtypes of any and of no meaning."""
+        return Observation(
+            jnp.zeros((*axes, len(self.cardinalities)), jnp.int32),
+            jnp.zeros((*axes, self.vector_size)),
+            jnp.zeros((*axes, *self.image.shape), jnp.uint8) if self.image else (),
+        )
 
     def observe(self, values: Mapping[str, Any]) -> Observation:
         """The observation with these values, by the name of their features: i32[] an index, f32[size] numbers.
 
-        `image` is the name of the image. Raises ValueError where names are missing, or are no features.
+        `image` is the name of the image: u8[rows, columns, channels], or bool where each channel is a thing that is
+        there or not. Raises ValueError where names are missing, or are no features.
         """
         expected = {feature.name for feature in self.features} | ({"image"} if self.image else set())
         if wrong := sorted(expected ^ values.keys()):
@@ -100,11 +146,11 @@ class Layout:
         return Observation(
             jnp.stack(indices) if indices else jnp.zeros(0, jnp.int32),
             jnp.concatenate(numbers) if numbers else jnp.zeros(0),
-            values["image"] if self.image else (),
+            _as_bytes(values["image"]) if self.image else (),
         )
 
     def hide(self, observation: Observation, goal: str) -> Observation:
-        """The observation, leaves [..., k] and [..., m], without every feature that belongs to a goal.
+        """The observation, with any leading axes, without every feature and channel that belongs to a goal.
 
         Raises ValueError where none does.
         """
@@ -112,12 +158,20 @@ class Layout:
             raise ValueError(f"no feature belongs to {goal}: it cannot be hidden")
         gone = np.array([feature.goal == goal for feature in self.indices], bool)
         zero = np.repeat([feature.goal == goal for feature in self.numbers], [one.size for one in self.numbers])
-        indices, vector = observation.indices, observation.vector
+        blank = np.array([channel.goal == goal for channel in self.channels], bool)
+        indices, vector, image = observation
         if gone.any():
             indices = jnp.where(jnp.expand_dims(gone, range(indices.ndim - 1)), HIDDEN, indices)
         if zero.any():
             vector = jnp.where(jnp.expand_dims(zero, range(vector.ndim - 1)), 0, vector)
-        return observation._replace(indices=indices, vector=vector)
+        if blank.any():
+            image = jnp.where(jnp.expand_dims(blank, range(image.ndim - 1)), jnp.uint8(0), image)
+        return Observation(indices, vector, image)
+
+
+def _as_bytes(image: Any) -> jax.Array:
+    image = jnp.asarray(image)
+    return jnp.where(image, jnp.uint8(255), jnp.uint8(0)) if image.dtype == bool else image
 
 
 def flag(there: jax.Array) -> jax.Array:
@@ -126,10 +180,16 @@ def flag(there: jax.Array) -> jax.Array:
 
 
 def dense(observation: Observation, cardinalities: tuple[int, ...]) -> jax.Array:
-    """f32[sum(cardinalities) + m], one-hot vectors (all zero where hidden) and then the plain numbers."""
-    return jnp.concatenate(
-        [one_hot(observation.indices, cardinalities), observation.vector.astype(jnp.float32)], axis=-1
-    )
+    """f32[..., size], one-hot vectors (all zero where hidden), then the plain numbers, then the image in [0, 1]."""
+    parts = [one_hot(observation.indices, cardinalities), observation.vector.astype(jnp.float32)]
+    for image in jax.tree.leaves(observation.image):
+        parts.append(scaled(image).reshape(*image.shape[:-3], -1))
+    return jnp.concatenate(parts, axis=-1)
+
+
+def scaled(image: jax.Array) -> jax.Array:
+    """f32 in [0, 1], of u8 of the same shape."""
+    return image.astype(jnp.float32) / 255
 
 
 def one_hot(indices: jax.Array, cardinalities: tuple[int, ...]) -> jax.Array:

@@ -120,7 +120,7 @@ class Evolution(Learner):
 
     def flops(self, world: World) -> float:
         """Of the dense matrix products of every step, and 50 a weight and member for breeding."""
-        inputs = sum(world.cardinalities) + world.vector_size
+        inputs = world.layout.size
         widths = [inputs, *[self.width] * self.depth, world.num_actions]
         weights = sum(before * after for before, after in itertools.pairwise(widths))
         return self.steps_per_update * 2 * weights + self.population * weights * 50
@@ -135,8 +135,7 @@ class Evolution(Learner):
 
     def random_policy(self, world: World, key: jax.Array) -> Any:
         """The parameters of an untrained policy."""
-        seen = Observation(jnp.zeros(len(world.cardinalities), jnp.int32), jnp.zeros(world.vector_size))
-        return self.network(world).init(key, seen)
+        return self.network(world).init(key, world.layout.blank())
 
     @abc.abstractmethod
     def begin(self, world: World, key: jax.Array, params: Any) -> Any:

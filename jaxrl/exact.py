@@ -120,6 +120,7 @@ class Exact(Learner):
         return sorted({round(float(step)) for step in spread} | {self.total_steps})
 
     def check(self, world: World) -> None:
+        super().check(world)
         if isinstance(world, Shaped):
             raise ValueError("shaping.kind: exact learners take rewards from tables of events, which are not shaped")
         if world.num_actions != 2 or not (world.offers(Starting) and world.offers(Tabular)):

@@ -73,8 +73,13 @@ class Learner(abc.ABC):
         points = min(CURVE_POINTS, self.total_updates)
         return [round(self.total_updates * i / points) for i in range(1, points + 1)]
 
-    def check(self, world: World) -> None:  # noqa: B027 - most learners take any world
-        """Raises ValueError, in one line that begins with the key at fault, where the learner cannot train here."""
+    def check(self, world: World) -> None:
+        """Raises ValueError, in one line that begins with the key at fault, where the learner cannot train here.
+
+        Most learners take any world but one that shows pictures.
+        """
+        if world.layout.image is not None:
+            raise ValueError(f"learner: {world.name} shows a picture; expected one of ppo, a2c, reinforce and pqn")
 
     def check_values(self, values: dict[str, Any]) -> None:  # noqa: B027
         """Raises ValueError, in one line that begins with the key, where a traced value does not fit the others."""

@@ -1,5 +1,6 @@
 """Actor-critic networks over compact observations."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -10,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import Observation, one_hot
+from envs import Observation, World, one_hot
+from envs.settings import imported
 
 ACTIVATIONS: dict[str, Callable] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 
@@ -225,3 +227,54 @@ class Linear(nn.Module):
         logits = FirstLayer(self.cardinalities, self.vector_size, self.num_actions, name="policy")(observation)
         value = FirstLayer(self.cardinalities, self.vector_size, 1, name="value")(observation)
         return logits, value[..., 0], memory
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"mlp": ActorCritic}
+
+
+def named(name: str) -> type[nn.Module]:
+    """The Flax module of a network's name, or of one's own; raises ValueError, in one line, where there is none."""
+    return NETWORKS[name] if name in NETWORKS else imported(name, nn.Module)
+
+
+def check(learner: Any, world: World) -> None:
+    """Raises ValueError, in one line, where an on-policy learner's network cannot serve a world."""
+    name = learner.network
+    try:
+        cls = named(name)
+    except ValueError as error:
+        raise ValueError(f"learner.network: {error}") from None
+    if world.layout.image is not None and not any(field.name == "image" for field in dataclasses.fields(cls)):
+        raise ValueError(
+            f"learner.network: {name} sees no pictures, and {world.name} shows one; expected a module with a field "
+            "`image`"
+        )
+    if name not in NETWORKS:
+        _check_own(learner, world)
+
+
+def _check_own(learner: Any, world: World) -> None:
+    """Traces a user's module once, on three environments."""
+    name, envs = learner.network, 3
+    try:
+        before, seen = learner.context(world, envs), world.layout.blank(envs)
+
+        def first(key: jax.Array) -> Any:
+            one = jax.tree.map(lambda leaf: leaf[0], (seen, before))
+            return learner.forward(world, learner.make_variables(world, key, *one), seen, before)
+
+        found = jax.eval_shape(first, jax.random.key(0))
+    except Exception as error:  # whatever a module of the user's raises
+        said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        raise ValueError(f"learner.network: {name} cannot be used ({said})") from None
+    shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)  # noqa: E731
+    expected = (
+        jax.ShapeDtypeStruct((envs, world.num_actions), jnp.float32),
+        jax.ShapeDtypeStruct((envs,), jnp.float32),
+        before.memory,
+    )
+    if shapes(found) != shapes(expected):
+        raise ValueError(
+            f"learner.network: {name} gives {shapes(found)} for {envs} environments; expected logits, value and "
+            f"memory, {shapes(expected)}"
+        )

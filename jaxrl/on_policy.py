@@ -14,11 +14,11 @@ from flax import struct
 
 from envs import Approved, Observation, World
 from envs.promotion import implicit_promotion
-from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range, imported
-from jaxrl import pretraining, reward_model, reward_scale, rollout
+from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range
+from jaxrl import networks, pretraining, reward_model, reward_scale, rollout
 from jaxrl.curricula import Experience
 from jaxrl.learner import LaneResult, Learner
-from jaxrl.networks import NOTHING, ActorCritic, Context
+from jaxrl.networks import NOTHING, Context
 from jaxrl.schedules import Clock, Settings, nearest
 
 MAX_BATCH = 2**16
@@ -186,7 +186,7 @@ class OnPolicy(Learner):
         A forward pass is two FLOPs a weight, a gradient step three times that; each transition is chosen once and
         learnt from `passes` times.
         """
-        inputs = sum(world.cardinalities) + world.vector_size
+        inputs = world.layout.size
         tower = inputs * self.width + (self.depth - 1) * self.width**2
         weights = tower * (1 if self.towers == "shared" else 2) + self.width * (world.num_actions + 1)
         weights += 6 * self.width**2 if self.memory == "gru" else 0
@@ -196,14 +196,17 @@ class OnPolicy(Learner):
     def make_network(self, world: World) -> nn.Module:
         """The network: what is called as `ActorCritic` is, and has its `context`.
 
-        Of a module of one's own, fields that bear the name of a setting are given that setting's value.
+        Fields that bear the name of a setting are given that setting's value; `image` is the shape of the world's.
         """
-        cls = ActorCritic if self.network == "mlp" else imported(self.network, nn.Module)
-        own = {field.name for field in dataclasses.fields(self)} & {field.name for field in dataclasses.fields(cls)}
+        cls = networks.named(self.network)
+        fields = {field.name for field in dataclasses.fields(cls)}
+        own = fields & {field.name for field in dataclasses.fields(self)}
+        image = world.layout.image
         return cls(
             num_actions=world.num_actions,
             cardinalities=world.cardinalities,
             vector_size=world.vector_size,
+            **({"image": image.shape} if image and "image" in fields else {}),
             **{name: getattr(self, name) for name in own},
         )
 
@@ -214,38 +217,7 @@ class OnPolicy(Learner):
                 raise ValueError("learner.pretraining_updates: expected 0, as demonstrations are cloned without memory")
         if self.learns_reward:
             reward_model.check(self, world)
-        if self.network == "mlp":
-            return
-        try:
-            imported(self.network, nn.Module)
-        except ValueError as error:
-            raise ValueError(f"learner.network: {error}") from None
-        envs = 3
-        try:
-            before = self.context(world, envs)
-            seen = Observation(
-                jnp.zeros((envs, len(world.cardinalities)), jnp.int32), jnp.zeros((envs, world.vector_size))
-            )
-
-            def first(key: jax.Array) -> Any:
-                one = jax.tree.map(lambda leaf: leaf[0], (seen, before))
-                return self.forward(world, self.make_variables(world, key, *one), seen, before)
-
-            found = jax.eval_shape(first, jax.random.key(0))
-        except Exception as error:  # whatever a module of the user's raises
-            said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            raise ValueError(f"learner.network: {self.network} cannot be used ({said})") from None
-        shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)  # noqa: E731
-        expected = (
-            jax.ShapeDtypeStruct((envs, world.num_actions), jnp.float32),
-            jax.ShapeDtypeStruct((envs,), jnp.float32),
-            before.memory,
-        )
-        if shapes(found) != shapes(expected):
-            raise ValueError(
-                f"learner.network: {self.network} gives {shapes(found)} for {envs} environments; expected logits, "
-                f"value and memory, {shapes(expected)}"
-            )
+        networks.check(self, world)
 
     def check_values(self, values: dict[str, Any]) -> None:
         labels = values.get("learner.labels", 0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from envs import Observation, Probe, World
 from jaxrl.networks import Context
-from jaxrl.rollout import hand_out, inverse_cdf, keys_from, uniform
+from jaxrl.rollout import column, hand_out, inverse_cdf, keys_from, uniform
 
 
 class Bank(NamedTuple):
@@ -215,7 +215,7 @@ def _shown(world: World, run: Run, state: Any, params: Any) -> Observation:
     observation = jax.vmap(world.features, in_axes=(0, None))(state, params)
     for goal, where in run.hidden.items():
         without = jax.vmap(lambda seen, goal=goal: world.hide(seen, goal))(observation)
-        observation = jax.tree.map(lambda a, b, w=where[:, None]: jnp.where(w, a, b), without, observation)
+        observation = jax.tree.map(lambda a, b, w=where: jnp.where(column(w, a), a, b), without, observation)
     if run.eyes is not None:
         observation = jax.tree.map(lambda leaf: leaf[run.eyes], observation)
     return observation

@@ -99,6 +99,8 @@ def check(learner: Any, world: World) -> None:
         wrong = "a learnt reward takes the place of the world's, so nothing can be added to that"
     elif not any(goal.role == "intended" for goal in world.goals):
         wrong = f"an overseer judges by an intended goal, and {world.name} has none"
+    elif world.layout.image is not None:
+        wrong = f"the model sees no pictures, and {world.name} shows one"
     elif jax.tree.leaves(learner.context(world, 1)):
         wrong = "the policy's distance from its beginning is measured without memory"
     if wrong:

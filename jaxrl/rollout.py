@@ -189,7 +189,7 @@ def move(world: World, params: Any, given: Supply, walk: Walk, action: jax.Array
     succeeded = envs.succeeded | jnp.any(events & intended[None], axis=1)
     here = walk.turn % turns, jnp.arange(n_envs)
     fresh = jax.tree.map(lambda leaf: leaf[here], given.bank)
-    begun = jax.tree.map(lambda new, old: jnp.where(_column(done, old), new, old), fresh, state)
+    begun = jax.tree.map(lambda new, old: jnp.where(column(done, old), new, old), fresh, state)
     tally = Tally(
         tally.episodes + jnp.sum(done, dtype=jnp.float32),
         tally.returns + jnp.sum(jnp.where(done, episode_return, 0.0)),
@@ -327,7 +327,7 @@ def _level_bank(world: World, keys: jax.Array, params: Any, levels: Any) -> tupl
 
 
 def _compact(observation: Observation, world: World) -> Observation:
-    """Indices as i8 where they fit: a rollout's observations are read many times."""
+    """Indices as i8 where they fit: a rollout's observations are read many times. An image is u8 already."""
     small = jnp.int8 if max(world.cardinalities, default=0) <= 127 else jnp.int32
     return observation._replace(indices=observation.indices.astype(small))
 
@@ -338,5 +338,6 @@ def pick(values: jax.Array, index: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(places == index[..., None], values, 0.0), axis=-1)
 
 
-def _column(mask: jax.Array, like: jax.Array) -> jax.Array:
+def column(mask: Any, like: jax.Array) -> Any:
+    """A mask [envs], with further axes of one for leaves [envs, ...]."""
     return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))

@@ -68,7 +68,7 @@ def choices(world: Kinds, scale_colour: float = 1.0, scale_shape: float = 1.0) -
 
 def initial(world: Any, learner: OnPolicy, key: jax.Array) -> Any:
     """The network's variables with which the lane of this key begins."""
-    seen = Observation(jnp.zeros(len(world.cardinalities), jnp.int32), jnp.zeros(world.vector_size))
+    seen = world.layout.blank()
     context = jax.tree.map(lambda leaf: leaf[0], learner.context(world, 1))
     return learner.make_variables(world, jax.random.split(key, 3)[0], seen, context)
 

@@ -126,7 +126,7 @@ def _shapes(trial: Trial, fault: Fault) -> str:
     after, events, terminated = back["transition"]
     _alike(fault, "transition", "the state", after, shapes["state"], "reset_to_level gives")
     _expect(fault, "transition", "what happens", (events, terminated), (bool, goals), (bool,))
-    image = ((jnp.uint8, *layout.image),) if layout.image else ()
+    image = ((jnp.uint8, *layout.image.shape),) if layout.image else ()
     observation = ((jnp.int32, len(layout.cardinalities)), (jnp.float32, layout.vector_size), *image)
     _expect(fault, "features", "the observation", back["features"], *observation)
     for name, wanted in (("reward", (jnp.float32,)), ("worth", (jnp.float32, goals)), ("is_truncated", (bool,))):

@@ -253,7 +253,7 @@ def _hide(trial: Trial, fault: Fault) -> str:
     choices = [trial.bank[2][probe.name] for probe in trial.probes if probe.kind == "choice"]
     rows = np.concatenate([np.arange(part.start, part.stop) for part in choices or [slice(0, trial.count)]])
     count = len(rows) * walks.terminated.shape[1]
-    seen = jax.tree.map(lambda leaf: leaf[rows].reshape(count, leaf.shape[-1]), walks.seen)
+    seen = jax.tree.map(lambda leaf: leaf[rows].reshape(count, *leaf.shape[2:]), walks.seen)
     hide = functools.partial(world.hide, goal=name)
     if name not in world.layout.goals:
         raise NotOfferedError(f"no feature belongs to {name}: no blind policy is probed")
@@ -282,6 +282,7 @@ def _shown(trial: Trial, fault: Fault) -> str:
     world, (_, variant, levels), layout = trial.world, trial.sampled, trial.world.layout
 
     names = [feature.name for feature in (*layout.indices, *layout.numbers)]
+    names += [channel.name for channel in layout.channels]
     can_be_hidden = [feature.goal is not None for feature in layout.numbers]
 
     def seen(level, params):
@@ -290,7 +291,8 @@ def _shown(trial: Trial, fault: Fault) -> str:
         ends = np.cumsum([feature.size for feature in layout.numbers])[:-1]
         parts = jnp.split(observation.vector, ends) if layout.numbers else []
         there = [jnp.any(part != 0) | (not can_be) for part, can_be in zip(parts, can_be_hidden, strict=True)]
-        return jnp.concatenate([observation.indices != HIDDEN, jnp.array(there, bool)])
+        drawn = [jnp.any(image != 0, axis=(0, 1)) for image in jax.tree.leaves(observation.image)]
+        return jnp.concatenate([observation.indices != HIDDEN, jnp.array(there, bool), *drawn])
 
     trained = np.unique(batch(seen, levels, trial.params(variant)), axis=0)
     for probe in trial.probes:

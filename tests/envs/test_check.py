@@ -4,11 +4,11 @@ import inspect
 import re
 
 import jax
-import jax.numpy as jnp
 import pytest
 
 import envs
 from envs.kit import RULES
+from tests.envs.pictured import Pictured
 from tests.envs.planted_faults import (
     FAULTS,
     PAGE,
@@ -47,6 +47,7 @@ def verdicts(findings):
         (envs.CoinLine(length=5), {"hide"}),
         (envs.CoinLine(length=5, encoding="relative"), {"hide", "observations"}),
         (envs.CoinLine(length=5, encoding="one-hot"), set()),
+        (Pictured(), {"starts", "observations"}),
         (
             envs.make("gymnax:CartPole-v1"),
             {
@@ -101,23 +102,6 @@ def test_a_sweep_of_a_world_that_breaks_the_contract_is_refused_in_one_line(faul
     where = rf"planted_faults\.py:{line}"
     with pytest.raises(ValueError, match=rf"^world: .*{where}: {said}.*; envs\.check\({fault.__name__}"):
         envs.check_contract(fault())
-
-
-def test_an_image_is_shown_and_refused_by_a_sweep_until_a_network_reads_it():
-    class Pictured(Meadow):
-        @property
-        def layout(self):
-            return envs.Layout(super().layout.features, image=(1, self.width, 1))
-
-        def features(self, state, params):
-            here = jnp.arange(self.width) == state.column
-            return self.layout.observe(self.seen(state) | {"image": here.astype(jnp.uint8)[None, :, None]})
-
-    world = Pictured()
-    seen = world.features(world.read_state("B . . A . . S"), world.default_params)
-    assert seen.image.shape == (1, 7, 1) and world.hide(seen, "berry").image.sum() == 1
-    with pytest.raises(ValueError, match="meadow shows an image, which no network reads yet"):
-        envs.check_contract(world)
 
 
 def test_what_passes_the_short_check_passes_at_once_where_the_kit_holds_it_already(monkeypatch):

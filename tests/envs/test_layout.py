@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import envs
-from envs import HIDDEN, NUMBER, Feature, Layout, dense
+from envs import HIDDEN, NUMBER, Channel, Feature, Image, Layout, dense
+from tests.envs.pictured import Coloured, Pictured
 
 LAYOUT = Layout(
     (
@@ -61,10 +62,36 @@ def test_two_features_of_one_name_are_refused():
         Layout((Feature("row", 2), Feature("row", 3)))
 
 
+def test_a_picture_is_bytes_whose_channels_are_hidden_with_their_goals_and_whose_inputs_have_names_and_places():
+    world = Pictured()
+    seen = world.features(world.read_state("B . . A . . S"), world.default_params)
+    assert seen.image.shape == (3, 7, 3) and seen.image.dtype == jnp.uint8 and seen.vector.shape == (1,)
+    assert np.argwhere(seen.image == 255).tolist() == [[1, 0, 1], [1, 3, 0], [1, 6, 2]]
+    hot = [name for name, value in zip(world.layout.input_names, world.get_obs(
+        world.read_state("B . . A . . S"), world.default_params), strict=True) if value == 1]  # fmt: skip
+    assert hot == ["berry[1,0]", "agent[1,3]", "sign[1,6]"] and world.layout.size == 1 + 3 * 7 * 3
+    blind = world.hide(seen._replace(image=np.tile(seen.image, (4, 1, 1, 1))), "berry").image
+    assert blind.shape == (4, 3, 7, 3) and blind.dtype == jnp.uint8
+    assert np.argwhere(blind[2]).tolist() == [[1, 3, 0], [1, 6, 2]]
+    assert Coloured().layout.goals == frozenset() and Coloured().layout.blank(2).image.shape == (2, 3, 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (Image(3, 0, (Channel("red"),)), r"\(3, 0, 1\) shows nothing"),
+        (Image(3, 3, (Channel("row"),)), "are called row"),
+    ],
+)
+def test_a_picture_of_nothing_or_with_a_name_that_is_taken_is_refused(image, said):
+    with pytest.raises(ValueError, match=said):
+        Layout((Feature("row", 2),), image)
+
+
 @pytest.mark.parametrize("name", envs.WORLDS)
 def test_every_world_declares_an_input_for_each_that_a_network_has_and_goals_that_it_has(name):
     world = envs.make(name)
-    assert len(world.layout.input_names) == sum(world.cardinalities) + world.vector_size
+    assert len(world.layout.input_names) == sum(world.cardinalities) + world.vector_size == world.layout.size
     assert len(set(world.layout.input_names)) == len(world.layout.input_names)
     assert world.layout.goals <= {goal.name for goal in world.goals}
 
