@@ -13,6 +13,7 @@ import numpy as np
 
 from envs import Observation, World, one_hot
 from envs.settings import imported
+from jaxrl import convolution
 
 ACTIVATIONS: dict[str, Callable] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 
@@ -162,6 +163,10 @@ class ActorCritic(nn.Module):
     """Whether each hidden layer is normalised before its non-linearity (Ba et al. 2016)."""
     policy_gain: float = 0.01
 
+    def eyes(self, name: str) -> nn.Module | None:
+        """What makes numbers of a picture that join the inputs of a tower's first layer."""
+        return None
+
     def context(self, n_envs: int) -> Context:
         """The context at the beginning of episodes."""
         remembers = self.memory == "gru"
@@ -189,7 +194,10 @@ class ActorCritic(nn.Module):
 
         def tower(name: str) -> jax.Array:
             layer_0 = FirstLayer(self.cardinalities, self.vector_size, self.width, name=f"{name}_0")
-            hidden = activation(layer_0(observation, further), f"{name}_0")
+            eyes = self.eyes(f"{name}_eyes")
+            beside = [] if eyes is None else [eyes(observation.image)]
+            beside += [] if further is None else [further]
+            hidden = activation(layer_0(observation, jnp.concatenate(beside, axis=-1) if beside else None), f"{name}_0")
             for layer in range(1, self.depth):
                 dense = nn.Dense(
                     self.width, kernel_init=nn.initializers.orthogonal(math.sqrt(2)), name=f"{name}_{layer}"
@@ -207,6 +215,30 @@ class ActorCritic(nn.Module):
         logits = Head(self.num_actions, self.policy_gain, name="policy")(actor)
         value = Head(1, 1.0, name="value")(critic)
         return logits, value[..., 0], memory
+
+
+class Convolutional(ActorCritic):
+    """An `ActorCritic` for a world that shows pictures: what `convolution.Eyes` makes of them joins the inputs."""
+
+    channels: int = 16
+    convolutions: int = 2
+    kernel: int = 3
+    stride: int = 2
+    pooling: str = "none"
+    residual_blocks: int = 0
+    image: tuple[int, int, int] = (1, 1, 1)
+
+    def eyes(self, name: str) -> nn.Module:
+        return convolution.Eyes(
+            self.channels,
+            self.convolutions,
+            self.kernel,
+            self.stride,
+            self.pooling,
+            self.residual_blocks,
+            self.layer_norm,
+            name=name,
+        )
 
 
 class Linear(nn.Module):
@@ -229,7 +261,7 @@ class Linear(nn.Module):
         return logits, value[..., 0], memory
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"mlp": ActorCritic}
+NETWORKS: dict[str, type[nn.Module]] = {"mlp": ActorCritic, "convolutional": Convolutional}
 
 
 def named(name: str) -> type[nn.Module]:
@@ -244,11 +276,16 @@ def check(learner: Any, world: World) -> None:
         cls = named(name)
     except ValueError as error:
         raise ValueError(f"learner.network: {error}") from None
-    if world.layout.image is not None and not any(field.name == "image" for field in dataclasses.fields(cls)):
+    image = world.layout.image
+    if image is not None and not any(field.name == "image" for field in dataclasses.fields(cls)):
         raise ValueError(
-            f"learner.network: {name} sees no pictures, and {world.name} shows one; expected a module with a field "
-            "`image`"
+            f"learner.network: {name} sees no pictures, and {world.name} shows one; expected convolutional, or a "
+            "module with a field `image`"
         )
+    if cls is Convolutional:
+        if image is None:
+            raise ValueError(f"learner.network: convolutional sees pictures, and {world.name} shows none; expected mlp")
+        convolution.check(learner, image.shape)
     if name not in NETWORKS:
         _check_own(learner, world)
 

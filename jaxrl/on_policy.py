@@ -15,7 +15,7 @@ from flax import struct
 from envs import Approved, Observation, World
 from envs.promotion import implicit_promotion
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range
-from jaxrl import networks, pretraining, reward_model, reward_scale, rollout
+from jaxrl import convolution, networks, pretraining, reward_model, reward_scale, rollout
 from jaxrl.curricula import Experience
 from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import NOTHING, Context
@@ -119,8 +119,21 @@ class OnPolicy(Learner):
     """Whether the action before is among the inputs."""
     previous_reward: Annotated[bool, LATER] = False
     """Whether the reward of the step before is among the inputs."""
-    network: Annotated[Literal["mlp"], IMPORTABLE, LATER] = "mlp"
-    """The network: the MLP (multi-layer perceptron) that the other settings describe, or a Flax module of your own."""
+    network: Annotated[Literal["mlp", "convolutional"], IMPORTABLE, LATER] = "mlp"
+    """The network: the MLP (multi-layer perceptron) that the other settings describe, convolutions of a picture before
+    it, or a Flax module of your own."""
+    channels: Annotated[int, Range(1, 256), LATER] = 16
+    """Channels of the first convolution of a convolutional network; later ones have twice as many."""
+    convolutions: Annotated[int, Range(1, 8), LATER] = 2
+    """Convolutions, each with the pooling and the blocks that are asked for."""
+    kernel: Annotated[int, Range(1, 15), LATER] = 3
+    """Rows and columns of a convolution's kernel and of a pooling's window; odd."""
+    stride: Annotated[int, Range(1, 8), LATER] = 2
+    """Of how many rows and columns a convolution with its pooling leaves one."""
+    pooling: Annotated[Literal["none", "max"], LATER] = "none"
+    """What follows a convolution: nothing, or max pooling, which then has the stride."""
+    residual_blocks: Annotated[int, Range(0, 8), LATER] = 0
+    """Residual blocks of two convolutions each that follow a convolution."""
 
     normalise_rewards: Annotated[bool, LATER] = False
     """Whether rewards are divided by the running standard deviation of their discounted sum."""
@@ -183,11 +196,14 @@ class OnPolicy(Learner):
     def flops(self, world: World) -> float:
         """Of the dense matrix products alone; the first layer counts as the dense product that it stands for.
 
-        A forward pass is two FLOPs a weight, a gradient step three times that; each transition is chosen once and
-        learnt from `passes` times.
+        A forward pass is two FLOPs a multiplication, a gradient step three times that; each transition is chosen once
+        and learnt from `passes` times.
         """
-        inputs = world.layout.size
-        tower = inputs * self.width + (self.depth - 1) * self.width**2
+        inputs, image, seeing = sum(world.cardinalities) + world.vector_size, world.layout.image, 0
+        if self.network == "convolutional" and image is not None:
+            seeing, features = convolution.sizes(self, image.shape)
+            inputs += features
+        tower = seeing + inputs * self.width + (self.depth - 1) * self.width**2
         weights = tower * (1 if self.towers == "shared" else 2) + self.width * (world.num_actions + 1)
         weights += 6 * self.width**2 if self.memory == "gru" else 0
         model = reward_model.flops(self, 2 * weights) if self.learns_reward else 0

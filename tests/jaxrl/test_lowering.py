@@ -50,7 +50,12 @@ NETWORKS = {
     "linear": {"learner.policy": "linear"},
     "tabular": {"learner.policy": "tabular", "env.encoding": "one-hot"},
     "pretrained": {"learner.pretraining_updates": 1},
-}
+    "convolutional": {"learner.network": "convolutional"},
+    "residual": {
+        "learner.network": "convolutional", "learner.pooling": "max", "learner.residual_blocks": 1,
+        "learner.towers": "separate",
+    },
+}  # fmt: skip
 """Settings that make another network, or none; a learner has some of them."""
 
 
@@ -91,7 +96,7 @@ def faults_of(case: Case, functions: tuple[str, ...] = ()) -> list[str]:
 def most(program: jaxrl.Program) -> int:
     """Bytes that a lane may need for a while, by the sizes of its world and learner."""
     world, learner = program.world, program.learner
-    inputs = sum(world.cardinalities) + world.vector_size
+    inputs = world.layout.size * (learner.kernel**2 if world.layout.image else 1)  # patches
     twice = 2 if getattr(learner, "memory", "none") != "none" else 1
     return 4 * max(learner.steps_per_update, PROBED) * (inputs + learner.width) * A_UNIT * twice
 
@@ -187,6 +192,8 @@ def test_every_learner_lowers(learner):
     "case",
     [
         *(Case("coin-line", "ppo", network) for network in ("separate", "memory", "pretrained")),
+        Case("tests.envs.pictured:Pictured", "ppo", "residual"),
+        Case("tests.envs.pictured:Pictured", "pqn", "convolutional"),
         *(Case("coin-line", "exact-gradient", network) for network in ("linear", "tabular")),
         *(Case("coin-line", "ppo", curriculum=name) for name in jaxrl.CURRICULA if name != "accel"),
         Case("maze-corner", "ppo", curriculum="accel"),

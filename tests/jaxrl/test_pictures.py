@@ -10,6 +10,7 @@ from jaxrl import probing, rollout
 from tests.envs.pictured import Coloured, Pictured
 
 WORLD = Pictured()
+SEEING = {"learner.network": "convolutional", "learner.channels": 4, "learner.width": 16}
 
 
 def test_a_picture_stays_bytes_through_a_rollout():
@@ -49,3 +50,25 @@ def test_a_blind_policy_sees_the_picture_without_the_goal_in_the_episodes_in_whi
 def test_who_cannot_see_a_picture_is_refused_in_one_line(learner, values, said):
     with pytest.raises(ValueError, match=f"^{said}$"):
         jaxrl.Program(WORLD, jaxrl.make(learner, values), 1)
+
+
+@pytest.mark.parametrize("learner", ["a2c", "reinforce"])
+def test_the_other_learners_take_the_network_too(learner):
+    counts = {"learner.total_steps": 512, "learner.n_envs": 8, "learner.n_steps": 8, "learner.memory": "gru"}
+    program = jaxrl.Program(WORLD, jaxrl.make(learner, counts | SEEING), 1)
+    state, *_ = program._traced("advance").out_info
+    features = 1 * 2 * 2 * 4  # what two convolutions of stride 2 and then 8 channels leave of 3 x 7 places
+    tower = state.variables["params"]["tower_0"]["kernel"]
+    assert tower.shape == (1, 1 + features, 16) and "tower_eyes" in state.variables["params"]
+
+
+@pytest.mark.slow
+def test_a_policy_learns_from_pictures():
+    counts = {"learner.total_steps": 40_960, "learner.n_envs": 16, "learner.n_steps": 16, "learner.activation": "relu"}
+    program = jaxrl.Program(WORLD, jaxrl.make("ppo", counts | SEEING), 2)
+    init, advance = (jax.jit(program._functions[name]) for name in ("init", "advance"))
+    settings = program.settings([{"learner.learning_rate": 3e-3}] * 2)
+    state, *_ = advance(init(np.arange(4, dtype=np.uint32).reshape(2, 2), settings)[0], settings, np.int32(100))
+    _, tally, _ = advance(state, settings, np.int32(20))
+    assert (tally.successes / tally.episodes > 0.95).all()
+    assert (tally.lengths / tally.episodes < 5).all(), "the way is 2.9 steps long, and a random one far longer"
