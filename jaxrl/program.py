@@ -14,6 +14,7 @@ from envs.settings import traced
 from jaxrl import goal_directedness, preferences, probing, records, rollout
 from jaxrl.course import Training, packed
 from jaxrl.curricula import Curriculum
+from jaxrl.kernel_shares import KernelShares
 from jaxrl.learner import Learner
 from jaxrl.planner import Planned, Planner
 from jaxrl.schedules import Schedule, Settings, numbers_of
@@ -59,6 +60,7 @@ class Program:
       probe_at: the checkpoints, as shares of training in [0, 1]; 1 is always probed.
       schedules: what moves while a lane trains; probes see the settings where they start.
       curriculum: what chooses the levels to train on; without one they are fresh ones of the world's.
+      kernel: whether outcomes have `kernel.share.GOAL`; see `KernelShares`.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Program:
         probe_at: Sequence[float] = (0, 0.25, 0.5, 1),
         schedules: tuple[Schedule, ...] = (),
         curriculum: Curriculum | None = None,
+        kernel: bool = False,
     ):
         learner.check(world)
         if curriculum is not None:
@@ -99,6 +102,7 @@ class Program:
             raise ValueError(f"world: {world.name} has goals, so it has to be envs.Tabular, for distances and oracles")
         self.runs = probing.runs(world, self.probes, learner.context(world, 1).previous_reward is not None)
         self.comparisons = preferences.comparisons_of(world)
+        self.kernel = KernelShares(world, learner, self.probes, schedules, curriculum) if kernel else None
         self.compiles = 0
         self._compiled: dict[str, Any] = {}
         """All functions but the controls, once they are compiled."""
@@ -365,6 +369,8 @@ class Program:
         )
         if (explaining := goal_directedness.explaining(world)) is not None:
             outcomes |= explaining.columns(learner, policies, settings.env)
+        if self.kernel is not None:
+            outcomes |= self.kernel.columns(learner.finish(compiled["init"](keys, settings)[0]).policy, settings)
         rows = [row for update, results in course.played.items() for row in self._rows(results, update)]
         rows += self._rows(controls, self.total_updates, plain=False)
         if self._plans_ahead:

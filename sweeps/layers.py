@@ -27,7 +27,7 @@ from sweeps.plan import Condition, Plan, ProgramSpec, Shard, canonical, in_use, 
 from sweeps.sources import change
 from sweeps.spec import Spec, SpecError, load_spec
 
-_SAME = ("world", "master_seed", "keys", "probes.at", "save.policies", "run.chunk", "platform")
+_SAME = ("world", "master_seed", "keys", "probes.at", "save.policies", "save.kernel", "run.chunk", "platform")
 """What all layers of a folder share, besides versions."""
 
 _FREE = ("name", "seeds", "precision", "max_seeds")

@@ -94,6 +94,7 @@ class ProgramSpec:
     chunk: int
     probe_at: tuple[float, ...]
     curriculum: str = "random"
+    kernel: bool = False
 
     def build(self) -> "jaxrl.Program":
         """The program itself, not yet compiled. Raises ValueError with one line where static values do not fit."""
@@ -103,7 +104,7 @@ class ProgramSpec:
         world, learner = envs.make(self.world, self.static), jaxrl.make(self.learner, self.static)
         schedules = jaxrl.schedules_of(self.static, [goal.name for goal in world.goals])
         curriculum = jaxrl.make_curriculum(self.curriculum, self.static)
-        return jaxrl.Program(world, learner, self.chunk, self.probe_at, schedules, curriculum)
+        return jaxrl.Program(world, learner, self.chunk, self.probe_at, schedules, curriculum, self.kernel)
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     code: list[object] = [spec.world]
     for (learner, curriculum, *static_items), members in groups.items():
         static, own = dict(static_items), members[0].settings
-        unnamed = ProgramSpec("", spec.world, learner, static, chunk, spec.probe_at, curriculum)
+        unnamed = ProgramSpec("", spec.world, learner, static, chunk, spec.probe_at, curriculum, spec.kernel)
         try:
             world = envs.make(spec.world, static)
             if world not in worlds:
@@ -303,7 +304,8 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
         meaning = _meaning(unnamed, built)
         for part, number in meaning["versions"].items():
             versions[part if meaning[part] == getattr(spec, part) else f"{part}.{meaning[part]}"] = number
-        program = replace(unnamed, id=content_id(["program", meaning, _meant(static, own), chunk, spec.probe_at]))
+        compiled = ["program", meaning, _meant(static, own), chunk, spec.probe_at, *(["kernel"] * spec.kernel)]
+        program = replace(unnamed, id=content_id(compiled))
         goals |= {
             goal.name: {"name": goal.name, "role": goal.role, "outcome": goal.outcome} for goal in built.world.goals
         }

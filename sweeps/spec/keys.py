@@ -101,6 +101,8 @@ KEYS = (
     Key("probes.at", list, (0.0, 0.25, 0.5, 1.0), "Fractions of training at which the probes are run.", "probe_at",
         parse=_rising_fractions),
     Key("save.policies", bool, False, "Whether to save the parameters of trained policies.", "policies"),
+    Key("save.kernel", bool, False, "Whether to save the shares that the tangent kernel at initialisation predicts.",
+        "kernel"),
     Key("run.chunk", int, None, "Lanes trained together; by default the platform's, or what the folder began with.",
         "chunk", low=1, high=MAX_WIDTH),
     Key("run.shard_chunks", int, 1, "Chunks in a shard, the unit of storage and resuming.", "shard_chunks", low=1,

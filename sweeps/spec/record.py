@@ -64,6 +64,7 @@ class Spec:
     keys: str
     probe_at: tuple[float, ...]
     policies: bool
+    kernel: bool
     chunk: int | None
     shard_chunks: int
     fixed: dict[str, Any]

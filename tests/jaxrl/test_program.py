@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def program():
-    return jaxrl.Program(envs.make("coin-run"), jaxrl.make("ppo", SMALL), 4, (0, 0.5, 1))
+    return jaxrl.Program(envs.make("coin-run"), jaxrl.make("ppo", SMALL), 4, (0, 0.5, 1), kernel=True)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,12 @@ def test_a_lane_does_not_depend_on_its_place_or_its_neighbours(program, trained)
     for place, lane in enumerate(order):
         np.testing.assert_array_equal(reached(other, place), reached(trained, lane))
     assert program.compiles == 1, "other numbers do not compile again"
+
+
+def test_the_kernel_of_where_each_lane_begins_says_which_goal_it_goes_for(trained):
+    coin = trained.outcomes["kernel.share.coin"]
+    np.testing.assert_allclose(coin + trained.outcomes["kernel.share.right-end"], 1, rtol=1e-5)
+    assert coin[0] < 0.1 and coin[1] > 0.9, "at diversity 0 and at 1, with three times the step size"
 
 
 def test_lanes_together_do_what_each_does_alone(trained):

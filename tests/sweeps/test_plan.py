@@ -38,6 +38,11 @@ def test_conditions_that_differ_in_traced_values_alone_share_a_program():
     assert found.lanes == 40
 
 
+def test_what_is_saved_besides_makes_another_program_of_the_same_conditions():
+    plain, more = plan(), plan(save={"kernel": True})
+    assert ids(plain) == ids(more) and not set(plain.shard_ids) & set(more.shard_ids)
+
+
 def test_a_kind_of_schedule_that_means_something_else_makes_other_conditions(monkeypatch):
     moving = {kind: {"schedules": {"env.diversity": {"kind": kind, "to": 1.0}}, "factors": {}} for kind in VERSIONS}
     moving["linear"] = {"schedules": {"env.diversity": {"kind": "linear", "to": 1.0}}, "factors": {}}
@@ -124,6 +129,10 @@ def test_learners_and_curricula_are_factors_with_settings_of_their_own():
         ({"curriculum": "fnite"}, "curriculum: 'fnite' is not a curriculum; nearest: finite"),
         ({"curriculum": "finite", "fixed": {"curriculum.n_levels": 0}}, "0 is not an integer in [1, 16,777,216]"),
         ({"fixed": {"curriculum.n_levels": 8}}, "random has no setting of this name"),
+        (
+            {"learner": "a2c", "save": {"kernel": True}},
+            "save.kernel: shares are predicted for the learners ppo and cloning; expected false.",
+        ),
         ({"learner": "no_such_module:Mine"}, "learner: no_such_module:Mine cannot be imported (ModuleNotFoundError"),
         ({"world": "envs:Goal"}, "world: 'envs:Goal' cannot be made here (envs:Goal is no subclass of World)"),
     ],

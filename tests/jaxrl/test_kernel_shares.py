@@ -1,0 +1,107 @@
+"""The linearised policy follows the flow that is worked by hand, and goes where linear policies go that are trained."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from envs import Bandit, CoinLine, CoinRun
+from jaxrl import A2C, PPO, Cloning, Program, kernel_shares, tangent
+from jaxrl.kernel_shares import Ways, ascended, first_goals, linearised
+
+LINE = CoinLine(length=4, encoding="one-hot")
+
+
+def shares_of(world, learner):
+    return kernel_shares.KernelShares(world, learner, world.probes())
+
+
+def test_the_flow_of_one_choice_by_hand():
+    """One margin m = x . w with x . x = 5 gains log sigmoid(m): dm/dt = 5 / (1 + exp m), so m + exp m grows by 5 t."""
+    x, time = jnp.array([1.0, 2.0]), 0.7
+    weights = jnp.array([0.4, 0.1])  # m = 0.6
+    moved = ascended(lambda w: x @ w, jax.nn.log_sigmoid, weights, time)
+    before, after = x @ weights, x @ (weights + moved)
+    assert after + jnp.exp(after) == pytest.approx(float(before + jnp.exp(before) + 5 * time), rel=1e-3)
+    np.testing.assert_allclose(moved[1], 2 * moved[0], rtol=1e-3)
+
+
+def test_a_network_is_followed_to_first_order():
+    weights, moved = jnp.array([0.3, -0.8]), jnp.array([1.0, 0.5])
+    start, pushed = linearised(lambda w: jnp.stack([jnp.tanh(w[0] * w[1]), w[0] ** 2]), weights)
+    slope = 1 - np.tanh(-0.24) ** 2
+    np.testing.assert_allclose(start, [np.tanh(-0.24), 0.09], rtol=1e-6)
+    np.testing.assert_allclose(pushed(moved), [slope * (-0.8 * 1.0 + 0.3 * 0.5), 2 * 0.3], rtol=1e-5)
+
+
+def test_which_goal_comes_first_by_hand():
+    """A line of 0, 1, 2 from the middle: the left end is one goal, the right the other, and staying put is neither.
+
+    Left with 1/2, right with 1/4: 2/3 reach the left first of those that reach one, within any number of steps.
+    """
+    reach = np.zeros((1, 3, 3, 2), np.float32)
+    reach[0, 1, 0, 0] = reach[0, 1, 1, 1] = 1
+    ways = Ways(np.array([1]), np.array([[[0, 1, 0], [0, 2, 1], [1, 2, 2]]]), reach, reach.any(axis=-1))
+    policy = jnp.broadcast_to(jnp.array([0.5, 0.25, 0.25]), (1, 3, 3))
+    for horizon in (1, 9):
+        np.testing.assert_allclose(first_goals(policy, ways, horizon), [2 / 3, 1 / 3], rtol=1e-6)
+
+
+def play(kernel, learner, policies):
+    """How often each policy is at the coin first."""
+    seen = kernel._asked(kernel_shares._Settings(LINE.default_params, None)).probed
+    policy = jax.vmap(lambda one: jax.nn.softmax(learner.apply(LINE, one, seen)[0]))(policies)
+    return np.array([first_goals(one, kernel.ways, kernel.probe.horizon)[0] for one in policy])
+
+
+def test_policies_that_are_linear_go_where_their_kernel_says_by_small_steps():
+    """Cloning, two initial policies at each of two diversities, as trained by the learner itself."""
+    learner = Cloning(policy="linear", total_steps=400)
+    values = [{"learner.learning_rate": 0.05, "env.diversity": share} for share in (0.1, 0.1, 0.9, 0.9)]
+    settings = Program(LINE, learner, 4).settings(values)
+
+    @jax.jit
+    def trained(keys, settings):
+        first = jax.vmap(lambda key, one: learner.init(LINE, key, one)[0])(keys, settings)
+        last, *_ = jax.vmap(lambda one, its: learner.advance(LINE, one, its, learner.total_steps))(first, settings)
+        return first.weights, last.weights
+
+    first, last = trained(jax.random.split(jax.random.key(1), 4), settings)
+    kernel = shares_of(LINE, learner)
+    predicted, begun = kernel.columns(first, settings), play(kernel, learner, first)
+    assert abs(predicted["kernel.share.coin"] - begun).max() > 0.2
+    np.testing.assert_allclose(predicted["kernel.share.coin"], play(kernel, learner, last), atol=0.01)
+    np.testing.assert_allclose(sum(predicted.values()), 1, rtol=1e-5)
+
+
+def test_networks_do_at_first_what_they_do_untrained_and_without_diversity_then_go_right():
+    learner = PPO(width=8, depth=1)
+    settings = Program(LINE, learner, 1).settings([{}])
+    policies = jax.jit(lambda key: tangent.initial(LINE, learner, key))(jax.random.key(0))
+    policies, kernel = jax.tree.map(lambda leaf: leaf[None], policies), shares_of(LINE, learner)
+    begun, ended = (kernel.columns(policies, settings, share)["kernel.share.coin"] for share in (1e-6, 1))
+    np.testing.assert_allclose(begun, play(kernel, learner, policies), atol=1e-3)
+    assert ended < 0.1 < begun
+
+
+def test_displaced_levels_are_half_of_those_learnt_from_and_count_as_often_as_they_are_drawn():
+    world = CoinRun()
+    levels, _, often, _ = kernel_shares._training(world, world.params_of({"env.diversity": 0.02}))
+    displaced = np.asarray(jax.vmap(world.displaced)(levels))
+    assert 0.2 < displaced.mean() <= 0.5
+    assert often.sum() == pytest.approx(1) and often[displaced].sum() == pytest.approx(0.02, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("world", "learner", "said"),
+    [
+        (LINE, A2C(), "shares are predicted for the learners ppo and cloning"),
+        (LINE, PPO(memory="gru"), "shares are predicted for policies that see observations alone"),
+        (LINE, PPO(reward_model_updates=1), "shares are predicted for training by the world's own rewards"),
+        (Bandit(), PPO(), "bandit has no probe from which labels are computed"),
+    ],
+)
+def test_what_has_no_prediction_is_refused_in_one_line(world, learner, said):
+    with pytest.raises(ValueError) as error:
+        shares_of(world, learner)
+    assert str(error.value).startswith(f"save.kernel: {said}") and str(error.value).endswith("; expected false")
