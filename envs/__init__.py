@@ -17,6 +17,7 @@ from envs.coin_run import CoinRun
 from envs.dial import Dial
 from envs.errands import Errands
 from envs.far_reward import FarReward
+from envs.gems import Gems
 from envs.gymnax_world import GymnaxWorld
 from envs.kinds import Kinds
 from envs.ladder import Ladder
@@ -37,9 +38,10 @@ from envs.wrapper import Wrapper
 
 WORLDS: dict[str, type[World]] = {
     "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "dial": Dial,
-    "errands": Errands, "far-reward": FarReward, "kinds": Kinds, "ladder": Ladder, "maze-corner": MazeCorner,
-    "maze-dish": MazeDish, "maze-keys": MazeKeys, "objects": Objects, "overseer": Overseer, "quiz": Quiz,
-    "register": Register, "reversal": Reversal, "trash-room": TrashRoom, "wage": Wage,
+    "errands": Errands, "far-reward": FarReward, "gems": Gems, "kinds": Kinds, "ladder": Ladder,
+    "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys, "objects": Objects,
+    "overseer": Overseer, "quiz": Quiz, "register": Register, "reversal": Reversal, "trash-room": TrashRoom,
+    "wage": Wage,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -107,9 +109,9 @@ def _nearest(name: str) -> str:
 
 __all__ = [
     "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "Channel", "CoinLine", "CoinRun", "Compared",
-    "Comparisons", "Dial", "Drawn", "Editable", "Errands", "FarReward", "Feature", "Finding", "Goal", "GymnaxWorld",
-    "Image", "Kinds", "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys", "Objects", "Observation",
-    "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal", "Room", "Setting", "Shaped",
-    "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper", "check", "check_contract",
-    "dense", "flag", "make", "names", "one_hot", "require", "settings",
+    "Comparisons", "Dial", "Drawn", "Editable", "Errands", "FarReward", "Feature", "Finding", "Gems", "Goal",
+    "GymnaxWorld", "Image", "Kinds", "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
+    "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal", "Room",
+    "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper",
+    "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

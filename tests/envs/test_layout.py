@@ -91,7 +91,9 @@ def test_a_picture_of_nothing_or_with_a_name_that_is_taken_is_refused(image, sai
 @pytest.mark.parametrize("name", envs.WORLDS)
 def test_every_world_declares_an_input_for_each_that_a_network_has_and_goals_that_it_has(name):
     world = envs.make(name)
-    assert len(world.layout.input_names) == sum(world.cardinalities) + world.vector_size == world.layout.size
+    assert (
+        len(world.layout.input_names) == world.layout.size == len(envs.dense(world.layout.blank(), world.cardinalities))
+    )
     assert len(set(world.layout.input_names)) == len(world.layout.input_names)
     assert world.layout.goals <= {goal.name for goal in world.goals}
 

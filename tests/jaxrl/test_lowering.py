@@ -70,6 +70,8 @@ class Case(NamedTuple):
     def program(self) -> jaxrl.Program:
         """Raises ValueError where they do not go together."""
         values, known = NETWORKS[self.network], envs.settings(self.world) | jaxrl.settings(self.learner)
+        if envs.make(self.world).layout.image is not None:
+            values = {"learner.network": "convolutional"} | values
         if not values.keys() <= known.keys():
             raise ValueError("of another learner or world")
         world, learner = envs.make(self.world, values), jaxrl.make(self.learner, values)
