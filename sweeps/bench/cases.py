@@ -1,6 +1,7 @@
 """What is timed: worlds, settings and the work they stand for."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -10,7 +11,7 @@ from flax import struct
 
 import envs
 import jaxrl
-from envs import Feature, Goal, Layout, Observation, Probe, Tabular, World, grid
+from envs import Channel, Feature, Goal, Image, Layout, Observation, Probe, Tabular, World, grid
 from envs.base import Params as BaseParams
 from envs.settings import Count
 
@@ -70,6 +71,27 @@ class Room(Tabular, World):
         return (Probe("one", "performance", ("thing",), np.zeros((1, 3), np.int32), 1, episodes=1),)
 
 
+@dataclasses.dataclass(frozen=True)
+class Pixels(Room):
+    """The same room as a picture of 13 x 13 places around the agent, with a channel for each thing and one for walls.
+
+    In the middle is the agent, so that the picture always shows the whole room.
+    """
+
+    name: ClassVar[str] = "bench-pixels"
+
+    @property
+    def layout(self) -> Layout:
+        return Layout((), Image(2 * SIDE - 1, 2 * SIDE - 1, tuple(map(Channel, ("thing", "other", "wall", "floor")))))
+
+    def features(self, state: State, params: Any) -> Observation:
+        row, column = (jnp.arange(2 * SIDE - 1) + place - (SIDE - 1) for place in divmod(state.cells[0], SIDE))
+        inside = ((row >= 0) & (row < SIDE))[:, None] & ((column >= 0) & (column < SIDE))[None]
+        cell = row[:, None] * SIDE + column[None]
+        picture = [inside & (cell == state.cells[1]), inside & (cell == state.cells[2]), ~inside, inside]
+        return self.layout.observe({"image": jnp.stack(picture, axis=-1)})
+
+
 class Case(NamedTuple):
     """Work to time; `learner` holds static counts, `lane` each lane's traced settings."""
 
@@ -78,9 +100,11 @@ class Case(NamedTuple):
     lane: dict[str, Any]
 
     def world(self) -> World:
-        return {"cartpole": lambda: envs.make("gymnax:CartPole-v1"), "coin-run": envs.CoinRun, "room": Room}[
-            self.title
-        ]()
+        made: dict[str, Callable[[], World]] = {
+            "cartpole": lambda: envs.make("gymnax:CartPole-v1"), "coin-run": envs.CoinRun, "room": Room,
+            "pixels": Pixels,
+        }  # fmt: skip
+        return made[self.title]()
 
     def make(self) -> Any:
         return jaxrl.make("ppo", {f"learner.{key}": value for key, value in self.learner.items()})
@@ -94,6 +118,9 @@ CASES = {
     ),
     "coin-run": Case("coin-run", {}, {"env.diversity": 0.1}),
     "room": Case("room", {"n_envs": 32, "n_steps": 64}, {}),
+    "pixels": Case(
+        "pixels", {"n_envs": 32, "n_steps": 16, "n_epochs": 2, "n_minibatches": 1, "network": "convolutional"}, {}
+    ),
 }
 PEER = "cartpole"
 """The case that the peer runs too."""

@@ -29,6 +29,10 @@ ROUND_STEPS = 1_500_000
 
 LEAST_UPDATES = 12
 """Of a lane in a round, lest its initialisation weigh."""
+BESIDE_PLAIN = {"coin-run": 128, "room": 128, "pixels": 64}
+"""Lanes of the cases that are timed beside a plain vmap."""
+SLOW = {"pixels": 1}
+"""Updates of a plain vmap in a round, where as many as Chisel's would take many minutes; Chisel's are the least."""
 
 
 class Layout(NamedTuple):
@@ -128,17 +132,19 @@ def bench(rounds: int = 5, peer: bool = True, say: Callable[[str], None] = print
             batch = learner.n_envs * learner.n_steps
             width = here.width(lanes)
             workers = min(len(here.processes), max(lanes // width, 1))
-            updates = max(round(ROUND_STEPS / (lanes * batch)), LEAST_UPDATES)
+            updates = LEAST_UPDATES if case in SLOW else max(round(ROUND_STEPS / (lanes * batch)), LEAST_UPDATES)
             command = [*worker, "chisel", case, *map(str, (lanes // workers, updates, width))]
             join(f"{case} {lanes}", lanes * updates * batch, [command] * workers, True)
             return updates
 
         for lanes in here.cartpole_lanes:
             chisel("cartpole", lanes)
-        for case in ("coin-run", "room"):
-            updates = chisel(case, 128)
+        for case, lanes in BESIDE_PLAIN.items():
+            updates = chisel(case, lanes)
+            updates = SLOW.get(case, updates)
             batch = CASES[case].make().n_envs * CASES[case].make().n_steps
-            join(f"{case} plain", 128 * updates * batch, [[*worker, "plain", case, "128", str(updates)]], False)
+            command = [*worker, "plain", case, str(lanes), str(updates)]
+            join(f"{case} plain", lanes * updates * batch, [command], False)
         if peer:
             updates = round(ROUND_STEPS / (128 * 512))
             script = str(Path(__file__).with_name("peer.py"))
@@ -221,7 +227,9 @@ def _report(crowd: list[Participant], here: Layout) -> dict[str, Any]:
         scale = by[above].steps / by[below].steps
         return statistics.median(scale * theirs / ours for ours, theirs in pairs)
 
-    ratios = {f"{case} over plain vmap": ratio(f"{case} 128", f"{case} plain") for case in ("coin-run", "room")}
+    ratios = {
+        f"{case} over plain vmap": ratio(f"{case} {lanes}", f"{case} plain") for case, lanes in BESIDE_PLAIN.items()
+    }
     if f"{PEER} rejax" in by:
         ratios["cartpole over rejax"] = ratio("cartpole 128", "cartpole rejax")
     most = here.cartpole_lanes[-1]

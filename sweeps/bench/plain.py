@@ -1,4 +1,4 @@
-"""The same learner written the usual way: `jit(vmap(train))` over dense one-hot inputs, a reset at every step."""
+"""The same learner written the usual way: `jit(vmap(train))` over dense inputs, a reset at every step."""
 
 # train has more than 70 lines: such code is one function, and it is timed as it is.
 
@@ -14,17 +14,27 @@ from envs.promotion import implicit_promotion
 
 
 class Dense(nn.Module):
-    """The network of `jaxrl.networks.ActorCritic` from dense inputs; not orthogonal: a CPU cannot vmap that."""
+    """The network of `jaxrl.networks.ActorCritic` from dense inputs; not orthogonal: a CPU cannot vmap that.
+
+    With `image` that of `Convolutional` with neither pooling nor blocks, by `nn.Conv`, from a picture alone.
+    """
 
     actions: int
     learner: Any
+    image: tuple[int, int, int] | None = None
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
         def tower() -> jax.Array:
-            hidden = inputs
-            for _ in range(self.learner.depth):
-                hidden = nn.tanh(nn.Dense(self.learner.width)(hidden))
+            hidden, one = inputs, self.learner
+            if self.image is not None:
+                hidden = hidden.reshape(*inputs.shape[:-1], *self.image)
+                for layer in range(one.convolutions):
+                    channels = one.channels * (1 if layer == 0 else 2)
+                    hidden = nn.relu(nn.Conv(channels, (one.kernel, one.kernel), one.stride)(hidden))
+                hidden = hidden.reshape(*inputs.shape[:-1], -1)
+            for _ in range(one.depth):
+                hidden = nn.tanh(nn.Dense(one.width)(hidden))
             return hidden
 
         actor = tower()
@@ -34,7 +44,8 @@ class Dense(nn.Module):
 
 def train(world: World, learner: Any, env_params: Any, params: Any, updates: int, key: jax.Array) -> Any:
     """One lane: returns its network's parameters and the return of every finished episode, as such code does."""
-    network = Dense(world.num_actions, learner)
+    image = world.layout.image
+    network = Dense(world.num_actions, learner, image and image.shape)
     optimiser = optax.chain(optax.clip_by_global_norm(params.max_grad_norm), optax.adam(params.learning_rate, eps=1e-5))
     key, network_key, reset_key = jax.random.split(key, 3)
     observation, state = jax.vmap(world.reset, (0, None))(jax.random.split(reset_key, learner.n_envs), env_params)

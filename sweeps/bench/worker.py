@@ -95,8 +95,9 @@ def main(kind: str, case: str, *numbers: str) -> None:
     work()
     print(json.dumps({"ready": compiled, **facts}), flush=True)
     for _ in sys.stdin:
+        began = time.process_time()
         found = work() or {}
-        found["peak"] = peak()
+        found |= {"processor_seconds": time.process_time() - began, "peak": peak()}
         print(json.dumps(found), flush=True)
 
 

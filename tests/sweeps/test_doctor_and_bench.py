@@ -59,7 +59,8 @@ def test_on_a_gpu_a_participant_is_one_process_with_all_lanes_at_once(monkeypatc
     assert found["platform"] == "gpu" and {core for core, *_ in started} == {None}
     assert (None, "chisel", "cartpole", "8192", str(driver.LEAST_UPDATES), "8192") in started
     names = [row["name"] for row in found["rows"]]
-    others = [f"{case} {how}" for case in ("coin-run", "room") for how in ("128", "plain")]
+    others = [f"{case} {how}" for case, lanes in driver.BESIDE_PLAIN.items() for how in (lanes, "plain")]
+    assert (None, "plain", "pixels", "64", "1") in started
     assert names == [*(f"cartpole {lanes}" for lanes in (1, 128, 1024, 8192)), *others]
     text = as_markdown(found)
     assert "GFLOP/s on one device." in text and "| cartpole 8192 lanes over 128 |" in text and "| 3,000.0 MB |" in text
@@ -69,6 +70,25 @@ def test_flops_of_cartpole_by_hand():
     """Two towers of 4 x 64 and 64 x 64, heads of 64 x 2 and 64 x 1; one forward pass and four gradient steps."""
     weights = 2 * (4 * 64 + 64 * 64) + 64 * 3
     assert cases.flops_per_step(cases.CASES["cartpole"]) == 2 * weights * 13
+
+
+def test_flops_of_pixels_by_hand():
+    """Two convolutions of 4, 16 and 32 channels, 512 x 64 and 64 x 64, heads; a forward pass and two gradient steps."""
+    weights = 49 * 36 * 16 + 16 * 144 * 32 + 512 * 64 + 64 * 64 + 64 * 5
+    assert cases.flops_per_step(cases.CASES["pixels"]) == 2 * weights * 7
+
+
+def test_the_plain_network_of_pixels_has_the_weights_of_the_one_that_is_timed():
+    case = cases.CASES["pixels"]
+    world, learner = case.world(), case.make()
+    dense = plain.Dense(world.num_actions, learner, world.layout.image.shape)
+    usual = jax.eval_shape(dense.init, jax.random.key(0), jnp.zeros(world.layout.size))
+    context = jax.tree.map(lambda leaf: leaf[0], learner.context(world, 1))
+    ours = jax.eval_shape(
+        lambda key: learner.make_variables(world, key, world.layout.blank(), context), jax.random.key(0)
+    )
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    assert count(usual) == count(ours)
 
 
 @pytest.mark.slow
