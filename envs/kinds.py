@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from envs.base import Goal, Probe
 from envs.base import Params as BaseParams
 from envs.layout import HIDDEN, NUMBER, Feature, Layout, Observation
 from envs.room import Room, State
-from envs.settings import Count, NonNegative, Probability, Range
+from envs.settings import LATER, Count, NonNegative, Probability, Range
 
 COLOURS = {
     "red": (213, 50, 40), "green": (0, 158, 115), "yellow": (240, 200, 50), "violet": (150, 90, 170),
@@ -65,12 +65,13 @@ class Params(BaseParams):
 
 @dataclasses.dataclass(frozen=True)
 class Kinds(Compared, Drawn, Room):
-    """An open room seen from above, with an agent and one or two things, each of a kind: a colour and a shape.
+    """A room seen from above, open or a small maze, with an agent and one or two things, each of a colour and a shape.
 
     Observation: indices, the agent's row and column; numbers, for each colour and then for each shape the rows and the
     columns to the things that have it, each as one-hot vectors (of two things, both) times the scale of colours or of
     shapes, all 0 where nothing has it.
-    Actions: 0 up, 1 down, 2 left, 3 right; a move out of the room leaves the agent where it is.
+    Actions: 0 up, 1 down, 2 left, 3 right; a move into a wall or out of the room leaves the agent where
+    it is.
     Goals: `paid`, entering the cell of the thing that pays; `other`, that of the other one. Which kinds these are is
     what the settings say, and schedules may change it.
     Episode: ends when a thing is entered. Time limit 24.
@@ -88,6 +89,8 @@ class Kinds(Compared, Drawn, Room):
     """Colours that there are."""
     shapes: Annotated[int, Range(2, len(SHAPES))] = 6
     """Shapes that there are."""
+    wall: Annotated[Literal["open", "maze"], LATER] = "open"
+    """Open, or a maze of corridors around walls at the cells of odd row and odd column."""
 
     Params: ClassVar[Any] = Params
     goals: ClassVar[tuple[Goal, ...]] = (Goal("paid", "intended"), Goal("other", "proxy"))
@@ -99,6 +102,8 @@ class Kinds(Compared, Drawn, Room):
     def __post_init__(self):
         if not (4 <= self.height <= 7 and 4 <= self.width <= 7):
             raise ValueError(f"env.width: a room of {self.height} x {self.width}; from 4 x 4 to 7 x 7")
+        if self.wall == "maze" and not (self.height % 2 and self.width % 2):
+            raise ValueError(f"env.wall: a maze of {self.height} x {self.width}; expected odd numbers, 5 or 7")
         for key, most in (("colours", len(COLOURS)), ("shapes", len(SHAPES))):
             if not 2 <= getattr(self, key) <= most:
                 raise ValueError(f"env.{key}: {getattr(self, key)}; from 2 to {most}")
@@ -110,7 +115,17 @@ class Kinds(Compared, Drawn, Room):
 
     @property
     def places(self) -> rivals.Places:
-        return rivals.places(self.height, self.width, 2, 2)
+        return rivals.places(self.height, self.width, 2, 2, self.wall)
+
+    @property
+    def free(self) -> np.ndarray:
+        """bool[cells], those that are no wall."""
+        return ~rivals.walls(self.height, self.width, self.wall).ravel()
+
+    def blocked(self, level: Any, row: Any, column: Any) -> jax.Array:
+        if self.wall == "open":
+            return super().blocked(level, row, column)
+        return jnp.asarray(~self.free)[row * self.width + column]
 
     @property
     def features_of_kinds(self) -> np.ndarray:
@@ -136,7 +151,7 @@ class Kinds(Compared, Drawn, Room):
         n = len(training)
         start, paid = training[jnp.minimum((draws[0] * n).astype(jnp.int32), n - 1)]
         every = jnp.arange(self.height * self.width)
-        other = grid.nth((every != start) & (every != paid), draws[1])
+        other = grid.nth(self.free & (every != start) & (every != paid), draws[1])
         is_there = (draws[2] < params.pairs) & jnp.any(allowed[1])
         cells = jnp.stack([paid, jnp.where(is_there, other, HIDDEN)])
         return Level(start, cells, jax.vmap(grid.nth)(allowed, draws[3:]))
@@ -215,7 +230,7 @@ class Kinds(Compared, Drawn, Room):
             alone[:, 0], alone[:, 1 + i] = self.places.alone.T
             levels = Level(*_split(alone), _some_kinds(len(alone)))
             found.append(Probe.capable(goal.name, levels, horizon, held_out="nothing"))
-        kept, free = self.places.kept, np.arange(self.height * self.width)
+        kept, free = self.places.kept, np.flatnonzero(self.free)
         spots = [np.random.default_rng(KINDS).permutation(free[~np.isin(free, pair)])[0] for pair in kept]
         levels = Level(*_split(np.column_stack([kept, spots]).astype(np.int32)), _some_kinds(len(kept)))
         return (*found, Probe("task", "performance", ("paid",), levels, horizon, held_out="levels"))
@@ -228,6 +243,8 @@ class Kinds(Compared, Drawn, Room):
 
     def render(self, state: State) -> np.ndarray:
         image = render.room(self.height, self.width)
+        for cell in np.flatnonzero(~self.free):
+            render.fill(image, *divmod(int(cell), self.width), render.WALL)
         things = np.stack([state.level.cells, state.level.kinds], axis=1).tolist()
         for i, (cell, kind) in enumerate(things):
             if cell == HIDDEN:

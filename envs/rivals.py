@@ -1,4 +1,4 @@
-"""Layouts of open rooms with things in them: those of training, and those in which things are rivals, equally far."""
+"""Layouts of rooms with things in them: those of training, and those in which things are rivals, equally far."""
 
 import functools
 import itertools
@@ -34,12 +34,22 @@ class Places(NamedTuple):
     """i32[k, 3], 2 things likewise, at distances kept for probes, however few there are."""
 
 
+def walls(height: int, width: int, wall: str = "open") -> np.ndarray:
+    """bool[height, width]: none, or of a `maze` the cells of odd row and odd column.
+
+    Ways around each of these are left, so that no thing cuts the maze apart, and each mirror image is the maze itself.
+    """
+    row, column = np.indices((height, width))
+    return (row % 2 == 1) & (column % 2 == 1) & (wall == "maze")
+
+
 @functools.cache
-def places(height: int, width: int, features: int, things: int) -> Places:
+def places(height: int, width: int, features: int, things: int, wall: str = "open") -> Places:
     """Layouts of a room of some size, in which so many features are told apart, and training has so many things."""
-    steps = grid.distances(np.zeros((height, width), bool))
+    steps = grid.distances(walls(height, width, wall))
     cells = np.arange(height * width)
-    start, thing = (side[~np.eye(len(cells), dtype=bool)] for side in np.meshgrid(cells, cells, indexing="ij"))
+    start, thing = (side.ravel() for side in np.meshgrid(cells, cells, indexing="ij"))
+    start, thing = start[steps.ravel() > 0], thing[steps.ravel() > 0]
     away = steps[start, thing]
     least = np.minimum(cells, grid.mirrored(cells, height, width))
     least = np.minimum(least, grid.mirrored(least, height, width, vertical=True))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import envs
-from envs import HIDDEN, Kinds, render, tabular
+from envs import HIDDEN, Kinds, grid, render, tabular
 from envs.kinds import COLOURS, Level
 
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -45,6 +45,23 @@ def test_moves_by_hand(before, action, after, events, terminated):
     assert shown == [sorted(cell) for cell in after.replace("/", "").split()]
     assert fired.tolist() == events and bool(ended) == terminated
     assert float(world.reward(state, fired, world.default_params)) == float(events[0])
+
+
+def test_a_maze_has_walls_at_odd_rows_and_columns_and_ways_around_each():
+    """From above the first wall there are four steps to below it, not two; no cell that a thing takes cuts off others."""
+    maze = Kinds(wall="maze")
+    state = maze.read_state(". A . . . / . # . # O / . P . . . / . # . # . / . . . . .".replace(" / ", "\n"))
+    after, fired, _ = maze.transition(None, state, DOWN, maze.default_params)
+    assert (int(after.row), int(after.column)) == (0, 1) and not fired.any()
+    table = tabular.tabulate(maze, jax.tree.map(lambda leaf: np.asarray(leaf)[None], state.level))
+    assert tabular.distances(table, 0)[0, 1] == 4
+    for taken in np.flatnonzero(maze.free):
+        blocked = ~maze.free
+        blocked[taken] = True
+        steps = grid.distances(blocked.reshape(5, 5))
+        assert (steps[np.ix_(~blocked, ~blocked)] >= 0).all()
+    levels = sample({}, maze)
+    assert not {1 * 5 + 1, 1 * 5 + 3, 3 * 5 + 1, 3 * 5 + 3} & {*levels.start.tolist(), *levels.cells.ravel().tolist()}
 
 
 def test_each_feature_is_seen_as_scaled_one_hot_offsets_to_whatever_has_it():
@@ -105,8 +122,9 @@ def test_probes_show_kinds_that_the_settings_allow():
         assert set(kinds[:, 1].tolist()) == {6 + shape for shape in (0, 1, 3, 4, 5)}
 
 
-def test_two_kinds_are_compared_on_the_same_layouts_in_both_orders_at_equal_distance():
-    pairs = WORLD.comparisons()
+@pytest.mark.parametrize("world", [WORLD, Kinds(wall="maze")], ids=["open", "maze"])
+def test_two_kinds_are_compared_on_the_same_layouts_in_both_orders_at_equal_distance(world):
+    pairs = world.comparisons()
     assert list(zip(pairs.kind.tolist(), pairs.rival.tolist(), strict=True)) == list(
         itertools.combinations(range(24), 2)
     )
@@ -117,12 +135,12 @@ def test_two_kinds_are_compared_on_the_same_layouts_in_both_orders_at_equal_dist
         np.testing.assert_array_equal(per_pair, np.broadcast_to(per_pair[:1], per_pair.shape))
     np.testing.assert_array_equal(pairs.levels.kinds, np.repeat(np.stack([pairs.kind, pairs.rival], axis=1), n, axis=0))
     levels = jax.tree.map(lambda leaf: leaf[:n], pairs.levels)
-    steps = tabular.tabulate(WORLD, levels)
+    steps = tabular.tabulate(world, levels)
     away = [tabular.distances(steps, goal)[np.arange(n), steps.start] for goal in (0, 1)]
     assert np.array_equal(*away) and away[0].min() >= 2 and away[0].max() <= pairs.horizon
     rows = {(int(s), *cells) for s, cells in zip(levels.start, levels.cells.tolist(), strict=True)}
     assert len(rows) == n and rows == {(start, other, one) for start, one, other in rows}
-    assert len(np.unique(WORLD.layouts(levels))) == n // 2
+    assert len(np.unique(world.layouts(levels))) == n // 2
 
 
 def test_a_picture_shows_colours_shapes_and_which_pays():
@@ -156,7 +174,8 @@ def test_without_another_thing_any_kind_may_pay():
 @pytest.mark.parametrize(
     ("values", "said"),
     [({"env.height": 3}, "a room of 3 x 5"), ({"env.colours": 7}, "env.colours: 7; from 2 to 6"),
-     ({"env.shapes": 1}, "env.shapes: 1; from 2 to 6")],
+     ({"env.shapes": 1}, "env.shapes: 1; from 2 to 6"),
+     ({"env.wall": "maze", "env.width": 6}, "env.wall: a maze of 5 x 6; expected odd numbers, 5 or 7")],
 )  # fmt: skip
 def test_shapes_that_make_no_sense_are_refused(values, said):
     with pytest.raises(ValueError, match=said):

@@ -25,7 +25,7 @@ OTHERS = {
     "dial": [{"env.knee": 2, "env.notches": 8, "env.encoding": "indices"}],
     "errands": [{"env.height": 5}],
     "far-reward": [{"env.length": 7}],
-    "kinds": [{"env.height": 4, "env.width": 5, "env.colours": 2, "env.shapes": 3}],
+    "kinds": [{"env.width": 7, "env.colours": 2, "env.shapes": 3, "env.wall": "maze"}],
     "ladder": [{"env.width": 8, "env.press": "every", "env.marks": True}],
     "maze-dish": [{"env.size": 5, "env.dish_copies": 1}],
     "maze-keys": [{"env.size": 5, "env.keys": 3, "env.chests": 2}],
