@@ -48,7 +48,7 @@ def test_moves_by_hand(before, action, after, events, terminated):
 
 
 def test_a_maze_has_walls_at_odd_rows_and_columns_and_ways_around_each():
-    """From above the first wall there are four steps to below it, not two; no cell that a thing takes cuts off others."""
+    """From above the first wall to below it are four steps, not two; no cell that a thing takes cuts off others."""
     maze = Kinds(wall="maze")
     state = maze.read_state(". A . . . / . # . # O / . P . . . / . # . # . / . . . . .".replace(" / ", "\n"))
     after, fired, _ = maze.transition(None, state, DOWN, maze.default_params)
