@@ -26,6 +26,7 @@ from envs.lives import Lives
 from envs.maze_keys import MazeKeys
 from envs.objects import Objects
 from envs.overseer import Overseer
+from envs.platformer import Platformer
 from envs.quiz import Quiz
 from envs.register import Register
 from envs.reversal import Reversal
@@ -40,8 +41,8 @@ WORLDS: dict[str, type[World]] = {
     "bandit": Bandit, "camera": Camera, "coin-line": CoinLine, "coin-run": CoinRun, "dial": Dial,
     "errands": Errands, "far-reward": FarReward, "gems": Gems, "kinds": Kinds, "ladder": Ladder,
     "maze-corner": MazeCorner, "maze-dish": MazeDish, "maze-keys": MazeKeys, "objects": Objects,
-    "overseer": Overseer, "quiz": Quiz, "register": Register, "reversal": Reversal, "trash-room": TrashRoom,
-    "wage": Wage,
+    "overseer": Overseer, "platformer": Platformer, "quiz": Quiz, "register": Register, "reversal": Reversal,
+    "trash-room": TrashRoom, "wage": Wage,
 }  # fmt: skip
 """Chisel's own worlds by name; a new one is one file and one entry."""
 _GYMNAX = "gymnax:"
@@ -111,7 +112,7 @@ __all__ = [
     "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "Channel", "CoinLine", "CoinRun", "Compared",
     "Comparisons", "Dial", "Drawn", "Editable", "Errands", "FarReward", "Feature", "Finding", "Gems", "Goal",
     "GymnaxWorld", "Image", "Kinds", "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
-    "Observation", "OnTerms", "Overseer", "Params", "Priced", "Probe", "Quiz", "Register", "Reversal", "Room",
-    "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper",
+    "Observation", "OnTerms", "Overseer", "Params", "Platformer", "Priced", "Probe", "Quiz", "Register", "Reversal",
+    "Room", "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper",
     "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

@@ -48,7 +48,8 @@ class Tables(NamedTuple):
     states: Any
     place: np.ndarray
     """i32[levels, S], `state_index` of each of `states`."""
-    seen: Any
+    seen: np.ndarray
+    """u32[levels, S, 2], the observation of each as `mixed` gives it; [levels, 0] of a world that is not memoryless."""
     next_state: np.ndarray
     """i32[levels, S, A]."""
     events: np.ndarray
@@ -223,7 +224,9 @@ class Trial:
         def one(level, params):
             start = world.state_index(world.reset_to_level(jax.random.key(0), level, params))
             states = world.states(level, params)
-            seen = jax.vmap(world.features, in_axes=(0, None))(states, params)
+            seen = jnp.zeros(0, jnp.uint32)
+            if world.memoryless:
+                seen = jax.vmap(lambda state: mixed(world.features(state, params)))(states)
             return Tables(start, states, jax.vmap(world.state_index)(states), seen, *world.tabular(level, params))
 
         return batch(one, levels, self.params(variant))

@@ -225,6 +225,8 @@ def _visible(trial: Trial, fault: Fault) -> str:
     Over all levels of a choice or of a capability probe together, on which labels rest, and level by level elsewhere.
     """
     names, tables, states = [goal.name for goal in trial.goals], trial.tables, 0
+    if not trial.world.memoryless:
+        raise NotOfferedError("the world says that what is seen at a time does not suffice (memoryless)")
     for probe in trial.probes:
         here = jax.tree.map(lambda leaf, part=trial.bank[2][probe.name]: leaf[part], tables)
         for name in probe.goals:
@@ -234,7 +236,7 @@ def _visible(trial: Trial, fault: Fault) -> str:
             level, state = np.nonzero(before & np.isfinite(left.min(axis=-1)))
             left, states = left[level, state], states + len(level)
             group = level[:, None] * (probe.kind not in ("choice", "capability"))
-            looks = as_rows((jax.tree.map(lambda leaf, at=(level, state): leaf[at], here.seen), group))
+            looks = as_rows((here.seen[level, state], group))
             shared: dict[bytes, np.ndarray] = {}
             for row, best, place in zip(looks, left == left.min(axis=-1, keepdims=True), level, strict=True):
                 if not (shared.setdefault(row, best) & best).any():

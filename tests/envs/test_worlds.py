@@ -68,17 +68,19 @@ def test_the_kit_finds_no_fault(world):
         "observations",
         *(["hide"] if world.name in ("camera", "coin-line", "dial", "gems", "kinds") else []),
     }
+    allowed |= set() if world.memoryless else {"visible"}
     allowed |= (TABULAR if world.stochastic else set()) | ({"rewards"} if world.offers(envs.OnTerms) else set())
     allowed |= set() if world.goals else OF_GOALS
     assert skipped <= allowed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", WITH_GOALS)
+@pytest.mark.parametrize("world", [kind for kind in WITH_GOALS if kind.values[0].name != "platformer"])
 def test_training_levels_are_solvable_within_the_time_limit(world):
     """A half of them under the default Params, the others all over the ranges of the settings, both ends included.
 
     3,000 levels: if one in a thousand could not be solved, there would be one among them with a probability of 0.95.
+    Those of platformer take long to write out, and have a test of their own.
     """
     trial = Trial(world, levels=30, seed=1)
     _, variant, levels = trial.sampled
