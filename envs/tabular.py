@@ -233,14 +233,17 @@ def _steps(
     state, alive = table.start[rows], np.ones(len(rows), bool)
     for step in range(1, int(np.max(horizon)) + 1):
         alive = alive & (step <= horizon)
-        draw = generator.random(len(rows))
-        chances = policy(step, rows, state) if callable(policy) else policy[rows, state]
+        draw = generator.random(len(rows))  # for ended episodes too: no chance depends on another episode
+        going = np.flatnonzero(alive)
+        row, now = rows[going], state[going]
+        chances = policy(step, row, now) if callable(policy) else policy[row, now]
         cumulative = np.cumsum(chances, axis=-1)
-        action = np.minimum((cumulative <= draw[:, None]).sum(axis=-1), chances.shape[-1] - 1)
-        events = table.events[rows, state, action]
-        yield step, np.where(alive[:, None], events, np.zeros_like(events))
-        alive = alive & ~table.terminated[rows, state, action]
-        state = table.next_state[rows, state, action]
+        action = np.minimum((cumulative <= draw[going, None]).sum(axis=-1), chances.shape[-1] - 1)
+        events = np.zeros((len(rows), table.events.shape[-1]), bool)
+        events[going] = table.events[row, now, action]
+        yield step, events
+        alive[going] = ~table.terminated[row, now, action]
+        state[going] = table.next_state[row, now, action]
 
 
 def probe_distances(world: World, probe: Probe) -> np.ndarray:

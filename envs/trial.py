@@ -305,8 +305,8 @@ class Trial:
         return np.array([self.values.index(values) for values in self.values])
 
     @functools.cached_property
-    def shown(self) -> set[bytes]:
-        """What random walks from all training levels that are drawn show, as `looks` gives it."""
+    def shown(self) -> np.ndarray:
+        """u64[n], sorted: what random walks from all training levels that are drawn show, as `looks` gives it."""
         world, (words, variant, levels), random = self.world, self.sampled, self.random(4)
         shape = len(words), WANDERED
         drawn = random.integers(0, 2**32, (*shape, 2), dtype=np.uint32)
@@ -324,9 +324,8 @@ class Trial:
             first = mixed(world.features(begun, params))
             return jnp.vstack([first, jax.lax.scan(step, (begun, jnp.zeros((), bool)), (drawn, actions))[1]])
 
-        looks = batch(one, words, levels, drawn, actions, self.params(variant))
-        kind = np.broadcast_to(self.kinds[variant][:, None, None], (*looks.shape[:2], 1)).astype(np.uint32)
-        return {row.tobytes() for row in np.unique(np.concatenate([kind, looks], axis=2).reshape(-1, 3), axis=0)}
+        seen = batch(one, words, levels, drawn, actions, self.params(variant))
+        return np.unique(looks(seen, self.kinds[variant][:, None]))
 
     @functools.cached_property
     def begins(self) -> np.ndarray:
@@ -338,10 +337,8 @@ class Trial:
 
         kinds = np.unique(self.kinds)
         each = np.repeat(kinds, len(variant))
-        looks = batch(one, jax.tree.map(lambda leaf: np.concatenate([leaf] * len(kinds)), levels), self.params(each))
-        rows = np.column_stack([each.astype(np.uint32), looks])
-        met = np.array([row.tobytes() in self.shown for row in rows]).reshape(len(kinds), -1)
-        return np.logical_or.reduce(met, axis=0)
+        seen = batch(one, jax.tree.map(lambda leaf: np.concatenate([leaf] * len(kinds)), levels), self.params(each))
+        return np.logical_or.reduce(np.isin(looks(seen, each), self.shown).reshape(len(kinds), -1), axis=0)
 
     def plain(self, row: int) -> tuple[Any, dict[str, Any]]:
         """The first step of a walk without jit or vmap: what was given, and what came back, by method."""
@@ -429,6 +426,13 @@ def mixed(seen: Any) -> jax.Array:
     code = words[None] * odd[:2] + odd[2:]
     code = (code ^ (code >> 15)) * jnp.uint32(0x2C1B3C6D)
     return jnp.sum(code ^ (code >> 12), axis=1, dtype=jnp.uint32)
+
+
+def looks(codes: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """u64[...], one number for an observation u32[..., 2], as `mixed` gives it, and for the kind of Params."""
+    bits = (VARIANTS - 1).bit_length()
+    high, low = codes[..., 0].astype(np.uint64), codes[..., 1].astype(np.uint64)
+    return kind.astype(np.uint64) << np.uint64(64 - bits) | (high << np.uint64(32) | low) >> np.uint64(bits)
 
 
 def payments(world: World, after: Any, events: jax.Array, params: Any) -> jax.Array:

@@ -5,7 +5,6 @@ from collections import Counter
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from envs import tabular
@@ -256,14 +255,13 @@ def _hide(trial: Trial, fault: Fault) -> str:
     rows = np.concatenate([np.arange(part.start, part.stop) for part in choices or [slice(0, trial.count)]])
     count = len(rows) * walks.terminated.shape[1]
     seen = jax.tree.map(lambda leaf: leaf[rows].reshape(count, *leaf.shape[2:]), walks.seen)
-    hide = functools.partial(world.hide, goal=name)
     if name not in world.layout.goals:
         raise NotOfferedError(f"no feature belongs to {name}: no blind policy is probed")
-    hidden = batch(hide, seen)
+    hidden, again = batch(lambda one: (once := world.hide(one, name), world.hide(once, name)), seen)
     changed = ~np.array([one == other for one, other in zip(as_rows(seen), as_rows(hidden), strict=True)])
     if not changed.any():
         fault(f"with {name} hidden, all of {len(changed)} observations are as before: it is not hidden, or never seen")
-    if difference(hidden, batch(hide, hidden)):
+    if difference(hidden, again):
         fault(f"hiding {name} from where it is hidden changes the observation again")
     beyond = [(hidden.indices[:, i] >= count).any() for i, count in enumerate(world.cardinalities)]
     if any(beyond) or (hidden.indices < HIDDEN).any():
@@ -282,23 +280,24 @@ def _hide(trial: Trial, fault: Fault) -> str:
 def _shown(trial: Trial, fault: Fault) -> str:
     """Probes begin with features seen and hidden together as some training level shows them, under some Params."""
     world, (_, variant, levels), layout = trial.world, trial.sampled, trial.world.layout
-
     names = [feature.name for feature in (*layout.indices, *layout.numbers)]
     names += [channel.name for channel in layout.channels]
-    can_be_hidden = [feature.goal is not None for feature in layout.numbers]
+    ends = np.cumsum([feature.size for feature in layout.numbers])[:-1]
 
-    def seen(level, params):
-        state = world.reset_to_level(jax.random.key(0), level, params)
-        observation = world.features(state, params)
-        ends = np.cumsum([feature.size for feature in layout.numbers])[:-1]
-        parts = jnp.split(observation.vector, ends) if layout.numbers else []
-        there = [jnp.any(part != 0) | (not can_be) for part, can_be in zip(parts, can_be_hidden, strict=True)]
-        drawn = [jnp.any(image != 0, axis=(0, 1)) for image in jax.tree.leaves(observation.image)]
-        return jnp.concatenate([observation.indices != HIDDEN, jnp.array(there, bool), *drawn])
+    def begin(level, params):
+        return world.features(world.reset_to_level(jax.random.key(0), level, params), params)
 
-    trained = np.unique(batch(seen, levels, trial.params(variant)), axis=0)
+    def there(seen: Any) -> np.ndarray:
+        parts = np.split(seen.vector, ends, axis=1) if layout.numbers else []
+        pairs = zip(layout.numbers, parts, strict=True)
+        numbers = [(part != 0).any(axis=1) | (feature.goal is None) for feature, part in pairs]
+        drawn = [(image != 0).any(axis=(1, 2)) for image in jax.tree.leaves(seen.image)]
+        return np.column_stack([seen.indices != HIDDEN, *numbers, *drawn])
+
+    trained = np.unique(there(batch(begin, levels, trial.params(variant))), axis=0)
     for probe in trial.probes:
-        found = batch(seen, probe.levels, trial.params(np.zeros(probe.distinct, int)))
+        part = trial.bank[2][probe.name]
+        found = there(jax.tree.map(lambda leaf, part=part: leaf[part], trial.walks.first_seen))
         apart = (found[:, None] != trained).sum(axis=-1)
         if row := first(apart.min(axis=1) > 0):
             one, like = found[row[0]], trained[apart[row[0]].argmin()]
