@@ -28,7 +28,7 @@ WEIGHTS = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95)
 
 def confusion(world: envs.World, lanes: int = LANES, weights: tuple[float, ...] = (0.5,)) -> pd.DataFrame:
     """The share of lanes with each label, a row a policy; rows add to 1."""
-    runs = _Runs(world, lanes)
+    runs = Runs(world, lanes)
     rows = {actor: runs.label(actor) for actor in tabular.known_policies(world, runs.tables[runs.labelling])}
     rows |= {f"weak oracle:{goal}": runs.label(f"weak oracle:{goal}") for goal in runs.at_stake}
     for one, other in itertools.combinations(runs.at_stake, 2):
@@ -41,7 +41,7 @@ def confusion(world: envs.World, lanes: int = LANES, weights: tuple[float, ...] 
     return pd.DataFrame({name: pd.Series(labels).value_counts(sort=False) / lanes for name, labels in rows.items()}).T
 
 
-class _Runs:
+class Runs:
     """Known policies on the probes on which labels rest."""
 
     def __init__(self, world: envs.World, lanes: int):
@@ -73,18 +73,20 @@ class _Runs:
             return sum(known[f"oracle:{goal}"] for goal in wanted) / len(wanted)
         return known[actor]
 
-    def play(self, probe: str, actor: str) -> np.ndarray:
+    def play(self, probe: str, actor: str, lanes: int | None = None) -> np.ndarray:
         """i16[lanes, episodes, goals], the step at which each goal was first reached or -1; played once."""
         if (probe, actor) in self.played:
             return self.played[probe, actor]
-        rows = np.tile(self.rows[probe], self.lanes)
+        lanes = lanes or self.lanes
+        rows = np.tile(self.rows[probe], lanes)
         table, horizon = self.tables[probe], self.probes[probe].horizon
         reached = tabular.play(table, self.policy(probe, actor), rows, horizon, self.generator)
-        self.played[probe, actor] = reached.reshape(self.lanes, len(self.rows[probe]), -1)[..., : len(self.goals)]
+        self.played[probe, actor] = reached.reshape(lanes, len(self.rows[probe]), -1)[..., : len(self.goals)]
         return self.played[probe, actor]
 
-    def label(self, actor: str) -> "pd.Categorical[str]":
-        return self._labels({name: self.play(name, actor) for name in self.probes})
+    def label(self, actor: str, lanes: int | None = None) -> "pd.Categorical[str]":
+        """One label a lane; of an actor that leaves nothing to chance, one lane says all."""
+        return self._labels({name: self.play(name, actor, lanes) for name in self.probes})
 
     def label_of_mixture(self, one: str, other: str, weight: float, by_level: bool = False) -> "pd.Categorical[str]":
         """The labels of policies that go for `one` with probability `weight` in each episode, or on each layout."""
@@ -114,7 +116,7 @@ class _Runs:
             tries[:, goal], success[:, goal] = share.sum().round(EXACT), hits
             ratio = np.where(own >= 0, shortest / np.maximum(own, 1), 0) @ share
             efficiency[:, goal] = ratio / np.where(hits, hits, np.nan)
-        episodes, diverged = np.full(self.lanes, self.share[self.labelling].sum()), np.zeros(self.lanes, bool)
+        episodes, diverged = np.full(len(first), self.share[self.labelling].sum()), np.zeros(len(first), bool)
         return analysis.label(counts, episodes, success, tries, efficiency, diverged, self.names)
 
     def _share(self, probe: envs.Probe) -> np.ndarray:
