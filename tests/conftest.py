@@ -5,6 +5,8 @@ their last bits. A claim about a user's bits takes a process of its own that doe
 tests/sweeps/test_training.py.
 """
 
+import collections
+import gc
 import os
 import tempfile
 
@@ -15,11 +17,23 @@ from tests.object_store import bucket, server  # noqa: F401 (fixtures)
 QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 CACHE = tempfile.TemporaryDirectory(prefix="chisel-tests-", ignore_cleanup_errors=True)
 
+# Tracing makes many objects and few cycles, and a full collection looks at all that jax and pandas have ever made.
+gc.set_threshold(100_000)
+
 # Before jax is imported here or in a process that a test starts; pytest's workers have those of their parent.
 os.environ.setdefault("NPROC", "1")
 os.environ.setdefault("XLA_FLAGS", QUICKLY)
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+
+def pytest_collection_modifyitems(items):
+    """Files with the most slow tests first, and quick ones last, so that no worker is left with a long one at the end.
+
+    `--dist loadfile` hands files out in this order under `--no-loadscope-reorder`; of itself, by their number of tests.
+    """
+    slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
