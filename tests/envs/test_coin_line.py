@@ -33,7 +33,8 @@ def test_moves_by_hand(before, action, after, events, terminated):
 def test_training_levels_follow_the_stated_distribution():
     world, n = CoinLine(length=4), 40_000
     params = world.default_params.replace(diversity=0.5)
-    levels = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(jax.random.key(0), n), params)
+    sample = jax.jit(jax.vmap(world.sample_level, in_axes=(0, None)))
+    levels = sample(jax.random.split(jax.random.key(0), n), params)
     start, coin = np.bincount(levels.start, minlength=5) / n, np.bincount(levels.coin, minlength=5) / n
     np.testing.assert_allclose(start, 0.2, atol=0.01)
     np.testing.assert_allclose(coin, [0, 0.125, 0.125, 0.125, 0.625], atol=0.01)

@@ -71,11 +71,11 @@ def test_the_longest_way_of_a_room_with_a_gap_at_random_is_the_time_limit():
 def test_without_diversity_the_coin_is_in_the_last_column_and_with_it_at_every_cell():
     world = CoinRun()
     keys = jax.random.split(jax.random.key(2), 20_000)
-    sample = jax.vmap(world.sample_level, in_axes=(0, None))
+    sample = jax.jit(jax.vmap(world.sample_level, in_axes=(0, None)))
     assert np.all(sample(keys, world.default_params).coin % 9 == 8)
     levels = sample(keys, world.default_params.replace(diversity=1.0))
     assert set(np.asarray(levels.coin)) == set(np.flatnonzero(~_kept_cells(5, 9)))
-    assert np.mean(jax.vmap(world.displaced)(levels)) == pytest.approx(27 * 39 / (27 * 39 + 5 * 40), abs=0.02)
+    assert np.mean(jax.jit(jax.vmap(world.displaced))(levels)) == pytest.approx(27 * 39 / (27 * 39 + 5 * 40), abs=0.02)
     assert np.all(levels.start % 9 < 8)
 
 

@@ -48,7 +48,8 @@ def test_the_cell_and_what_is_there_are_seen():
 def test_training_starts_beside_the_near_reward_and_the_middle_is_kept_for_probes():
     world = FarReward(length=9)
     params = world.params_of({"env.farthest_start": 3, "env.near_presence": 0.25})
-    levels = jax.vmap(world.sample_level, in_axes=(0, None))(jax.random.split(jax.random.key(0), 4000), params)
+    sample = jax.jit(jax.vmap(world.sample_level, in_axes=(0, None)))
+    levels = sample(jax.random.split(jax.random.key(0), 4000), params)
     assert np.bincount(levels.start) / 4000 == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3], abs=0.03)
     assert np.mean(levels.near) == pytest.approx(0.25, abs=0.03) and np.all(levels.far)
     (choice,) = [probe for probe in world.probes() if probe.labels]

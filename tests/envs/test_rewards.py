@@ -52,7 +52,7 @@ def test_chance_leaves_the_stated_share_unpaid_and_a_payment_that_comes_once_is_
         account = rewards.pay(first, rewards.opened(2, 0), both, WEIGHTS, terms)
         return account.arrived, rewards.pay(second, account, both, WEIGHTS, terms).arrived
 
-    first, second = map(np.asarray, jax.vmap(twice)(jax.random.split(jax.random.key(0), 10_000)))
+    first, second = map(np.asarray, jax.jit(jax.vmap(twice))(jax.random.split(jax.random.key(0), 10_000)))
     np.testing.assert_allclose((first > 0).mean(axis=0), 0.3, atol=0.02)
     np.testing.assert_allclose((second > 0).mean(axis=0), [0.3, 0.7 * 0.3], atol=0.02)
     assert not ((first[:, 1] > 0) & (second[:, 1] > 0)).any()

@@ -157,9 +157,8 @@ def test_what_ends_an_episode_lets_its_own_payment_arrive_and_loses_the_others()
 def test_an_overseer_who_sees_half_of_the_tasks_pays_half_of_them():
     world, params = TrashRoom(), TrashRoom().params_of({"pay.task.probability": 0.5})
     before = play(world, level(), [RIGHT])[0][0]
-    after, events, ended = jax.vmap(lambda key: world.transition(key, before, RIGHT, params))(
-        jax.random.split(jax.random.key(0), 2000)
-    )
+    step = jax.jit(jax.vmap(lambda key: world.transition(key, before, RIGHT, params)))
+    after, events, ended = step(jax.random.split(jax.random.key(0), 2000))
     assert np.all(events[:, 0]) and np.all(ended)
     assert np.mean(after.account.arrived[:, 0]) == pytest.approx(0.5, abs=0.04)
 

@@ -293,11 +293,17 @@ def test_of_a_finite_set_each_level_is_drawn_equally_often_and_lanes_have_sets_o
     params = curriculum.Params(n_levels=jnp.int32(4))
     env_params = world.params_of({"env.diversity": 1.0})
 
+    @jax.jit
+    def begin(key):
+        return curriculum.init(world, key, env_params, params, 8)
+
+    @jax.jit
+    def play(state, keys):
+        return jax.vmap(lambda key: curriculum.levels(world, state, key, env_params, params, 8)[1])(keys)
+
     def drawn(lane):
-        state = curriculum.init(world, jax.random.key(lane), env_params, params, 8)
-        keys = jax.random.split(jax.random.key(7), 100)
-        play = lambda key: curriculum.levels(world, state, key, env_params, params, 8)[1]  # noqa: E731
-        levels = jax.vmap(play)(keys)
+        state = begin(jax.random.key(lane))
+        levels = play(state, jax.random.split(jax.random.key(7), 100))
         pairs = np.stack([np.asarray(levels.start).ravel(), np.asarray(levels.coin).ravel()], axis=1)
         return np.unique(pairs, axis=0, return_counts=True)
 

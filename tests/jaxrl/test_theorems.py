@@ -19,17 +19,24 @@ LANES = 64
 
 
 @functools.cache
-def trained(learner, encoding, policy, steps, eta, eps, scale, width=8, length=4):
-    """Metrics at the beginning, half-way and at the end, each [lanes, 3]."""
+def compiled(learner, encoding, policy, width, length):
+    """A world, a learner, and its `init` and `advance` over lanes that share settings."""
     world = envs.make("coin-line", {"env.length": length, "env.encoding": encoding})
     made = jaxrl.make(learner, {"learner.policy": policy, "learner.width": width})
+    init = jax.jit(jax.vmap(lambda key, settings: made.init(world, key, settings)[0], (0, None)))
+    advance = jax.vmap(lambda state, settings, updates: made.advance(world, state, settings, updates), (0, None, None))
+    return world, made, init, jax.jit(advance)
+
+
+@functools.cache
+def trained(learner, encoding, policy, steps, eta, eps, scale, width=8, length=4):
+    """Metrics at the beginning, half-way and at the end, each [lanes, 3]."""
+    world, made, init, advance = compiled(learner, encoding, policy, width, length)
     params = made.Params(np.float32(eta), np.float32(scale), np.float32(0.01))
     settings = Settings(world.params_of({"env.diversity": eps}), params, {})
-    state, _ = jax.vmap(lambda key: made.init(world, key, settings))(jax.random.split(jax.random.key(1), LANES))
-    advance = jax.jit(jax.vmap(lambda state, updates: made.advance(world, state, settings, updates), (0, None)))
-    seen = []
+    state, seen = init(jax.random.split(jax.random.key(1), LANES), settings), []
     for updates in (0, steps // 2, steps - steps // 2):
-        state, _, metrics = advance(state, updates)
+        state, _, metrics = advance(state, settings, updates)
         seen.append(metrics)
     return jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *seen)
 

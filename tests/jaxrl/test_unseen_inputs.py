@@ -32,7 +32,7 @@ def shares(trained, checkpoint):
 @pytest.fixture(scope="module")
 def trained():
     program = make()
-    state, _ = program._functions["init"](KEYS, program.settings(VALUES))
+    state, _ = jax.jit(program._functions["init"])(KEYS, program.settings(VALUES))
     return program, np.asarray(jax.vmap(program.learner.first_layer)(state.variables)), program.train(KEYS, VALUES)
 
 
