@@ -1,14 +1,19 @@
 """The linearised policy follows the flow that is worked by hand, and goes where linear policies go that are trained."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
+from analysis.intervals import interval
 from envs import Bandit, CoinLine, CoinRun
 from jaxrl import A2C, PPO, Cloning, Program, kernel_shares, tangent
 from jaxrl.kernel_shares import Ways, ascended, first_goals, linearised
 
+ATLAS = Path(__file__).parents[2] / "docs" / "atlas" / "cells.parquet"
 LINE = CoinLine(length=4, encoding="one-hot")
 
 
@@ -72,6 +77,20 @@ def test_policies_that_are_linear_go_where_their_kernel_says_by_small_steps():
     assert abs(predicted["kernel.share.coin"] - begun).max() > 0.2
     np.testing.assert_allclose(predicted["kernel.share.coin"], play(kernel, learner, last), atol=0.01)
     np.testing.assert_allclose(sum(predicted.values()), 1, rtol=1e-5)
+
+
+def test_on_the_coin_line_shares_are_those_of_the_atlas():
+    """Networks of width 256 that go right where the coin is left, after a tenth and at the end of its kernel-4."""
+    world, learner, lanes = CoinLine(length=4), Cloning(width=256, total_steps=10_000), 128
+    settings = Program(world, learner, lanes).settings([{"learner.learning_rate": 0.01, "learner.scale": 0.25}] * lanes)
+    first = jax.jit(jax.vmap(lambda key, one: learner.init(world, key, one)[0].weights))
+    policies, kernel = first(jax.random.split(jax.random.key(2), lanes), settings), shares_of(world, learner)
+    cells = pd.read_parquet(ATLAS).query("sweep == 'kernel-4'").set_index("step")
+    for step in (1000, 10_000):
+        right = int((kernel.columns(policies, settings, step / 10_000)["kernel.share.right-end"] > 0.5).sum())
+        low, high = interval(right, lanes, "wilson")
+        least, most = interval(*cells.loc[step, ["right", "n"]], "wilson")
+        assert low < most and least < high
 
 
 def test_networks_do_at_first_what_they_do_untrained_and_without_diversity_then_go_right():
