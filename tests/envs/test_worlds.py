@@ -45,7 +45,7 @@ OTHERS = {
 KINDS = [
     pytest.param(envs.make(name, values), id=" ".join([name, *(f"{key[4:]}={value}" for key, value in values.items())]))
     for name in envs.WORLDS
-    for values in ({}, *OTHERS.get(name, ()))
+    for values in ({"env.block": 3} if name == "gems" else {}, *OTHERS.get(name, ()))
 ]
 WITH_GOALS = [kind for kind in KINDS if kind.values[0].goals]
 GYMNAX = [envs.make("gymnax:CartPole-v1"), envs.make("gymnax:Catch-bsuite")]
