@@ -1,4 +1,4 @@
-"""Actor-critic networks over compact observations."""
+"""Actor-critic networks over compact observations, and over pictures."""
 
 import dataclasses
 import functools
