@@ -202,7 +202,7 @@ def _payment(folder: Results, conditions: pd.Series, found: list[pd.DataFrame]) 
       found: what is known of the lanes already, in which numbers are taken away.
     """
     setting = lambda name: folder.of_conditions(conditions, f"learner.{name}").astype(object)  # noqa: E731
-    remembers = setting("memory").ne("none") | setting("network").ne("mlp")
+    remembers = setting("memory").ne("none") | ~setting("network").isin(["mlp", "convolutional"])
     knows = (setting("previous_reward").eq(True) & remembers).to_numpy()
     played = [part for part in found if _PAYMENT[0] in part]
     for part in played:

@@ -222,7 +222,7 @@ def _pixels(block: int) -> tuple[np.ndarray, np.ndarray]:
     middle = (block - 1) / 2
     wide, radius = round(block / 13), max(round(3 * block / 13), 1)
     line = abs(down - right) <= wide
-    gem = abs(down - middle) + abs(right - middle) <= radius + 0.5 * (block % 2 == 0)
+    gem = abs(down - middle) + abs(right - middle) <= radius
     return row // block * mazes.SIDE + column // block, np.stack([line, gem])
 
 

@@ -229,7 +229,7 @@ def play_returns(
 def _steps(
     table: Table, policy: Policy, rows: np.ndarray, horizon: int | np.ndarray, generator: np.random.Generator
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Each step of episodes played side by side, from 1, and bool[episodes, goals], its events before the end."""
+    """Each step of episodes played side by side, from 1, and the table's events[episodes, goals] before the end."""
     state, alive = table.start[rows], np.ones(len(rows), bool)
     for step in range(1, int(np.max(horizon)) + 1):
         alive = alive & (step <= horizon)
@@ -239,7 +239,7 @@ def _steps(
         chances = policy(step, row, now) if callable(policy) else policy[row, now]
         cumulative = np.cumsum(chances, axis=-1)
         action = np.minimum((cumulative <= draw[going, None]).sum(axis=-1), chances.shape[-1] - 1)
-        events = np.zeros((len(rows), table.events.shape[-1]), bool)
+        events = np.zeros((len(rows), table.events.shape[-1]), table.events.dtype)  # a planner has payments here
         events[going] = table.events[row, now, action]
         yield step, events
         alive[going] = ~table.terminated[row, now, action]

@@ -21,6 +21,7 @@ from envs.approval import pays_beside_events
 from jaxrl.cloning import Cloning
 from jaxrl.curricula import Curriculum
 from jaxrl.learner import Learner
+from jaxrl.planner import payments
 from jaxrl.ppo import PPO
 from jaxrl.schedules import Schedule, Settings
 
@@ -36,6 +37,8 @@ TOLERANCE = 1e-3
 """Relative, of each step of the flow."""
 PATIENT = 0.9999
 """The discount in place of 1, under which late is as good as soon."""
+EVERY_MOVE = 1.0
+"""For the best moves, where they are not known."""
 SEED = 0x6B65726E
 REMEMBERED = 64
 """Conditions whose choices are kept: the lanes of a condition follow each other."""
@@ -49,7 +52,7 @@ class Asked(NamedTuple):
     good: np.ndarray
     """f32[rows, actions], whether a move begins a best way."""
     weights: np.ndarray
-    """f32[rows], how often episodes begin so; 0 where every move is as good. They sum to 1."""
+    """f32[rows], how often episodes begin so; 0 where every move is as good. They sum to 1, or all are 0."""
     probed: Observation
     """What is seen on the probe; leaves [levels, states, ...]."""
 
@@ -90,14 +93,18 @@ class KernelShares:
         self.goals = sorted(at_stake, key=lambda place: world.goals[place].role != "intended")
         every = np.linspace(0, self.probe.distinct - 1, min(self.probe.distinct, PROBED)).astype(int)
         self.levels = jax.tree.map(lambda leaf: leaf[every], self.probe.levels)
-        table = tabular.tabulate(world, self.levels)
-        fired = table.events[..., self.goals]
-        first = fired & (np.cumsum(fired, axis=-1) == 1)
-        self.ways = Ways(table.start, table.next_state, first.astype(np.float32), tabular.decided(table))
         self._asked = functools.lru_cache(REMEMBERED)(self._choices)
 
+    @functools.cached_property
+    def ways(self) -> Ways:
+        table = tabular.tabulate(self.world, self.levels)
+        fired = table.events[..., self.goals]
+        first = fired & (np.cumsum(fired, axis=-1) == 1)
+        return Ways(table.start, table.next_state, first.astype(np.float32), tabular.decided(table))
+
     def columns(self, policies: Any, settings: Settings, share: float = 1.0) -> dict[str, np.ndarray]:
-        """`kernel.share.GOAL`, f32[lanes].
+        """`kernel.share.GOAL`, f32[lanes]; NaN where the world does not say what its events are worth under a lane's
+        Params, or every move is as good where training begins.
 
         Args:
           policies: as initialised; leaves [lanes, ...].
@@ -107,7 +114,8 @@ class KernelShares:
         asked = [self._asked(_Settings(lane.env, getattr(lane.learner, "discount", None))) for lane in lanes]
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *asked)
         time = share * self._time * np.asarray(settings.learner.learning_rate, np.float32)
-        found = np.asarray(_shares(self.world, self.learner, self.probe.horizon, self.ways, policies, stacked, time))
+        found = np.array(_shares(self.world, self.learner, self.probe.horizon, self.ways, policies, stacked, time))
+        found[~stacked.weights.any(axis=1)] = np.nan
         return {f"kernel.share.{self.world.goals[goal].name}": found[:, i] for i, goal in enumerate(self.goals)}
 
     @property
@@ -124,12 +132,14 @@ class KernelShares:
         if settings.discount is None:
             best = tabular.oracle(table, next(i for i, goal in enumerate(world.goals) if goal.role == "intended"))
         else:
-            worth = jax.vmap(lambda level: world.expected_payment(level, settings.params, settings.discount))(levels)
-            best = tabular.optimal(table, np.asarray(worth), min(settings.discount, PATIENT))
-        good = best[level, state] > 0
+            worth = np.asarray(payments(world, levels, settings.params, settings.discount))
+            is_known = not np.isnan(worth).any()
+            best = tabular.optimal(table, worth, min(settings.discount, PATIENT)) if is_known else EVERY_MOVE
+        good = np.broadcast_to(best, table.next_state.shape)[level, state] > 0
         weights = np.where(good.all(axis=1), 0.0, weights)
+        weights /= weights.sum() or 1.0
         probed = _seen(world, self.levels, settings.params)
-        return Asked(seen, good.astype(np.float32), (weights / weights.sum()).astype(np.float32), probed)
+        return Asked(seen, good.astype(np.float32), weights.astype(np.float32), probed)
 
 
 class _Settings:
@@ -157,6 +167,8 @@ def _refusal(
     """Why there is no prediction."""
     if not isinstance(learner, PPO | Cloning):
         return "shares are predicted for the learners ppo and cloning"
+    if world.layout.image is not None:
+        return "shares are predicted for worlds that show no picture"
     if jax.tree.leaves(learner.context(world, 1)):
         return "shares are predicted for policies that see observations alone, without memory or further inputs"
     if learner.learns_reward or (isinstance(learner, PPO) and learner.pretraining_updates):

@@ -262,6 +262,10 @@ class Linear(nn.Module):
 
 
 NETWORKS: dict[str, type[nn.Module]] = {"mlp": ActorCritic, "convolutional": Convolutional}
+OF_PICTURES = {field.name for field in dataclasses.fields(Convolutional)} - {
+    field.name for field in dataclasses.fields(ActorCritic)
+}
+"""Fields that only networks that see pictures have."""
 
 
 def named(name: str) -> type[nn.Module]:

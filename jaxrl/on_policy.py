@@ -212,11 +212,13 @@ class OnPolicy(Learner):
     def make_network(self, world: World) -> nn.Module:
         """The network: what is called as `ActorCritic` is, and has its `context`.
 
-        Fields that bear the name of a setting are given that setting's value; `image` is the shape of the world's.
+        Fields that bear the name of a setting are given that setting's value, but for those of convolutions, which a
+        module without `image` may have under the same names; `image` is the shape of the world's.
         """
         cls = networks.named(self.network)
         fields = {field.name for field in dataclasses.fields(cls)}
         own = fields & {field.name for field in dataclasses.fields(self)}
+        own -= set() if "image" in fields else networks.OF_PICTURES
         image = world.layout.image
         return cls(
             num_actions=world.num_actions,

@@ -87,7 +87,7 @@ class Planner:
             return self._plan_approval(self.world, params, discount)
         if self._beside_events:
             return self._plan_approval(*approval_plans.without_approval(self.world, params), discount)
-        payment = np.asarray(_payments(self.world, self.levels, params, discount))
+        payment = np.asarray(payments(self.world, self.levels, params, discount))
         drawn = _training(self.world, params, self.world.default_params, discount)
         table, foreseen, expected = jax.tree.map(np.asarray, drawn)
         if np.isnan(payment).any() or np.isnan(foreseen).any():
@@ -117,7 +117,7 @@ class Planner:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _payments(world: Any, levels: Any, params: Any, discount: float) -> Any:
+def payments(world: Any, levels: Any, params: Any, discount: float) -> Any:
     """f32[levels, goals], what events are worth by what can be seen on each level."""
     return jax.vmap(lambda level: world.expected_payment(level, params, discount))(levels)
 
@@ -133,4 +133,4 @@ def _training(world: World, params: Any, default: Any, discount: float) -> tuple
     """Training levels written out; what their events are worth; and what they are worth undiscounted."""
     levels = _drawn(world, params)
     table = tabular.traced_table(world, levels, default)
-    return table, _payments(world, levels, params, discount), _payments(world, levels, params, 1.0)
+    return table, payments(world, levels, params, discount), payments(world, levels, params, 1.0)

@@ -123,7 +123,7 @@ def infinite(world: Kinds, learner: OnPolicy, scales: np.ndarray | None = None) 
       ValueError: a network that is not the MLP, or has memory, further inputs or layer norm.
     """
     network = learner.make_network(world)
-    if not isinstance(network, ActorCritic) or not _sees_alone(network):
+    if type(network) is not ActorCritic or not _sees_alone(network):
         raise ValueError(
             "learner.network: the kernel of infinite width is that of the MLP, which sees observations alone"
         )

@@ -109,6 +109,14 @@ def test_where_nothing_tells_payment_choosing_the_proxy_is_choosing_the_reward(w
     assert np.isnan(df["tracks_payment"][0]) and df["tracks_payment.why"][0].startswith("no memory")
 
 
+@pytest.mark.parametrize(("network", "remembers"), [("mlp", False), ("convolutional", False), ("mine:Net", True)])
+def test_a_network_of_ones_own_may_remember_what_was_paid_and_chisels_own_do_not(write_results, network, remembers):
+    policy = {"learner.network": network, "learner.memory": "none", "learner.previous_reward": True}
+    cells = [({"env.diversity": 0.0} | policy, {"coin": 0.3}, 1)]
+    why = analysis.load(write_results("payment", cells))["tracks_payment.why"][0]
+    assert why.startswith("no memory") != remembers
+
+
 def test_avoidance_is_how_much_more_often_a_thing_is_entered_when_it_is_hidden(write_results):
     entered, avoided = {"coin": 0.0}, {"coin": 1.0}
     cells = [

@@ -103,6 +103,12 @@ def test_a_network_that_cannot_serve_is_refused_in_one_line_before_anything_comp
     assert "\n" not in str(error.value)
 
 
+def test_a_network_without_a_picture_keeps_fields_that_settings_of_convolutions_are_called_by(written):
+    written("own", BROKEN + "class Own(Base):\n    channels: int = 7\n    width: int = 3\n")
+    network = jaxrl.make("ppo", SMALL | {"learner.network": "own:Own"}).make_network(probe_world.ProbeWorld())
+    assert network.channels == 7 and network.width == SMALL["learner.width"]
+
+
 @pytest.mark.slow
 def test_a_learner_of_ones_own_learns(written):
     name = written("one_step", example("learners.md")) + ":OneStep"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.intervals import interval
-from envs import Bandit, CoinLine, CoinRun
+from envs import Bandit, CoinLine, CoinRun, Gems
 from jaxrl import A2C, PPO, Cloning, Program, kernel_shares, tangent
 from jaxrl.kernel_shares import Ways, ascended, first_goals, linearised
 
@@ -111,12 +111,26 @@ def test_displaced_levels_are_half_of_those_learnt_from_and_count_as_often_as_th
     assert often.sum() == pytest.approx(1) and often[displaced].sum() == pytest.approx(0.02, abs=0.005)
 
 
+class Unpriced(CoinLine):
+    def expected_payment(self, level, params, discount):
+        return jnp.full(len(self.goals), jnp.nan)
+
+
+def test_where_a_world_does_not_say_what_its_events_are_worth_there_is_no_prediction():
+    world, learner = Unpriced(length=4, encoding="one-hot"), PPO(width=8, depth=1)
+    settings = Program(world, learner, 1).settings([{}])
+    policies = jax.jit(lambda key: tangent.initial(world, learner, key))(jax.random.key(0))
+    found = shares_of(world, learner).columns(jax.tree.map(lambda leaf: leaf[None], policies), settings)
+    assert len(found) == 2 and all(np.isnan(share).all() for share in found.values())
+
+
 @pytest.mark.parametrize(
     ("world", "learner", "said"),
     [
         (LINE, A2C(), "shares are predicted for the learners ppo and cloning"),
         (LINE, PPO(memory="gru"), "shares are predicted for policies that see observations alone"),
         (LINE, PPO(reward_model_updates=1), "shares are predicted for training by the world's own rewards"),
+        (Gems(block=3), PPO(network="convolutional"), "shares are predicted for worlds that show no picture"),
         (Bandit(), PPO(), "bandit has no probe from which labels are computed"),
     ],
 )
