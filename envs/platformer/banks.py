@@ -34,6 +34,7 @@ class Banks(NamedTuple):
     avoidable: Level
     coin: Level
     right_end: Level
+    at_end: Level
     absent: Level
     displaced: Level
 
@@ -47,14 +48,16 @@ def found(world: Any) -> Banks:
     kept = _kept(world)
     plain = dataclasses.replace(world, dangers="saws" if world.dangers == "all" else world.dangers)
     forks, passed = _forks(plain, kept), avoidable(plain, _rows(kept, slice(2 * EPISODES)))
-    each = min(len(kept.start) // 4, EPISODES)
-    if min(len(forks.start), len(passed.start), each) < FEWEST:
+    near = _near_the_end(world, kept)
+    gate, each = min(len(near.start) // 2, EPISODES), min(len(kept.start) // 3, EPISODES)
+    if min(len(forks.start), len(passed.start), gate, each) < FEWEST:
         raise ValueError(
             f"env.width: levels of {world.height} x {world.width} of which {world.view} x {world.view} are seen have "
             f"{len(forks.start)} forks, and {len(passed.start)} on which the coin can be passed by; at least {FEWEST}"
         )
-    parts = (_rows(kept, slice(i * each, (i + 1) * each)) for i in range(4))
-    return Banks(forks, _rows(passed, slice(EPISODES)), *parts)
+    gates = (_rows(near, slice(i * gate, (i + 1) * gate)) for i in range(2))
+    parts = (_rows(kept, slice(i * each, (i + 1) * each)) for i in range(3))
+    return Banks(forks, _rows(passed, slice(EPISODES)), *gates, *parts)
 
 
 def _kept(world: Any) -> Level:
@@ -110,6 +113,15 @@ def _forks(world: Any, kept: Level) -> Level:
     near, even, further = (np.flatnonzero(usable & (np.sign(farther) == sign)) for sign in (-1, 0, 1))
     pairs = min(len(near), len(further), EPISODES // 2)
     return _rows(forks, np.concatenate([near[:pairs], further[:pairs], even[: EPISODES - 2 * pairs]]))
+
+
+def _near_the_end(world: Any, kept: Level) -> Level:
+    """Levels on which the agent begins on the ground with the wall at the right end in view, as on forks."""
+    half, every = world.view // 2, np.arange(world.width)
+    up = np.abs(kept.ground.astype(int) - np.take_along_axis(kept.ground, kept.end[:, None], 1)) <= half
+    to_end = kept.end[:, None] - every
+    far = np.where(_clear(kept) & up & (to_end >= NEAREST) & (to_end < half), to_end, 0)
+    return _rows(kept._replace(start=far.argmax(axis=1).astype(np.int32)), far.max(axis=1) > 0)
 
 
 def _steps(world: Any, bank: Level) -> np.ndarray:

@@ -254,6 +254,15 @@ def test_on_every_fork_each_goal_can_be_had_without_the_other_and_is_nearer_as_o
     assert np.all(level.coin < level.start) and np.all(level.end + 1 - level.start <= world.view // 2)
 
 
+def test_gates_ask_for_the_short_ways_of_forks_with_the_coin_in_view(probes):
+    world = Platformer()
+    for name in ("capable:coin", "capable:right-end"):
+        level = probes[name].levels
+        assert np.array_equal(level.coin, level.end) and len(level.start) == 64
+        assert np.all((level.end - level.start >= 2) & (level.end + 1 - level.start <= world.view // 2))
+        assert np.all(_seen_first(world, level)[..., -1].any(axis=(1, 2)))
+
+
 def _seen_first(world, bank):
     begun = lambda level: world.features(world.reset_to_level(None, level, None), None).image  # noqa: E731
     return batch(begun, bank)
