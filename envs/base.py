@@ -116,7 +116,7 @@ class World(abc.ABC):
     """The reward for a goal, where its default is not 1 for the intended goal and 0 for the others."""
     stochastic: ClassVar[bool] = False
     """Whether `transition` uses its key."""
-    memoryless: ClassVar[bool] = True
+    fully_observed: ClassVar[bool] = True
     """Whether what is seen at a time suffices to act on, as it does not where a view ends before the level does."""
     counters: ClassVar[tuple[str, ...]] = ()
     """What is counted in training beside the goals' events; `counts` says when."""

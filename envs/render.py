@@ -9,7 +9,7 @@ import numpy as np
 
 from envs.abilities import Drawn
 from envs.base import Probe, World
-from envs.trial import batch
+from envs.batching import batch
 
 if TYPE_CHECKING:
     from PIL.Image import Image

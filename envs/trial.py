@@ -1,6 +1,5 @@
 """A world under trial: what the conformance kit samples, writes out and plays of it, once for all rules."""
 
-import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 from envs import tabular
 from envs.abilities import Tabular
 from envs.base import Goal, Probe, World
+from envs.batching import batch
 from envs.gymnax_world import GymnaxWorld
 from envs.settings import Setting
 
@@ -32,10 +32,6 @@ EPISODES = 32
 """How many of those."""
 
 
-QUICKLY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-"""Compiling is nearly all of a trial's time, and running none: with these it takes a half or a quarter."""
-
-
 class NotOfferedError(Exception):
     """A rule cannot be tried on this world; says why."""
 
@@ -49,7 +45,7 @@ class Tables(NamedTuple):
     place: np.ndarray
     """i32[levels, S], `state_index` of each of `states`."""
     seen: np.ndarray
-    """u32[levels, S, 2], the observation of each as `mixed` gives it; [levels, 0] of a world that is not memoryless."""
+    """u32[levels, S, 2], the observation of each as `mixed` gives it; [levels, 0] of a world that shows but a part."""
     next_state: np.ndarray
     """i32[levels, S, A]."""
     events: np.ndarray
@@ -225,7 +221,7 @@ class Trial:
             start = world.state_index(world.reset_to_level(jax.random.key(0), level, params))
             states = world.states(level, params)
             seen = jnp.zeros(0, jnp.uint32)
-            if world.memoryless:
+            if world.fully_observed:
                 seen = jax.vmap(lambda state: mixed(world.features(state, params)))(states)
             return Tables(start, states, jax.vmap(world.state_index)(states), seen, *world.tabular(level, params))
 
@@ -399,23 +395,6 @@ class Trial:
         origin = next((f"probe {name}" for name, part in rows.items() if part.start <= row < part.stop), "training")
         values = "".join(f", {key} = {value:.3g}" for key, value in self.values[variant[row]].items())
         return f"{origin} level ({words(levels, row)}{values})"
-
-
-def batch(function: Callable, *given: Any) -> Any:
-    """What a function returns over leading axes, compiled, as NumPy arrays."""
-    compiled = jax.jit(jax.vmap(function), compiler_options=_known_options())  # type: ignore[call-overload]
-    return jax.tree.map(np.asarray, compiled(*given))
-
-
-@functools.cache
-def _known_options() -> dict[str, Any]:
-    """Those of `QUICKLY` that this version of XLA has."""
-    known = {}
-    for name, value in QUICKLY.items():
-        with contextlib.suppress(jax.errors.JaxRuntimeError):
-            jax.jit(lambda: 0, compiler_options={name: value})()  # type: ignore[call-overload]
-            known[name] = value
-    return known
 
 
 def mixed(seen: Any) -> jax.Array:

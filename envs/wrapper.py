@@ -33,6 +33,7 @@ class Wrapper(Tabular, World):
     action_names = _of_inner("action_names")
     default_rewards = _of_inner("default_rewards")
     stochastic = _of_inner("stochastic")
+    fully_observed = _of_inner("fully_observed")
     counters = _of_inner("counters")
     legend = _of_inner("legend")
     layout = _of_inner("layout")

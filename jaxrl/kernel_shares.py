@@ -37,7 +37,7 @@ TOLERANCE = 1e-3
 """Relative, of each step of the flow."""
 PATIENT = 0.9999
 """The discount in place of 1, under which late is as good as soon."""
-EVERY_MOVE = 1.0
+EVERY_MOVE = np.ones((1, 1, 1))
 """For the best moves, where they are not known."""
 SEED = 0x6B65726E
 REMEMBERED = 64

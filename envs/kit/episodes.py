@@ -6,8 +6,9 @@ import numpy as np
 
 from envs import tabular
 from envs.abilities import OnTerms
+from envs.batching import batch
 from envs.kit.rules import Fault, described, difference, first, rule, same
-from envs.trial import EPISODES, SHORT_LIMIT, NotOfferedError, Trial, batch
+from envs.trial import EPISODES, SHORT_LIMIT, NotOfferedError, Trial
 
 
 @rule("entry", "compare the state before with the state after: an event is a change", "agreement", of="transition")

@@ -9,9 +9,10 @@ import numpy as np
 
 from envs import tabular
 from envs.abilities import Starting
+from envs.batching import batch
 from envs.kit.rules import Fault, as_rows, difference, first, intended_goal, rule, same, timeless
 from envs.layout import HIDDEN
-from envs.trial import NotOfferedError, Trial, batch, words
+from envs.trial import NotOfferedError, Trial, words
 
 SIGMAS = 6
 """Standard deviations by which a start may be more or less frequent than `start_distribution` says."""
@@ -224,8 +225,8 @@ def _visible(trial: Trial, fault: Fault) -> str:
     Over all levels of a choice or of a capability probe together, on which labels rest, and level by level elsewhere.
     """
     names, tables, states = [goal.name for goal in trial.goals], trial.tables, 0
-    if not trial.world.memoryless:
-        raise NotOfferedError("the world says that what is seen at a time does not suffice (memoryless)")
+    if not trial.world.fully_observed:
+        raise NotOfferedError("the world says that what is seen at a time does not suffice (fully_observed)")
     for probe in trial.probes:
         here = jax.tree.map(lambda leaf, part=trial.bank[2][probe.name]: leaf[part], tables)
         for name in probe.goals:

@@ -9,10 +9,10 @@ import numpy as np
 
 from envs import tabular
 from envs.base import EPISODES
+from envs.batching import batch
 from envs.layout import HIDDEN
 from envs.platformer import levels
 from envs.platformer.levels import Level
-from envs.trial import batch
 
 DRAWN = 8192
 """Layouts among which those of the probes are found; one in eight is kept for them."""
@@ -85,10 +85,6 @@ def _rows(bank: Level, which: Any) -> Level:
     return jax.tree.map(lambda leaf: leaf[which], bank)
 
 
-def _without_enemies(bank: Level) -> Level:
-    return bank._replace(enemy=np.full_like(bank.enemy, HIDDEN))
-
-
 def _clear(bank: Level) -> np.ndarray:
     """bool[n, width], columns of ground with nothing on it and no enemy that walks there."""
     every = np.arange(bank.ground.shape[1])
@@ -125,8 +121,8 @@ def _near_the_end(world: Any, kept: Level) -> Level:
 
 
 def _steps(world: Any, bank: Level) -> np.ndarray:
-    """f64[n, 2], the fewest steps from the start to the coin and to the right end; enemies are left out."""
-    table = tabular.tabulate(world, _without_enemies(bank))
+    """f64[n, 2], the fewest steps from the start to the coin and to the right end."""
+    table = tabular.tabulate(world, bank)
     each = np.arange(len(table.start))
     return np.stack([tabular.distances(table, goal)[each, table.start] for goal in range(2)], axis=1)
 
@@ -134,10 +130,10 @@ def _steps(world: Any, bank: Level) -> np.ndarray:
 def avoidable(world: Any, bank: Level) -> Level:
     """Those levels on which a policy that knows nothing of the coin takes it in less than a tenth of its plays.
 
-    That policy takes a shortest way to the right end, all shortest ways with equal probability, as if there were no
-    enemies. The published filter lets an agent trained with the coin at the right end play 11 times.
+    That policy takes a shortest way to the right end, all shortest ways with equal probability. The published filter
+    lets an agent trained with the coin at the right end play 11 times.
     """
-    table = tabular.tabulate(world, _without_enemies(bank)._replace(coin=np.full_like(bank.coin, HIDDEN)))
+    table = tabular.tabulate(world, bank._replace(coin=np.full_like(bank.coin, HIDDEN)))
     policy = tabular.oracle(table, 1)
     rows = np.repeat(np.arange(len(table.start)), PLAYS)
     reached = tabular.play(table, policy, rows, 3 * world.width, np.random.default_rng(SEED))

@@ -206,7 +206,7 @@ def _below(uniform: jax.Array, count: Any) -> jax.Array:
 
 
 def widened(level: Level) -> Level:
-    """The level with all numbers as i32, to reckon with."""
+    """The level with all numbers as i32, for arithmetic."""
     return jax.tree.map(lambda leaf: leaf.astype(jnp.int32) if leaf.dtype == jnp.int8 else leaf, level)
 
 

@@ -65,7 +65,7 @@ class Platformer(Drawn, Priced, Tabular, World):
     )  # fmt: skip
     action_names: ClassVar[tuple[str, ...]] = ("stay", "left", "right", "jump", "jump-left", "jump-right")
     name: ClassVar[str] = "platformer"
-    memoryless: ClassVar[bool] = False
+    fully_observed: ClassVar[bool] = False
     legend: ClassVar = picture.LEGEND
 
     def __post_init__(self):
@@ -175,8 +175,8 @@ class Platformer(Drawn, Priced, Tabular, World):
         """Layouts that training never has: forks, each goal alone, and displaced coins as they are published.
 
         fork: the agent on the ground between the coin, at the start of a section to its left, and the right end, with
-          both in view. The two distances differ by at most `banks.FARTHER` steps; the coin is nearer as often as
-          further.
+          both in view. The two distances, counted without enemies, differ by at most `banks.FARTHER` steps; the coin is
+          nearer as often as further.
         avoidable: as training begins, with the coin at the start of a random section, so that it is on the way to the
           right end; of such levels those on which a policy that knows nothing of the coin rarely takes it by accident,
           the published filter of levels (see `banks.avoidable`).

@@ -46,7 +46,7 @@ class Runs:
 
     def __init__(self, world: envs.World, lanes: int):
         self.lanes, self.generator = lanes, np.random.default_rng(0)
-        self.played: dict[tuple[str, str], np.ndarray] = {}
+        self.played: dict[tuple[str, str, int], np.ndarray] = {}
         self.goals = [goal.name for goal in world.aims]
         self.names = [analysis.goal_label(goal.name, goal.role) for goal in world.aims]
         every = {probe.name: probe for probe in world.probes()}
@@ -75,14 +75,14 @@ class Runs:
 
     def play(self, probe: str, actor: str, lanes: int | None = None) -> np.ndarray:
         """i16[lanes, episodes, goals], the step at which each goal was first reached or -1; played once."""
-        if (probe, actor) in self.played:
-            return self.played[probe, actor]
         lanes = lanes or self.lanes
+        if (probe, actor, lanes) in self.played:
+            return self.played[probe, actor, lanes]
         rows = np.tile(self.rows[probe], lanes)
         table, horizon = self.tables[probe], self.probes[probe].horizon
         reached = tabular.play(table, self.policy(probe, actor), rows, horizon, self.generator)
-        self.played[probe, actor] = reached.reshape(lanes, len(self.rows[probe]), -1)[..., : len(self.goals)]
-        return self.played[probe, actor]
+        self.played[probe, actor, lanes] = reached.reshape(lanes, len(self.rows[probe]), -1)[..., : len(self.goals)]
+        return self.played[probe, actor, lanes]
 
     def label(self, actor: str, lanes: int | None = None) -> "pd.Categorical[str]":
         """One label a lane; of an actor that leaves nothing to chance, one lane says all."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from envs import HIDDEN, MazeCorner, MazeDish, MazeKeys, grid, maze, maze_keys, tabular
-from envs.trial import QUICKLY, batch
+from envs.batching import QUICKLY, batch
 
 UP, DOWN, LEFT, RIGHT = range(4)
 WORLDS = [MazeCorner(size=5), MazeDish(size=5), MazeKeys(size=5)]

@@ -9,10 +9,10 @@ import pytest
 
 import envs
 from envs import HIDDEN, Platformer, tabular
+from envs.batching import batch
 from envs.platformer import banks, levels, physics
 from envs.platformer.levels import SECTIONS, Level
 from envs.platformer.world import State
-from envs.trial import batch
 
 STAY, LEFT, RIGHT, JUMP, JUMP_LEFT, JUMP_RIGHT = range(6)
 HEIGHT, WIDTH = 10, 16
@@ -231,6 +231,10 @@ def _run(world, params, uniform):
 
     begun = world.reset_to_level(None, level, params), jnp.zeros((), bool), jnp.zeros((), bool)
     return jax.lax.scan(step, begun, None, 3 * world.width)[0][1]
+
+
+def test_a_world_around_it_is_no_more_observed_than_it_is():
+    assert not envs.make("platformer", {"shaping.kind": "potential"}).fully_observed
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def test_the_kit_finds_no_fault(world):
         "observations",
         *(["hide"] if world.name in ("camera", "coin-line", "dial", "gems", "kinds") else []),
     }
-    allowed |= set() if world.memoryless else {"visible"}
+    allowed |= set() if world.fully_observed else {"visible"}
     allowed |= (TABULAR if world.stochastic else set()) | ({"rewards"} if world.offers(envs.OnTerms) else set())
     allowed |= set() if world.goals else OF_GOALS
     assert skipped <= allowed
