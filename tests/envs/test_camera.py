@@ -11,8 +11,8 @@ import pytest
 import envs
 from analysis.episodes import with_counts
 from envs import HIDDEN, Camera, camera_board, tabular
+from envs.batching import batch
 from envs.camera_board import AT_HOLE, AT_RIGHT, ENDED
-from envs.trial import batch
 from jaxrl import records
 
 UP, DOWN, LEFT, RIGHT = range(4)

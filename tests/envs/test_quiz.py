@@ -7,8 +7,8 @@ import pytest
 
 import envs
 from envs import HIDDEN, Quiz, render, tabular
+from envs.batching import batch
 from envs.quiz import BITS, FINITE, NEW, SMUDGED, Level, identity_of
-from envs.trial import batch
 from jaxrl import approval_plans
 
 COMPUTE, ABSTAIN = 0, 1

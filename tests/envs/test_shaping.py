@@ -10,8 +10,8 @@ import pytest
 import envs
 import jaxrl
 from envs import shaping, tabular
+from envs.batching import batch
 from envs.coin_line import Level
-from envs.trial import batch
 from jaxrl import rollout, schedules
 from jaxrl.schedules import Schedule, Settings
 

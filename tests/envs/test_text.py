@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import envs
-from envs.trial import batch
+from envs.batching import batch
 
 OTHERS = [
     envs.CoinRun(wall="random"),

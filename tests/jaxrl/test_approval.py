@@ -11,8 +11,8 @@ import pytest
 import envs
 import jaxrl
 from envs import approval
+from envs.batching import batch
 from envs.tabular import Table, play, tabulate
-from envs.trial import batch
 from jaxrl import advantages, approval_plans, rollout
 from jaxrl.planner import Planner
 from jaxrl.rollout import Steps

@@ -70,7 +70,7 @@ class Program:
 
     curriculum = None
 
-    def __init__(self, world, learner, chunk, probe_at, schedules=(), curriculum=None):
+    def __init__(self, world, learner, chunk, probe_at, schedules=(), curriculum=None, kernel=False):
         self.world, self.learner, self.chunk, self.probe_at, self.compiles = world, learner, chunk, probe_at, 0
         self.schedules = schedules
         self.tables = ("preference",) if json.loads(os.environ.get("CHISEL_FAKE", "{}")).get("preference") else ()
