@@ -13,11 +13,11 @@ demo: $(VENV)/installed
 	@echo "a rate may differ by as much as two samples of 64 do, 0.17 near one half and 0.1 near 0.1 (docs/reliability.md)."
 
 test: $(VENV)/ready
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 # The loop while working.
 quick: $(VENV)/ready
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

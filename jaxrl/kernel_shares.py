@@ -28,6 +28,9 @@ from jaxrl.schedules import Schedule, Settings
 TIME = 190.0
 """Of the flow, for a step of PPO's optimiser of size 1, where plain gradient ascent would have 1: the only fitted
 number, from one sweep over coin-run (docs/prediction.md)."""
+LONGEST = 1e5
+"""Time of a flow that is followed, some 40 times that of PPO's defaults: at step sizes that would take longer nothing
+stays linear, and a solver may never come to the end."""
 DRAWN, LEVELS = 8192, 512
 """Training levels that are drawn, and those of them that are learnt from: as many displaced ones as others, each half
 with the weight that it has among those drawn, since a few displaced levels decide."""
@@ -104,7 +107,7 @@ class KernelShares:
 
     def columns(self, policies: Any, settings: Settings, share: float = 1.0) -> dict[str, np.ndarray]:
         """`kernel.share.GOAL`, f32[lanes]; NaN where the world does not say what its events are worth under a lane's
-        Params, or every move is as good where training begins.
+        Params, where every move is as good where training begins, and where the flow would be too long.
 
         Args:
           policies: as initialised; leaves [lanes, ...].
@@ -114,8 +117,10 @@ class KernelShares:
         asked = [self._asked(_Settings(lane.env, getattr(lane.learner, "discount", None))) for lane in lanes]
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *asked)
         time = share * self._time * np.asarray(settings.learner.learning_rate, np.float32)
+        can = stacked.weights.any(axis=1) & (time <= LONGEST)
+        time = np.where(can, time, np.float32(0))
         found = np.array(_shares(self.world, self.learner, self.probe.horizon, self.ways, policies, stacked, time))
-        found[~stacked.weights.any(axis=1)] = np.nan
+        found[~can] = np.nan
         return {f"kernel.share.{self.world.goals[goal].name}": found[:, i] for i, goal in enumerate(self.goals)}
 
     @property

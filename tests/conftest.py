@@ -5,7 +5,6 @@ their last bits. A claim about a user's bits takes a process of its own that doe
 tests/sweeps/test_training.py.
 """
 
-import collections
 import gc
 import os
 import tempfile
@@ -25,15 +24,6 @@ os.environ.setdefault("NPROC", "1")
 os.environ.setdefault("XLA_FLAGS", QUICKLY)
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-
-
-def pytest_collection_modifyitems(items):
-    """Files with the most slow tests first, and quick ones last, so that no worker is left with a long one at the end.
-
-    `--dist loadfile` hands files out in this order under `--no-loadscope-reorder`; of itself, by their number of tests.
-    """
-    slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -124,6 +124,15 @@ def test_where_a_world_does_not_say_what_its_events_are_worth_there_is_no_predic
     assert len(found) == 2 and all(np.isnan(share).all() for share in found.values())
 
 
+@pytest.mark.parametrize("rate", [1.0, 1e30])
+def test_a_flow_without_end_is_not_followed(rate):
+    learner = PPO(width=8, depth=1)
+    settings = Program(LINE, learner, 2).settings([{}, {"learner.learning_rate": rate}])
+    policies = jax.jit(jax.vmap(lambda key: tangent.initial(LINE, learner, key)))(jax.random.split(jax.random.key(0)))
+    found = shares_of(LINE, learner).columns(policies, settings)["kernel.share.coin"]
+    assert np.isfinite(found[0]) and np.isnan(found[1])
+
+
 @pytest.mark.parametrize(
     ("world", "learner", "said"),
     [
