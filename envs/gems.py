@@ -120,13 +120,6 @@ class Gems(Compared, Drawn, Room):
         level = level._replace(kinds=kinds, ground=jnp.where(level.ground < 0, ground, level.ground).astype(jnp.int32))
         return super().reset_to_level(key, level, params)
 
-    def transition(
-        self, key: jax.Array, state: State, action: jax.Array, params: Any
-    ) -> tuple[State, jax.Array, jax.Array]:
-        after, moved = self.moved(state, action)
-        events = moved & (self.cell(after) == state.level.cells)
-        return after, events, jnp.any(events)
-
     def features(self, state: State, params: Any) -> Observation:
         order = jnp.asarray(ORDERS)[params.channels]
         return self.layout.observe({"image": self.picture(state)[..., order]})

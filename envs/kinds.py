@@ -163,13 +163,6 @@ class Kinds(Compared, Drawn, Room):
         kinds = jnp.where(level.kinds < 0, drawn, level.kinds)
         return super().reset_to_level(key, level._replace(kinds=kinds), params)
 
-    def transition(
-        self, key: jax.Array, state: State, action: jax.Array, params: Any
-    ) -> tuple[State, jax.Array, jax.Array]:
-        after, moved = self.moved(state, action)
-        events = moved & (self.cell(after) == state.level.cells)
-        return after, events, jnp.any(events)
-
     def features(self, state: State, params: Any) -> Observation:
         away = self.one_hot_away(state.level.cells, state)
         has = jnp.asarray(self.features_of_kinds)[state.level.kinds]

@@ -119,13 +119,6 @@ class Objects(Drawn, Priced, Room):
         held = jnp.where(astray < params.decorrelation, jnp.stack(things)[pick], right)
         return Level(start, jnp.append(right, held))
 
-    def transition(
-        self, key: jax.Array, state: State, action: jax.Array, params: Any
-    ) -> tuple[State, jax.Array, jax.Array]:
-        after, moved = self.moved(state, action)
-        events = moved & (self.cell(after) == state.level.cells)
-        return after, events, jnp.any(events)
-
     def features(self, state: State, params: Any) -> Observation:
         seen = self.one_hot_away(state.level.cells, state)
         scales = jnp.ones(len(seen)).at[0].set(params.scale_colour).at[1].set(params.scale_first)

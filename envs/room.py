@@ -104,6 +104,14 @@ class Room(Tabular, World):
         moved = (row != state.row) | (column != state.column)
         return state.replace(row=row, column=column, time=state.time + 1), moved
 
+    def transition(
+        self, key: jax.Array, state: Any, action: jax.Array, params: Any
+    ) -> tuple[Any, jax.Array, jax.Array]:
+        """A move, where a level has a cell for each goal, `cells`: entering one fires the goal and ends the episode."""
+        after, moved = self.moved(state, action)
+        events = moved & (self.cell(after) == state.level.cells)
+        return after, events, jnp.any(events)
+
     def cell(self, state: Any) -> jax.Array:
         """i32[], where the agent is."""
         return state.row * self.width + state.column
