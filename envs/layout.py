@@ -149,6 +149,17 @@ class Layout:
             _as_bytes(values["image"]) if self.image else (),
         )
 
+    def read(self, vector: jax.Array) -> Observation:
+        """The observation that `dense` wrote as f32[size]."""
+        ends = np.cumsum([*self.cardinalities, self.vector_size], dtype=int).tolist()
+        *hot, numbers, image = jnp.split(vector, ends)
+        indices = [jnp.where(jnp.any(one > 0), jnp.argmax(one), HIDDEN).astype(jnp.int32) for one in hot]
+        return Observation(
+            jnp.stack(indices) if indices else jnp.zeros(0, jnp.int32),
+            numbers,
+            jnp.round(image * 255).astype(jnp.uint8).reshape(self.image.shape) if self.image else (),
+        )
+
     def hide(self, observation: Observation, goal: str) -> Observation:
         """The observation, with any leading axes, without every feature and channel that belongs to a goal.
 

@@ -128,8 +128,6 @@ def imported(name: str, base: type) -> Any:
     if not _OWN.fullmatch(name):
         raise ValueError(f"{name!r} is not module:Name")
     module, _, attribute = name.partition(":")
-    if module == "__main__":
-        raise ValueError(f"{name}: workers cannot import it from a notebook or a script; move it into a file")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:

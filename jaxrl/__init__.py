@@ -14,6 +14,7 @@ from jaxrl.exact_gradient import ExactGradient
 from jaxrl.ga import GA
 from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import ActorCritic, Context
+from jaxrl.policy import Policy
 from jaxrl.ppo import PPO
 from jaxrl.pqn import PQN
 from jaxrl.probing import Played
@@ -115,6 +116,7 @@ __all__ = [
     "LaneResult",
     "Learner",
     "Played",
+    "Policy",
     "Program",
     "Reinforce",
     "RobustPLR",

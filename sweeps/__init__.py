@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from sweeps.folder_status import status as status
     from sweeps.packing import pack as pack
     from sweeps.plan import make_plan as make_plan
+    from sweeps.policies import policy as policy
     from sweeps.running import run as run
     from sweeps.sheets import sheet as sheet
     from sweeps.spec import SpecError as SpecError
     from sweeps.spec import load_spec as load_spec
+    from sweeps.training import train as train
     from sweeps.watching import watch as watch
 
 _HOMES = {
@@ -25,10 +27,12 @@ _HOMES = {
     "diagnose": "doctor",
     "load_spec": "spec",
     "make_plan": "plan",
+    "policy": "policies",
     "run": "running",
     "sheet": "sheets",
     "pack": "packing",
     "status": "folder_status",
+    "train": "training",
     "watch": "watching",
     "worlds": "catalogue",
 }
@@ -39,10 +43,12 @@ __all__ = [  # noqa: F822 (they are loaded when they are used)
     "diagnose",
     "load_spec",
     "make_plan",
+    "pack",
+    "policy",
     "run",
     "sheet",
-    "pack",
     "status",
+    "train",
     "watch",
     "worlds",
 ]

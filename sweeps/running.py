@@ -119,6 +119,8 @@ def run(
         if checked.precision is not None and part != (1, 1):
             why = "with a precision, each round is decided from all of the round before, by one run"
             raise SpecError(f"shards: {Part(*part)}: {why}; leave --shards out.")
+        if executor_name != "inline":
+            _check_importable(checked)
         folder = as_place(out) if out is not None else Path("results") / checked.name
         job = Job(folder.absolute(), checked.policies, kind, devices, checkpoint_every)
         train = functools.partial(_round, checked, folder, Part(*part), job, execute, quiet, noticed)
@@ -134,6 +136,15 @@ def run(
             summary, asked = train(seeds)
             summary.follow(earlier)
         return summary
+
+
+def _check_importable(spec: Spec) -> None:
+    """Raises SpecError where the spec names a class of this session's, which other processes cannot import."""
+    for key, value in spec.given.items():
+        for name in value if isinstance(value, list) else [value]:
+            if isinstance(name, str) and name.startswith("__main__:"):
+                hint = 'train with executor_name="inline", or move it into a file'
+                raise SpecError(spec.source, key, f"workers cannot import {name} from a notebook or a script; {hint}.")
 
 
 def _round(

@@ -33,6 +33,6 @@ def _file(name: object) -> Path | None:
         return None
     try:
         path = inspect.getsourcefile(found)
-    except TypeError:  # a class that no file defines
+    except (OSError, TypeError):  # a class that no file defines, as in a notebook
         return None
     return Path(path) if path and Path(path).is_file() else None

@@ -1,8 +1,6 @@
 """Saved policies at work: episodes of their last probing, played again and drawn."""
 
-import functools
 import io
-import operator
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,27 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.folder import (
-    Layer,
-    Place,
-    as_place,
-    find_policy,
-    finished,
-    load_policy,
-    read_manifest,
-    read_table,
-    write_file,
-)
-from sweeps.plan import Condition, ProgramSpec, Shard
+from analysis.folder import Place, as_place, finished, read_manifest, write_file
+from sweeps.policies import Saved, one_row, saved
 from sweeps.sheets import write_sheet
-from sweeps.sources import change, digests
 from sweeps.spec import SpecError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-    import jaxrl
     from envs import Probe, World
     from envs.film import Moment
 
@@ -93,6 +79,7 @@ def watch(
         has no picture.
     """
     import analysis
+    from envs import Drawn
 
     folder = as_place(folder)
     if typical is not None and outlier:
@@ -103,20 +90,19 @@ def watch(
     if typical is not None:
         df = analysis.typical(df, typical, count)
     df = analysis.outliers(df, count) if outlier else df[:count]
-    layers = read_manifest(folder).layers
-    programs: dict[str, jaxrl.Program] = {}
-    found = []
-    for row in df.to_dict("records"):
-        lane = {str(name): value for name, value in row.items()}
-        shard = _alone(find_policy(folder, lane["condition"], lane["seed"])[0], layers, lane)
-        if shard.program.id not in programs:
-            programs[shard.program.id] = _built(folder, layers, shard)
-        chosen = _probe(folder, programs[shard.program.id].world, probe)
-        found.append((lane, shard, chosen, _episodes(folder, chosen, episodes, greedy)))
+    able = []
+    for one in saved(folder, zip(df["condition"], df["seed"], strict=True)):
+        world = one.program.world
+        if not world.offers(Drawn):
+            raise SpecError(folder, f"{world.name} has no picture, and so there is nothing to watch.")
+        chosen = _probe(folder, world, probe)
+        able.append((one, chosen, _episodes(folder, chosen, episodes, greedy)))
     return [
         rollout
-        for lane, shard, chosen, numbers in found
-        for rollout in _watched(folder, programs[shard.program.id], shard, lane, factors, chosen, numbers, not greedy)
+        for row, (one, chosen, numbers) in zip(df.to_dict("records"), able, strict=True)
+        for rollout in _watched(
+            folder, one, {str(name): row[name] for name in row}, factors, chosen, numbers, not greedy
+        )
     ]
 
 
@@ -135,39 +121,6 @@ def _asked_for(folder: Place, df: "pd.DataFrame", condition: str | None, seed: i
             raise SpecError(folder, f"{where} has no seed {seed}; nearest: {there}, of {min(seeds)} to {max(seeds)}.")
         df = df[df["seed"] == seed]
     return df
-
-
-def _alone(shard: str, layers: Sequence[Layer], lane: Mapping[str, Any]) -> Shard:
-    """A lane alone of its shard. Its levels are the probes', so that a curriculum has no part in it."""
-    name = lane["condition"]
-    layer = next(one for one in layers if name in one.conditions and lane["program"] in one.programs)
-    static = layer.programs[lane["program"]].static
-    program = ProgramSpec(lane["program"], lane["world"], lane["learner"], static, 1, (1.0,))
-    condition = Condition(name, {}, dict(layer.settings_of(name)))
-    return Shard(shard, program, ((condition, lane["seed"]),), lane["master_seed"], layer.paired)
-
-
-def _built(folder: Place, layers: Sequence[Layer], shard: Shard) -> "jaxrl.Program":
-    """The program, if it means what it meant when the policies were trained, and its world has a picture."""
-    from envs import Drawn
-
-    program, built = shard.program, shard.program.build()
-    layer = next(one for one in layers if program.id in one.programs)
-    if what := change(layer.sources, digests([program.world, program.learner, *program.static.values()])):
-        raise SpecError(folder, f"its policies were trained with other code: {what}; train again, or bring it back.")
-    for part, name, now in (
-        ("world", program.world, built.world.version),
-        ("learner", program.learner, built.learner.version),
-    ):
-        then = layer.versions.get(f"{part}.{name}", layer.versions.get(part))
-        if then != now:
-            raise SpecError(
-                folder,
-                f"its policies were trained with version {then} of {name}, and this is version {now}; train them anew.",
-            )
-    if not built.world.offers(Drawn):
-        raise SpecError(folder, f"{built.world.name} has no picture, and so there is nothing to watch.")
-    return built
 
 
 def _probe(folder: Place, world: "World", name: str | None) -> "Probe":
@@ -193,8 +146,7 @@ def _episodes(folder: Place, probe: "Probe", asked: Sequence[int] | None, greedy
 
 def _watched(
     folder: Place,
-    program: "jaxrl.Program",
-    shard: Shard,
+    one: Saved,
     lane: Mapping[str, Any],
     factors: Sequence[str],
     probe: "Probe",
@@ -206,10 +158,12 @@ def _watched(
     from analysis.labels import goal_label
     from envs import film
 
-    world, goals = program.world, [goal.name for goal in program.world.goals]
-    policy = load_policy(folder, lane["condition"], lane["seed"])
-    played = program.watch(shard.keys()[0], shard.values()[0], policy, probe.name, sampled, episodes)
-    if not _as_recorded(folder, shard.id, lane, probe.name, sampled, dict(zip(goals, played.reached.T, strict=True))):
+    world, goals = one.program.world, [goal.name for goal in one.program.world.goals]
+    (key,), (values,) = one.shard.keys(), one.shard.values()
+    played = one.program.watch(key, values, one.policy.weights, probe.name, sampled, episodes)
+    if not _as_recorded(
+        folder, one.shard.id, lane, probe.name, sampled, dict(zip(goals, played.reached.T, strict=True))
+    ):
         warnings.warn(
             f"{folder}: condition {lane['condition']}, seed {lane['seed']}: played again here, some episodes of "
             f"{probe.name} are not those of the tables; they were recorded on another platform or with other versions",
@@ -256,16 +210,10 @@ def _as_recorded(
     folder: Place, shard: str, lane: Mapping[str, Any], probe: str, sampled: bool, reached: Mapping[str, np.ndarray]
 ) -> bool:
     """Whether the steps at which goals were reached are those of the probes table."""
-    import pyarrow.compute as pc
-
-    is_it = {
+    row = one_row(folder, "probes", finished(folder, read_manifest(folder).shards).file_of(shard), {
         "condition": lane["condition"], "seed": lane["seed"], "probe": probe, "actor": "trained", "sampled": sampled,
         "checkpoint": 1.0,
-    }  # fmt: skip
-    where = functools.reduce(operator.and_, (pc.field(name) == value for name, value in is_it.items()))
-    file = finished(folder, read_manifest(folder).shards).file_of(shard)
-    rows = read_table(folder, "probes", file).filter(where)
-    (row,) = rows.select([f"reached.{goal}" for goal in reached]).to_pylist() or [{}]
+    })  # fmt: skip
     return all(np.array_equal(row.get(f"reached.{goal}", ()), steps) for goal, steps in reached.items())
 
 

@@ -1,14 +1,17 @@
-"""docs/tutorial.md, followed line by line, with two seeds instead of sixteen and a tenth of the steps."""
+"""docs/tutorial.md and docs/python.md, followed line by line with a part of the seeds and steps."""
 
 import re
 import shlex
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import analysis
+import sweeps
 from sweeps.cli import main
+from sweeps.spec import SpecError
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -45,3 +48,23 @@ def test_the_tutorial_leads_from_a_world_to_a_report(tmp_path, monkeypatch, caps
     assert list(analysis.load("results/meadow").groupby("env.astray").size()) == [3] * 5
 
     exec(behind, {})
+
+
+@pytest.mark.slow
+def test_the_page_on_python_trains_a_world_of_a_notebook_and_plays_its_policy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cell: dict = {"__name__": "__main__"}
+    exec(blocks("worlds.md", "python")[0], cell)
+    monkeypatch.setattr(sys.modules["__main__"], "Meadow", cell["Meadow"], raising=False)
+    train, play, scan = blocks("python.md", "python")
+    exec(train.replace("20_480", "5120"), cell)
+    df = cell["df"]
+    assert list(df["env.astray"]) == [0, 0, 1, 1] and df.attrs["factors"] == ["env.astray"]
+    assert set(df["label"].cat.categories) > {"intended", "proxy:sign"} and not list(tmp_path.iterdir())
+    exec(play, cell)
+    assert 0 <= cell["action"] < 4
+    exec(scan, cell)
+    assert cell["events"].shape == (cell["probe"].horizon, 2) and cell["terminated"].dtype == bool
+    pd.testing.assert_frame_equal(analysis.load("results/first"), df)
+    with pytest.raises(SpecError, match="spec: world: workers cannot import __main__:Meadow from a notebook or a scr"):
+        sweeps.train(cell["SPEC"])

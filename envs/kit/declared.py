@@ -1,6 +1,7 @@
 """What a world declares: settings, goals, shapes, probes and labels."""
 
 import dataclasses
+import inspect
 from typing import Any, get_args
 
 import jax
@@ -16,12 +17,22 @@ from envs.settings import Setting
 from envs.trial import Trial
 
 
+def _has_source(cls: type) -> bool:
+    """Whether Python finds a class's source, where meanings are read; it does not for one of a notebook's cell."""
+    try:
+        inspect.getsource(cls)
+    except (OSError, TypeError):
+        return False
+    return True
+
+
 @rule("settings", "annotate a field with a type of envs.settings, and write its meaning in a string below it")
 def _settings(trial: Trial, fault: Fault) -> str:
     """Every field of the world and of its Params is a setting, with a meaning, a range and a default within it."""
     world, settings = trial.world, trial.settings
+    is_written = all(map(_has_source, (type(world), type(world.default_params))))
     for key, setting in settings.items():
-        if not setting.doc:
+        if not setting.doc and is_written:
             fault(f"{key} has no meaning written under it")
         if wrong := setting.refusal(setting.default):
             fault(f"{key}: its own default {setting.default!r} {wrong}")

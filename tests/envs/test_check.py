@@ -8,8 +8,10 @@ import pytest
 
 import envs
 from envs.kit import RULES
+from envs.trial import Trial
 from tests.envs.pictured import Pictured
 from tests.envs.planted_faults import (
+    EXAMPLE,
     FAULTS,
     PAGE,
     PICTURE,
@@ -70,6 +72,15 @@ def verdicts(findings):
 )
 def test_a_world_that_conforms_passes_and_what_it_does_not_offer_is_skipped(world, skipped):
     assert verdicts(envs.require(world)) == {"failed": set(), "skipped": skipped}
+
+
+def test_a_class_whose_source_python_cannot_find_as_in_a_notebook_owes_no_meanings():
+    (rule,) = [one for one in RULES if one.name == "settings"]
+    names: dict = {"__name__": "no_module"}
+    exec(EXAMPLE, names)
+    faults: list = []
+    rule.look(Trial(names["Meadow"](), 1, 0), faults.append)
+    assert faults == []
 
 
 @pytest.mark.slow

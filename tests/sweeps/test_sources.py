@@ -5,7 +5,7 @@ import json
 import pytest
 
 from analysis.folder import read_manifest
-from sweeps import SpecError, load_spec, make_plan, watching
+from sweeps import SpecError, load_spec, make_plan, policies
 from sweeps.layers import Part, opened
 
 CODE = """
@@ -47,18 +47,18 @@ def test_a_changed_world_file_is_named_and_refused(begin, tmp_path):
     )
 
 
-def test_policies_of_a_changed_world_file_are_not_watched(begin, tmp_path):
+def test_policies_of_a_changed_world_file_are_not_played(begin, tmp_path):
     code = tmp_path / "meadow_watched.py"
     code.write_text(CODE.format(name="Meadow"))
     begin("meadow_watched")
     (layer,) = read_manifest(tmp_path / "out").layers
     (condition,), (program,) = layer.conditions, layer.programs
     lane = {"condition": condition, "program": program, "world": layer.world, "learner": layer.learner}
-    shard = watching._alone("", [layer], lane | {"seed": 0, "master_seed": 0})
-    assert watching._built(tmp_path / "out", [layer], shard).world.name == "coin-line"
+    shard = policies._alone(layer, lane | {"seed": 0, "master_seed": 0})
+    assert policies._built(tmp_path / "out", layer, shard).world.name == "coin-line"
     code.write_text(CODE.format(name="Meadow") + "    # right is left\n")
     with pytest.raises(SpecError) as error:
-        watching._built(tmp_path / "out", [layer], shard)
+        policies._built(tmp_path / "out", layer, shard)
     assert str(error.value) == (
         f"{tmp_path}/out: its policies were trained with other code: meadow_watched.py, the file of "
         "meadow_watched:Meadow, has changed since; train again, or bring it back."

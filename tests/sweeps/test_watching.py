@@ -1,5 +1,6 @@
 """`chisel watch` plays the episodes that the tables hold again, and draws them."""
 
+import re
 import shutil
 import warnings
 
@@ -12,7 +13,6 @@ import analysis
 import envs
 import sweeps
 from analysis.folder import as_place
-from sweeps import watching
 from sweeps.cli import main
 
 pytestmark = pytest.mark.slow
@@ -54,9 +54,50 @@ def test_every_episode_is_the_one_that_the_table_holds(folder, greedy):
         assert all(str(step) in one.caption for step in one.reached.values() if step > 0)
 
 
+def test_a_policy_acts_step_by_step_as_it_was_recorded(folder):
+    """A recurrent one, which also sees its last action and reward."""
+    table = pq.read_table(folder / "probes").to_pandas()
+    row = table[(table["probe"] == "capable:coin") & ~table["sampled"] & (table["actor"] == "trained")].iloc[-1]
+    policy = sweeps.policy(folder, row["condition"], row["seed"])
+    world, params = policy.world, policy.params
+    probe = next(one for one in world.probes() if one.name == "capable:coin")
+
+    @jax.jit
+    def step(state, carry, reward):
+        action, carry = policy.act(None, state, carry, reward)
+        after, events, _ = world.transition(None, state, action, params)
+        return after, carry, world.reward(after, events, params), events
+
+    for episode in range(2):
+        state = world.reset_to_level(None, type(probe.levels)(*(leaf[episode] for leaf in probe.levels)), params)
+        carry, reward, reached = policy.carry, 0.0, {}
+        for time in range(probe.horizon):
+            state, carry, reward, events = step(state, carry, reward)
+            reached |= {goal.name: time + 1 for goal, came in zip(world.goals, events, strict=True) if came} | reached
+        assert reached == {name: n for name in ("coin", "right-end") if (n := row[f"reached.{name}"][episode]) > 0}
+    with pytest.raises(ValueError, match="this policy sees the reward of the step before; expected `reward`"):
+        policy.act(None, state, carry)
+
+
+def test_what_is_no_saved_policy_is_told_in_one_line(folder, tmp_path):
+    condition = pq.read_table(folder / "outcomes")["condition"][0].as_py()
+    nothing = shutil.copytree(folder, tmp_path / "nothing", ignore=shutil.ignore_patterns("policies", "rollouts"))
+    begun = shutil.copytree(folder, tmp_path / "begun", ignore=shutil.ignore_patterns("outcomes", "rollouts"))
+    for lane, said in {
+        (nothing, condition, 0): "kept no policies; run the sweep with save.policies = true",
+        (begun, condition, 1): f"condition {condition}, seed 1 is not trained yet; run the sweep to its end.",
+        (tmp_path, condition, 0): "is not a results folder: it has no manifest.json",
+        (folder, condition[:-1], 0): f"has no condition '{condition[:-1]}'; nearest: {condition}.",
+        (folder, condition, 7): f"condition {condition} has no seed 7; it has 0 to 1.",
+    }.items():
+        with pytest.raises(ValueError, match=re.escape(said)) as error:
+            sweeps.policy(*lane)
+        assert len(str(error.value).splitlines()) == 1
+
+
 def test_other_weights_are_found_out(folder, monkeypatch):
     turned = lambda *lane: jax.tree.map(lambda leaf: -3 * leaf, analysis.load_policy(*lane))  # noqa: E731
-    monkeypatch.setattr(watching, "load_policy", turned)
+    monkeypatch.setattr("sweeps.policies.load_policy", turned)
     with pytest.warns(UserWarning, match="some episodes of fork are not those of the tables"):
         sweeps.watch(folder, episodes=[0])
 

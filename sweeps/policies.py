@@ -1,0 +1,130 @@
+"""Policies that a run has saved, each with what it was trained in."""
+
+import functools
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analysis.folder import (
+    Layer,
+    Manifest,
+    Place,
+    as_place,
+    find_policy,
+    finished,
+    load_policy,
+    read_manifest,
+    read_table,
+)
+from sweeps.plan import Condition, ProgramSpec, Shard
+from sweeps.sources import change, digests
+from sweeps.spec import SpecError, nearest
+
+if TYPE_CHECKING:
+    import jaxrl
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A trained lane whose policy was kept."""
+
+    shard: Shard
+    """The lane alone of its shard. Its levels are the probes', so that a curriculum has no part in it."""
+    program: "jaxrl.Program"
+    policy: "jaxrl.Policy"
+
+
+def policy(folder: str | Place, condition: str, seed: int) -> "jaxrl.Policy":
+    """A saved policy, ready to act in its world.
+
+    Args:
+      folder: a results folder, of this machine or in a store, whose spec has `save.policies = true`.
+      condition, seed: as in the frame of `analysis.load`.
+    Raises:
+      ValueError: one line: the folder is no results folder, has no such lane, has not trained it or kept no policies,
+        or its code has changed since.
+    """
+    (found,) = saved(folder, [(condition, seed)])
+    return found.policy
+
+
+def saved(folder: str | Place, lanes: Iterable[tuple[str, int]]) -> list[Saved]:
+    """The policies of some lanes, (condition, seed); those of one program share it. Raises as `policy` does."""
+    import jax
+
+    import jaxrl
+
+    folder = as_place(folder)
+    manifest = read_manifest(folder)
+    programs: dict[str, jaxrl.Program] = {}
+    found = []
+    for condition, seed in lanes:
+        layer = _layer(folder, manifest, condition, seed)
+        shard = _alone(layer, _row(folder, manifest, layer, condition, int(seed)))
+        if shard.program.id not in programs:
+            programs[shard.program.id] = _built(folder, layer, shard)
+        program = programs[shard.program.id]
+        params = jax.tree.map(lambda leaf: leaf[0], program.settings(shard.values()).env)
+        weights = load_policy(folder, condition, int(seed))
+        found.append(Saved(shard, program, jaxrl.Policy(program.world, params, program.learner, weights)))
+    return found
+
+
+def _layer(folder: Place, manifest: Manifest, condition: str, seed: int) -> Layer:
+    """The layer that has a lane."""
+    spans = [layer.seeds[condition] for layer in manifest.layers if condition in layer.seeds]
+    if not spans:
+        known = [name for layer in manifest.layers for name in layer.seeds]
+        raise SpecError(folder, f"has no condition {condition!r}; nearest: {nearest(str(condition), known)}.")
+    layer = manifest.layer_of(condition, seed)
+    if layer is None:
+        first, last = min(start for start, _ in spans), max(stop for _, stop in spans) - 1
+        raise SpecError(folder, f"condition {condition} has no seed {seed}; it has {first} to {last}.")
+    return layer
+
+
+def _row(folder: Place, manifest: Manifest, layer: Layer, condition: str, seed: int) -> dict[str, Any]:
+    """The lane's outcomes."""
+    name, _ = layer.place_of(condition, seed)
+    there = finished(folder, manifest.shards)
+    if name not in there:
+        raise SpecError(folder, f"condition {condition}, seed {seed} is not trained yet; run the sweep to its end.")
+    find_policy(folder, condition, seed)
+    return one_row(folder, "outcomes", there.file_of(name), {"condition": condition, "seed": seed})
+
+
+def _alone(layer: Layer, lane: Mapping[str, Any]) -> Shard:
+    condition, seed = lane["condition"], lane["seed"]
+    static = layer.programs[lane["program"]].static
+    program = ProgramSpec(lane["program"], lane["world"], lane["learner"], static, 1, (1.0,))
+    of_lane = Condition(condition, {}, dict(layer.settings_of(condition)))
+    name, _ = layer.place_of(condition, seed)
+    return Shard(name, program, ((of_lane, seed),), lane["master_seed"], layer.paired)
+
+
+def one_row(folder: Place, kind: str, file: str, where: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a table in which columns have these values; empty where there is none."""
+    import pyarrow.compute as pc
+
+    chosen = functools.reduce(operator.and_, (pc.field(name) == value for name, value in where.items()))
+    rows = read_table(folder, kind, file).filter(chosen).to_pylist()
+    return rows[0] if rows else {}
+
+
+def _built(folder: Place, layer: Layer, shard: Shard) -> "jaxrl.Program":
+    """The program, if it means what it meant when the policies were trained."""
+    program, built = shard.program, shard.program.build()
+    if what := change(layer.sources, digests([program.world, program.learner, *program.static.values()])):
+        raise SpecError(folder, f"its policies were trained with other code: {what}; train again, or bring it back.")
+    for part, name, now in (
+        ("world", program.world, built.world.version),
+        ("learner", program.learner, built.learner.version),
+    ):
+        then = layer.versions.get(f"{part}.{name}", layer.versions.get(part))
+        if then != now:
+            raise SpecError(
+                folder,
+                f"its policies were trained with version {then} of {name}, and this is version {now}; train them anew.",
+            )
+    return built
