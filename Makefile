@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEMO := results/coin-run
 
-.PHONY: demo test quick lint docs notebooks clean
+.PHONY: demo test quick lint docs notebooks wheel clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/chisel run coin-run --out $(DEMO)
@@ -32,6 +32,10 @@ docs: $(VENV)/ready
 notebooks: $(VENV)/ready
 	$(VENV)/bin/jupytext --quiet --to ipynb analysis/notebooks/*.py
 	CHISEL_RESULTS=$(abspath $(DEMO)) $(VENV)/bin/jupyter execute --inplace analysis/notebooks/*.ipynb
+
+# Builds sdist and wheel, installs the wheel into a fresh environment and works with it there; it takes some minutes.
+wheel:
+	$(PYTHON) tests/wheel.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

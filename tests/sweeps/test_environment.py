@@ -1,10 +1,13 @@
 """Numbers do not depend on how the user has set up jax, XLA, Python's path, a device or standard streams."""
 
+import base64
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import threading
+from importlib.metadata import PathDistribution
 from types import SimpleNamespace
 
 import jax
@@ -155,6 +158,34 @@ def test_a_file_that_shadows_a_package_is_named_and_not_run(name, tmp_path):
     code = "import sweeps\ntry: sweeps.run\nexcept ImportError as error: print(error)"
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == line, done.stderr
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_a_file_that_another_distribution_has_put_over_ours_is_named(tmp_path, monkeypatch, capsys, foreign):
+    (tmp_path / "envs").mkdir()
+    file = tmp_path / "envs" / "__init__.py"
+    file.write_text("ours = True\n")
+    record = tmp_path / "chisel_rl-0.1.0.dist-info" / "RECORD"
+    record.parent.mkdir()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(file.read_bytes()).digest()).decode().rstrip("=")
+    record.write_text(f"envs/__init__.py,sha256={digest},12\nchisel_rl-0.1.0.dist-info/RECORD,,\n")
+    (record.parent / "METADATA").write_text("Metadata-Version: 2.4\nName: chisel-rl\nVersion: 0.1.0\n")
+    monkeypatch.setattr("sweeps.shadowing.distribution", lambda name: PathDistribution(record.parent))
+    if foreign:
+        file.write_text("theirs = True\n")
+
+    def missing(_):
+        raise ImportError("cannot import name 'Drawn' from 'envs'")
+
+    monkeypatch.setattr("sweeps.cli._main", missing)
+    if not foreign:
+        with pytest.raises(ImportError):
+            main(["worlds"])
+        return
+    assert main(["worlds"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{file}: is not Chisel's: another package has put a file of the same name there; install")
+    assert line.endswith("It lacks what is needed here: cannot import name 'Drawn' from 'envs'.")
 
 
 def test_a_run_without_a_stderr_trains_and_says_nothing(toy):

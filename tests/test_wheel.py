@@ -1,0 +1,24 @@
+"""What the wheel holds. tests/wheel.py builds and installs it."""
+
+from pathlib import Path
+
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
+
+ROOT = Path(__file__).parents[1]
+UNTRACKED = {"__pycache__", ".ipynb_checkpoints", ".lock"}
+
+
+def test_the_wheel_holds_all_of_the_four_packages_and_nothing_else():
+    held = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    rooms = [path for name in ("analysis", "envs", "jaxrl", "sweeps") for path in (ROOT / name).rglob("*")]
+    assert held == {str(path.relative_to(ROOT)) for path in rooms if path.is_file() and not UNTRACKED & {*path.parts}}
+    assert {"sweeps/presets/coin-run.toml", "analysis/report/page.html", "analysis/notebooks/first-steps.ipynb"} < held
+    assert {"analysis/notebooks/results/manifest.json"} < held
+    assert any(name.startswith("analysis/notebooks/results/outcomes/") for name in held)
+
+
+def test_the_sdist_holds_what_builds_and_tests_it():
+    held = {file.distribution_path for file in SdistBuilder(str(ROOT)).recurse_included_files()}
+    assert {"pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "tests/test_wheel.py", "docs/python.md"} < held
+    assert not [name for name in held if name.startswith((".ci", "results/", ".venv"))]
