@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from analysis.load import load as load
     from analysis.load import load_baselines as load_baselines
     from analysis.load import load_curves as load_curves
+    from analysis.load import load_internals as load_internals
     from analysis.load import load_labels as load_labels
     from analysis.load import load_levels as load_levels
     from analysis.load import load_preferences as load_preferences
@@ -78,8 +79,8 @@ _NAMES = {
     "intervals": ("half_width", "interval", "upper_bound"),
     "labels": ("Thresholds", "goal_label", "label"),
     "load": (
-        "load", "load_baselines", "load_curves", "load_labels", "load_levels", "load_preferences", "load_probes",
-        "load_relabelled",
+        "load", "load_baselines", "load_curves", "load_internals", "load_labels", "load_levels", "load_preferences",
+        "load_probes", "load_relabelled",
     ),
     "over_optimisation": ("over_optimisation",),
     "power": ("power", "seeds_for_half_width", "seeds_to_detect", "seeds_to_see", "smallest_difference"),
@@ -115,6 +116,7 @@ __all__ = [
     "load",
     "load_baselines",
     "load_curves",
+    "load_internals",
     "load_labels",
     "load_levels",
     "load_policy",

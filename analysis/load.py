@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.asked import Asked
-from analysis.folder import Place
+from analysis.folder import Place, internals_in
 from analysis.folder.manifest import ROLES
 from analysis.labels import WITHOUT_A_GOAL, Thresholds
 from analysis.lanes import NOT_NEEDED, labelling, lanes_of
@@ -31,6 +31,8 @@ from analysis.verdicts import verdicts
 _MARKS = {*LANE, "diverged"}
 PAIR = ["checkpoint", "kind", "rival"]
 """Names a row of the table of preferences within a lane."""
+INTERNALS = {"difference": ["goal", "layer", "vector", "sign"]}
+"""The same of each kind of internals."""
 
 
 @named
@@ -228,6 +230,33 @@ def load_preferences(
         return filter is not None or field.name in (*LANE, *PAIR) or asked.needs([field.name])
 
     return folder.beside_factors(folder.parts("preference", keep), PAIR, asked)
+
+
+@named
+def load_internals(
+    directory: str | Place, what: str, *, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
+) -> pd.DataFrame:
+    """What `chisel inspect` found in saved policies, with the factors beside it; docs/internals.md has the columns.
+
+    Args:
+      what: `difference`, one row a lane × goal × layer × vector × sign.
+      columns, filter: as for `load_probes`.
+    Returns:
+      Sorted by factors, lane, and what else names a row.
+    Raises:
+      ValueError: as `load`; or nothing of this kind has been looked for.
+    """
+    check_name("kind of internals", what, INTERNALS)
+    folder, asked = Results.open(directory), Asked(columns, filter)
+    names = list(internals_in(folder.path, what, folder.manifest.shards).values())
+    if not names:
+        raise ValueError(f"{folder.path}: has no internals of this kind; run chisel inspect DIR --what {what}")
+
+    def keep(field: pa.Field) -> bool:
+        asked.known[field.name] = None
+        return filter is not None or field.name in (*LANE, *INTERNALS[what]) or asked.needs([field.name])
+
+    return folder.beside_factors(folder.parts("internals", keep, names), INTERNALS[what], asked)
 
 
 @named

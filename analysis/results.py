@@ -54,9 +54,9 @@ class Results:
     def table(self, kind: str, keep: Keep | None = None) -> pa.Table:
         return read_rows(self.path, self.manifest, kind, keep)
 
-    def parts(self, kind: str, keep: Keep | None = None) -> Iterator[pd.DataFrame]:
+    def parts(self, kind: str, keep: Keep | None = None, names: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         """The same, some files at a time, as frames in which text is categorical."""
-        for rows in read_in_parts(self.path, self.manifest, kind, keep):
+        for rows in read_in_parts(self.path, self.manifest, kind, keep, names):
             yield as_frame(rows)
 
     @cached_property

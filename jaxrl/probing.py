@@ -82,18 +82,18 @@ def runs(world: World, probes: tuple[Probe, ...], sees_rewards: bool = False) ->
     every = {probe.name: probe for probe in probes}
     hidden = {name: goal for name, probe in every.items() if (goal := _hidden(world, probe)) is not None}
     blind = tuple(every[name] for name in hidden)
-    found = [Run("trained", sampled, *_lay_out(probes, sampled), {}) for sampled in (True, False)]
+    found = [Run("trained", sampled, *lay_out(probes, sampled), {}) for sampled in (True, False)]
     if blind:
-        bank, parts = _lay_out(blind, True)
+        bank, parts = lay_out(blind, True)
         masks = {goal: np.zeros(len(bank.horizon), bool) for goal in hidden.values()}
         for name, part in parts.items():
             masks[hidden[name]][part] = True
         found.append(Run("blind", True, bank, parts, masks))
     for probe in probes:
         if probe.labels and (eyes := _derangement(layouts(world, probe))) is not None:
-            found.append(Run("permuted", True, *_lay_out((probe,), True), {}, eyes))
+            found.append(Run("permuted", True, *lay_out((probe,), True), {}, eyes))
     if lives := tuple(probe for probe in probes if sees_rewards and probe.kind == "life"):
-        bank, parts = _lay_out(lives, True)
+        bank, parts = lay_out(lives, True)
         found.append(Run("repaid", True, bank, parts, {}, pays=_derangement(np.arange(len(bank.horizon)))))
     return found
 
@@ -128,7 +128,8 @@ def _derangement(layout: np.ndarray) -> np.ndarray | None:
     return order
 
 
-def _lay_out(probes: tuple[Probe, ...], sampled: bool) -> tuple[Bank, dict[str, slice]]:
+def lay_out(probes: tuple[Probe, ...], sampled: bool) -> tuple[Bank, dict[str, slice]]:
+    """All episodes of some probes, or with greedy actions one a level, and the slice that belongs to each."""
     levels, horizons, parts, place = [], [], {}, 0
     for probe in probes:
         count = probe.episodes if sampled else min(probe.distinct, probe.episodes)

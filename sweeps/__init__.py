@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sweeps.describing import describe_plan as describe_plan
     from sweeps.doctor import diagnose as diagnose
     from sweeps.folder_status import status as status
+    from sweeps.inspecting import inspect as inspect
     from sweeps.packing import pack as pack
     from sweeps.plan import make_plan as make_plan
     from sweeps.policies import policy as policy
@@ -25,6 +26,7 @@ _HOMES = {
     "SpecError": "spec",
     "describe_plan": "describing",
     "diagnose": "doctor",
+    "inspect": "inspecting",
     "load_spec": "spec",
     "make_plan": "plan",
     "policy": "policies",
@@ -41,6 +43,7 @@ __all__ = [  # noqa: F822 (they are loaded when they are used)
     "SpecError",
     "describe_plan",
     "diagnose",
+    "inspect",
     "load_spec",
     "make_plan",
     "pack",

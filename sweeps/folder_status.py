@@ -31,7 +31,7 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
     """How far a run is; changes nothing, and reads no more of each table than its end.
 
     Args:
-      verify: whether to read every finished shard's tables, and to check their digests.
+      verify: whether to read every finished shard's tables and internals, and to check their digests.
     Returns:
       folder, name, world; lanes (planned, done, missing, diverged, failed: missing ones whose shard failed); shards
       (planned, done, failed, damaged); layers (the lanes that each planned); rounds, None unless the sweep has a
@@ -59,6 +59,9 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
         except DamagedError as error:
             return found if verify else [str(error)], 0
 
+    internals = [name for name in names_in(folder, "internals") if name.rpartition("-")[2] in inside] * verify
+    for broken in at_once(folder, lambda name: damage(folder, ("internals",), name) or (), internals):
+        damaged += map(str, broken)
     for found, lanes in at_once(folder, look, ready.files):
         damaged += found
         diverged += lanes

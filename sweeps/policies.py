@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,10 @@ from analysis.folder import (
     as_place,
     find_policy,
     finished,
+    has_policies,
     load_policy,
     read_manifest,
+    read_rows,
     read_table,
 )
 from sweeps.plan import Condition, ProgramSpec, Shard
@@ -23,6 +25,9 @@ from sweeps.spec import SpecError, nearest
 
 if TYPE_CHECKING:
     import jaxrl
+
+_LANE = ("condition", "seed", "master_seed", "program", "world", "learner")
+"""Columns of the outcomes that say what a lane is."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +66,32 @@ def saved(folder: str | Place, lanes: Iterable[tuple[str, int]]) -> list[Saved]:
     found = []
     for condition, seed in lanes:
         layer = _layer(folder, manifest, condition, seed)
-        shard = _alone(layer, _row(folder, manifest, layer, condition, int(seed)))
+        shard = _shard(layer, [_row(folder, manifest, layer, condition, int(seed))], chunk=1)
         if shard.program.id not in programs:
-            programs[shard.program.id] = _built(folder, layer, shard)
+            programs[shard.program.id] = built(folder, layer, shard)
         program = programs[shard.program.id]
         params = jax.tree.map(lambda leaf: leaf[0], program.settings(shard.values()).env)
         weights = load_policy(folder, condition, int(seed))
         found.append(Saved(shard, program, jaxrl.Policy(program.world, params, program.learner, weights)))
     return found
+
+
+def saved_shards(folder: Place, manifest: Manifest) -> Iterator[tuple[Layer, Shard]]:
+    """The finished shards whose policies were kept, all their lanes in order, and the layer that has each."""
+    rows = read_rows(folder, manifest, "outcomes", lambda field: field.name in _LANE).to_pylist()
+    inside: dict[str, dict[int, dict[str, Any]]] = {}
+    layers: dict[str, Layer] = {}
+    for row in rows:
+        layer = manifest.layer_of(row["condition"], row["seed"])
+        if layer is not None:
+            shard, place = layer.place_of(row["condition"], row["seed"])
+            inside.setdefault(shard, {})[place] = row
+            layers[shard] = layer
+    for shard, lanes in inside.items():
+        if has_policies(folder, shard):
+            layer = layers[shard]
+            chunk = layer.programs[lanes[0]["program"]].chunk
+            yield layer, _shard(layer, [lanes[place] for place in range(len(lanes))], chunk)
 
 
 def _layer(folder: Place, manifest: Manifest, condition: str, seed: int) -> Layer:
@@ -94,13 +117,17 @@ def _row(folder: Place, manifest: Manifest, layer: Layer, condition: str, seed: 
     return one_row(folder, "outcomes", there.file_of(name), {"condition": condition, "seed": seed})
 
 
-def _alone(layer: Layer, lane: Mapping[str, Any]) -> Shard:
-    condition, seed = lane["condition"], lane["seed"]
-    static = layer.programs[lane["program"]].static
-    program = ProgramSpec(lane["program"], lane["world"], lane["learner"], static, 1, (1.0,))
-    of_lane = Condition(condition, {}, dict(layer.settings_of(condition)))
-    name, _ = layer.place_of(condition, seed)
-    return Shard(name, program, ((of_lane, seed),), lane["master_seed"], layer.paired)
+def _shard(layer: Layer, lanes: Sequence[Mapping[str, Any]], chunk: int) -> Shard:
+    """Some lanes of a shard, given their outcomes."""
+    one = lanes[0]
+    program = ProgramSpec(
+        one["program"], one["world"], one["learner"], layer.programs[one["program"]].static, chunk, (1.0,)
+    )
+    names = dict.fromkeys(lane["condition"] for lane in lanes)
+    conditions = {name: Condition(name, {}, dict(layer.settings_of(name))) for name in names}
+    name, _ = layer.place_of(one["condition"], one["seed"])
+    of_lanes = tuple((conditions[lane["condition"]], lane["seed"]) for lane in lanes)
+    return Shard(name, program, of_lanes, one["master_seed"], layer.paired)
 
 
 def one_row(folder: Place, kind: str, file: str, where: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +139,7 @@ def one_row(folder: Place, kind: str, file: str, where: Mapping[str, Any]) -> di
     return rows[0] if rows else {}
 
 
-def _built(folder: Place, layer: Layer, shard: Shard) -> "jaxrl.Program":
+def built(folder: Place, layer: Layer, shard: Shard) -> "jaxrl.Program":
     """The program, if it means what it meant when the policies were trained."""
     program, built = shard.program, shard.program.build()
     if what := change(layer.sources, digests([program.world, program.learner, *program.static.values()])):

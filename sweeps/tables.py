@@ -70,6 +70,13 @@ def preference(lanes: Lanes, trained: "Trained") -> pa.Table:
     return as_table({**_lane_columns(lanes, pairs), **columns})
 
 
+def internals(lanes: Lanes, columns: Mapping[str, np.ndarray]) -> pa.Table:
+    """What was found in policies, from arrays [lanes, rows]: a lane's rows together."""
+    rows = next(iter(columns.values())).shape[1]
+    found = {name: value_column(name, values.reshape(-1)) for name, values in columns.items()}
+    return as_table({**_lane_columns(lanes, rows), **found})
+
+
 def levels(program: ProgramSpec, bank: Mapping[str, Any]) -> pa.Table:
     """One row a probe episode."""
     columns = {name: value_column(name, np.asarray(values)) for name, values in bank.items()}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from analysis.folder.failures import write_failure as write_failure
     from analysis.folder.layout import PROGRAM_TABLES as PROGRAM_TABLES
     from analysis.folder.layout import SHARD_TABLES as SHARD_TABLES
+    from analysis.folder.layout import internals_in as internals_in
+    from analysis.folder.layout import internals_name as internals_name
     from analysis.folder.layout import names_in as names_in
     from analysis.folder.layout import policies_path as policies_path
     from analysis.folder.layout import table_path as table_path
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from analysis.folder.places import as_place as as_place
     from analysis.folder.policies import find_policy as find_policy
     from analysis.folder.policies import has_policies as has_policies
+    from analysis.folder.policies import load_policies as load_policies
     from analysis.folder.policies import load_policy as load_policy
     from analysis.folder.policies import save_policies as save_policies
     from analysis.folder.remote import Remote as Remote
@@ -66,7 +69,10 @@ _NAMES = {
     "columns": ("as_table", "count_column", "factor_column", "list_column", "value_column"),
     "digest": ("DamagedError",),
     "failures": ("clear_failure", "read_failure", "write_failure"),
-    "layout": ("PROGRAM_TABLES", "SHARD_TABLES", "names_in", "policies_path", "table_path", "times_in"),
+    "layout": (
+        "PROGRAM_TABLES", "SHARD_TABLES", "internals_in", "internals_name", "names_in", "policies_path", "table_path",
+        "times_in",
+    ),
     "locks": ("BusyError",),
     "manifest": (
         "MAX_LANES", "ROLES", "Layer", "Manifest", "NoManifestError", "ProgramRecord", "in_order",
@@ -74,7 +80,7 @@ _NAMES = {
     ),
     "packs": ("Finished", "finished", "is_pack", "pack_name", "packs_among"),
     "places": ("Place", "as_place"),
-    "policies": ("find_policy", "has_policies", "load_policy", "save_policies"),
+    "policies": ("find_policy", "has_policies", "load_policies", "load_policy", "save_policies"),
     "remote": ("Remote", "RemoteError"),
     "rows": ("Keep", "read_in_parts", "read_rows"),
     "store": ("Lock", "Store", "at_once", "set_aside", "store_of", "write_file"),

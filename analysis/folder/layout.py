@@ -8,6 +8,7 @@ DIR/outcomes/SHARD.parquet     one row a lane; written last: with it a shard is 
 DIR/probes/SHARD.parquet       one row a lane × checkpoint × probe × actor × sampled or greedy
 DIR/curves/SHARD.parquet       one row a lane × point of its curve
 DIR/preference/SHARD.parquet   one row a lane × checkpoint × pair of kinds, of worlds that compare kinds
+DIR/internals/WHAT-SHARD.parquet  what `chisel inspect --what WHAT` found in the policies of a shard
 DIR/levels/PROGRAM.parquet     one row a probe episode
 DIR/baselines/PROGRAM.parquet  known policies on the probes
 DIR/checkpoints/               shards in their midst, on request (see `sweeps.checkpoints`)
@@ -16,7 +17,7 @@ DIR/rollouts/                  pictures of policies at work (see `sweeps.watchin
 DIR/levels.png                 training and probe levels (see `sweeps.sheets`); a report shows it
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from analysis.folder.places import Place, as_place
 from analysis.folder.store import store_of
@@ -28,6 +29,16 @@ PROGRAM_TABLES = ("levels", "baselines")
 
 def table_path(folder: str | Place, kind: str, name: str) -> Place:
     return as_place(folder) / kind / f"{name}.parquet"
+
+
+def internals_in(folder: str | Place, what: str, shards: Iterable[str]) -> dict[str, str]:
+    """By shard, the name of its table of internals of this kind; of those that have one, in the order given."""
+    there = names_in(folder, "internals")
+    return {shard: name for shard in shards if (name := internals_name(what, shard)) in there}
+
+
+def internals_name(what: str, shard: str) -> str:
+    return f"{what}-{shard}"
 
 
 def policies_path(folder: str | Place, shard: str) -> Place:

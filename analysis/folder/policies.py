@@ -83,17 +83,25 @@ def load_policy(folder: str | Place, condition: str, seed: int) -> Any:
       RemoteError: an object store does not do what is asked, in one line.
     """
     shard, lane = find_policy(folder, condition, seed)
-    path = policies_path(folder, shard)
+    return _read(policies_path(folder, shard), lane)
+
+
+def load_policies(folder: str | Place, shard: str) -> Any:
+    """The trained parameters of all lanes of a shard that has them, with a leading axis [lanes]; raises as above."""
+    return _read(policies_path(folder, shard), slice(None))
+
+
+def _read(path: Place, lanes: int | slice) -> Any:
     with store_of(path).open_bundle(path) as inside:
         try:
-            return _read_lane(inside, lane)
+            return _read_lanes(inside, lanes)
         except Exception as error:  # of whatever kind a damaged checkpoint provokes
             why = " ".join(str(error).split())[:200]
             raise ValueError(f"{path}: cannot be read ({type(error).__name__}: {why})") from error
 
 
-def _read_lane(checkpoint: Path, lane: int) -> Any:
-    """One lane of every array of an orbax checkpoint."""
+def _read_lanes(checkpoint: Path, lanes: int | slice) -> Any:
+    """One lane, or some, of every array of an orbax checkpoint."""
     import tensorstore
 
     leaves = json.loads((checkpoint / _METADATA).read_text())["tree_metadata"].values()
@@ -111,7 +119,7 @@ def _read_lane(checkpoint: Path, lane: int) -> Any:
             continue
         where = {"driver": "ocdbt", "base": files, "path": ".".join(map(str, keys)) + "/"}
         array = tensorstore.open({"driver": "zarr", "kvstore": where}, open=True, read=True).result()
-        reads.append((here, keys[-1], array[lane].read()))
+        reads.append((here, keys[-1], array[lanes].read()))
     for here, key, read in reads:
         here[key] = np.asarray(read.result())
     return _with_lists(tree)

@@ -25,19 +25,18 @@ def read_rows(folder: Place, manifest: Manifest, kind: str, keep: Keep | None = 
     return _union(folder, kind, list(read_in_parts(folder, manifest, kind, keep)))
 
 
-def read_in_parts(folder: Place, manifest: Manifest, kind: str, keep: Keep | None = None) -> Iterator[pa.Table]:
+def read_in_parts(
+    folder: Place, manifest: Manifest, kind: str, keep: Keep | None = None, names: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
     """The same, some files at a time.
+
+    Args:
+      names: those of the files; by default all that the manifest knows of.
 
     Raises:
       ValueError: there is no file or no row yet; or, as DamagedError, a file is not what was written.
     """
-    there = names_in(folder, kind)
-    if kind in PROGRAM_TABLES:
-        names = sorted(there.intersection(manifest.programs))
-    else:
-        done = finished(folder, manifest.shards)
-        # A pack in force has all its files. A shard's own may be there before its outcomes, or not any more.
-        names = [*done.packs, *sorted(there.intersection(manifest.shards).difference(done.packed))]
+    names = _names(folder, manifest, kind) if names is None else names
 
     def fetched(name: str) -> tuple[str, bytes]:
         try:
@@ -63,6 +62,15 @@ def read_in_parts(folder: Place, manifest: Manifest, kind: str, keep: Keep | Non
         yield _union(folder, kind, tables)
     if not rows:
         raise ValueError(f"{folder / kind}: no rows yet; the first finished shard writes some")
+
+
+def _names(folder: Place, manifest: Manifest, kind: str) -> list[str]:
+    there = names_in(folder, kind)
+    if kind in PROGRAM_TABLES:
+        return sorted(there.intersection(manifest.programs))
+    done = finished(folder, manifest.shards)
+    # A pack in force has all its files. A shard's own may be there before its outcomes, or not any more.
+    return [*done.packs, *sorted(there.intersection(manifest.shards).difference(done.packed))]
 
 
 class _Reader:

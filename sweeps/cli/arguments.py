@@ -40,6 +40,7 @@ def parser() -> Parser:
     _figure(add("figure", results.figure, "Draw rates and shares over factors."))
     _report(add("report", results.report, "Write a report of a results folder as one HTML page."))
     _watch(add("watch", results.watch, "Draw what saved policies do on probe levels: a PNG and a GIF of each episode."))
+    _inspect(add("inspect", results.inspect, "Look inside saved policies, and write a table of what is found."))
     _worlds(add("worlds", choices.worlds, "List worlds, learners and curricula with their settings, or draw a world."))
     _bench(add("bench", machine.bench, "Time training on this machine, next to a plain vmap and next to rejax."))
     _checks(add("checks", machine.checks, "Compare training here with published results. Exits with 1 if any differs."))
@@ -127,6 +128,12 @@ def _watch(verb: Parser) -> None:
         "--episode", metavar="I", type=int, action="append", help="episode to draw; repeatable (default: first three)"
     )
     verb.add_argument("--greedy", action="store_true", help="take the most probable action instead of sampling")
+
+
+def _inspect(verb: Parser) -> None:
+    _folder(verb, "a results folder of a sweep with save.policies = true")
+    verb.add_argument("--what", metavar="WHAT", required=True, help="what to look for: difference")
+    verb.add_argument("--layer", metavar="NAME", action="append", help="a layer to look at; repeatable (default: all)")
 
 
 def _worlds(verb: Parser) -> None:

@@ -1,4 +1,4 @@
-"""The verbs that read a results folder: rates, figure, report, watch."""
+"""The verbs that read a results folder: rates, figure, report, watch, inspect."""
 
 import argparse
 import importlib
@@ -131,6 +131,21 @@ def watch(arguments: argparse.Namespace) -> int:
     for one in rollouts:
         print(f"{one.caption}\n  {one.png}\n  {one.gif}")
     warn(told)
+    return 0
+
+
+def inspect(arguments: argparse.Namespace) -> int:
+    before_jax(one_core=True)
+    from sweeps.inspecting import inspect
+
+    try:
+        done = reading(lambda: inspect(arguments.folder, arguments.what, arguments.layer))
+    except OSError as error:
+        place = Path(arguments.folder) / "internals"
+        raise SpecError(place, f"cannot be written ({error.strerror or error}).") from None
+    layers = f" ({', '.join(done.layers)})" if done.layers else ""
+    print(f"{done.what}{layers}: looked into {done.policies:,} policies; {done.ready:,} had been before")
+    print(f"  analysis.load_internals({arguments.folder!r}, {done.what!r}) reads it")
     return 0
 
 

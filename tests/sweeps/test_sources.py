@@ -54,11 +54,11 @@ def test_policies_of_a_changed_world_file_are_not_played(begin, tmp_path):
     (layer,) = read_manifest(tmp_path / "out").layers
     (condition,), (program,) = layer.conditions, layer.programs
     lane = {"condition": condition, "program": program, "world": layer.world, "learner": layer.learner}
-    shard = policies._alone(layer, lane | {"seed": 0, "master_seed": 0})
-    assert policies._built(tmp_path / "out", layer, shard).world.name == "coin-line"
+    shard = policies._shard(layer, [lane | {"seed": 0, "master_seed": 0}], chunk=1)
+    assert policies.built(tmp_path / "out", layer, shard).world.name == "coin-line"
     code.write_text(CODE.format(name="Meadow") + "    # right is left\n")
     with pytest.raises(SpecError) as error:
-        policies._built(tmp_path / "out", layer, shard)
+        policies.built(tmp_path / "out", layer, shard)
     assert str(error.value) == (
         f"{tmp_path}/out: its policies were trained with other code: meadow_watched.py, the file of "
         "meadow_watched:Meadow, has changed since; train again, or bring it back."

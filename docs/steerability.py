@@ -1,0 +1,97 @@
+"""How far policies of `coin-run` can be steered: `python docs/steerability.py FOLDER LAYER`, after `chisel inspect`.
+
+Prints the tables of docs/internals.md, of tower_1 by default, and draws docs/pictures/steerability.png of that. The
+seed is the unit.
+"""
+
+import itertools
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+
+import analysis  # noqa: E402
+
+FACTOR = "env.diversity"
+VECTORS = ("own", "random", "other")
+WAYS = {"subtracted": ("", -1), "added": ("", 1), "added, coin hidden": ("blind.", 1)}
+"""How the columns begin in which each shows, and the sign."""
+
+
+def ends(changes: pd.Series) -> np.ndarray:
+    """The interval of the mean of differences, which lie in [-1, 1]."""
+    return 2 * np.array(analysis.mean_interval((changes + 1) / 2)) - 1
+
+
+def interval(changes: pd.Series) -> str:
+    low, high = ends(changes)
+    return f"{changes.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def coin_first(rows: pd.DataFrame, prefix: str) -> pd.Series:
+    """The share of all episodes in which the coin came first; those without any goal are among them."""
+    return rows[f"{prefix}share"].fillna(0) * (1 - rows[f"{prefix}undecided"])
+
+
+def changes(rows: pd.DataFrame, layer: str) -> dict[tuple[str, str], pd.DataFrame]:
+    """By way and vector, a row a seed, with the change of the coin's share as `change`."""
+    rows = rows[rows["layer"] == layer]
+    once = rows[(rows["vector"] == "own") & (rows["sign"] == 1)]
+    hidden = coin_first(once, "unsteered.blind.") - coin_first(once, "unsteered.")
+    found = {("coin hidden", ""): once.assign(change=hidden)}
+    for (way, (prefix, sign)), vector in itertools.product(WAYS.items(), VECTORS):
+        mine = rows[(rows["vector"] == vector) & (rows["sign"] == sign)]
+        found[way, vector] = mine.assign(change=coin_first(mine, prefix) - coin_first(mine, f"unsteered.{prefix}"))
+    return found
+
+
+def table(found: dict[tuple[str, str], pd.DataFrame], by: str) -> None:
+    values = sorted(found["coin hidden", ""][by].unique())
+    sizes = found["coin hidden", ""][by].value_counts()
+    print(
+        f"| {by} (seeds) | "
+        + " | ".join(f"{value} ({sizes[value]})" for value in values)
+        + " |\n|---"
+        + "|---" * len(values)
+        + "|"
+    )
+    for (way, vector), rows in found.items():
+        cells = [interval(rows.loc[rows[by] == value, "change"]) for value in values]
+        print(f"| {way}{f', {vector}' * bool(vector)} | " + " | ".join(cells) + " |")
+
+
+def figure(found: dict[tuple[str, str], pd.DataFrame]) -> None:
+    """A panel a way, with the three vectors side by side at each condition."""
+    values = sorted(found["coin hidden", ""][FACTOR].unique())
+    fig, axes = plt.subplots(1, len(WAYS), figsize=(8.4, 2.8), sharey=True, layout="constrained")
+    for ax, way in zip(axes, WAYS, strict=True):
+        for place, vector in enumerate(VECTORS):
+            mine = [found[way, vector].loc[found[way, vector][FACTOR] == value, "change"] for value in values]
+            mean, (low, high) = np.array([one.mean() for one in mine]), np.array([ends(one) for one in mine]).T
+            at = np.arange(len(values)) + 0.17 * (place - 1)
+            ax.errorbar(
+                at, mean, [mean - low, high - mean], marker="o", ms=3, lw=0, elinewidth=1, capsize=2, label=vector
+            )
+        ax.axhline(0, color="0.7", lw=0.8, zorder=0)
+        ax.set(title=way, xticks=range(len(values)), xticklabels=[f"{one:g}" for one in values], xlabel=FACTOR)
+    axes[0].set_ylabel("change of the coin's share")
+    axes[0].legend(frameon=False, fontsize=8, title="vector, 64 seeds each", title_fontsize=8)
+    fig.savefig(Path(__file__).parent / "pictures" / "steerability.png", dpi=130)
+
+
+if __name__ == "__main__":
+    folder, layer = sys.argv[1], "".join(sys.argv[2:]) or "tower_1"
+    labels = analysis.load(folder, columns=["condition", "seed", "label"]).astype({"label": str})
+    found = changes(analysis.load_internals(folder, "difference").merge(labels, on=["condition", "seed"]), layer)
+    table(found, FACTOR)
+    print()
+    table({key: rows[rows[FACTOR] == 0.1] for key, rows in found.items()}, "label")
+    means = ["unsteered.share", "share", "undecided", "unsteered.blind.undecided", "norm", "activation"]
+    print("\n", found["subtracted", "own"].groupby(FACTOR)[means].mean().round(2).to_string())
+    if layer == "tower_1":
+        figure(found)

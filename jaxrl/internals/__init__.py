@@ -1,0 +1,10 @@
+"""Looks inside trained policies: what their layers hold, and what changes when a layer is changed."""
+
+from jaxrl.internals.difference import Difference
+from jaxrl.internals.lanes import Lanes
+from jaxrl.internals.layers import layers_of, through
+
+METHODS = {"difference": Difference}
+"""By name; each is made of a world, a learner, layers and a chunk, and gives the columns of a table for `Lanes`."""
+
+__all__ = ["METHODS", "Difference", "Lanes", "layers_of", "through"]

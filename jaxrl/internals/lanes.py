@@ -1,0 +1,35 @@
+"""Policies that are looked into together, and a function of one of them for all, a chunk at a time."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Lanes(NamedTuple):
+    """Trained policies; arrays and leaves have a leading axis [lanes]."""
+
+    key: np.ndarray
+    """u32[lanes, 2], the data of each lane's key."""
+    policy: Any
+    """What `Learner.apply` takes."""
+    params: Any
+    """The world's Params."""
+    condition: np.ndarray
+    """[lanes], what is equal for seeds of one condition."""
+
+
+def in_chunks(function: Callable, chunk: int, *given: Any) -> Any:
+    """What a function of arrays [chunk, ...] returns for arrays [lanes, ...], as numpy arrays.
+
+    The last chunk is padded with copies of its first lane, so that one compile serves all.
+    """
+    lanes, found = len(jax.tree.leaves(given)[0]), []
+    for start in range(0, lanes, chunk):
+        rows, inside = np.arange(start, start + chunk), min(chunk, lanes - start)
+        rows = np.where(rows < lanes, rows, start)
+        out = function(*jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), given))
+        found.append(jax.tree.map(lambda leaf, n=inside: np.asarray(leaf)[:n], out))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *found)

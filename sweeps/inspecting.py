@@ -1,0 +1,161 @@
+"""Looks inside the policies that a run has saved, shard by shard: `chisel inspect`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from analysis.folder import (
+    Layer,
+    Place,
+    as_place,
+    damage,
+    internals_in,
+    internals_name,
+    load_policies,
+    read_manifest,
+    read_table,
+    write_table,
+)
+from sweeps import tables
+from sweeps.plan import ProgramSpec, Shard
+from sweeps.policies import built, saved_shards
+from sweeps.spec import SpecError, nearest
+
+if TYPE_CHECKING:
+    import jaxrl
+
+
+@dataclass
+class Inspected:
+    """What was looked into."""
+
+    folder: Place
+    what: str
+    layers: tuple[str, ...]
+    """Those that were asked for; of several programs, all of them."""
+    policies: int = 0
+    """That have been looked into now."""
+    ready: int = 0
+    """That had been before."""
+
+
+def inspect(folder: str | Place, what: str, layers: Sequence[str] | None = None) -> Inspected:
+    """Looks inside all saved policies of a folder, and writes what it finds to `folder`/internals, a file a shard.
+
+    What has been written is not done again, so that it can be interrupted, and continues when a sweep has grown.
+    `analysis.load_internals(folder, what)` reads it.
+
+    Args:
+      folder: a results folder whose spec has `save.policies = true`.
+      what: one of `jaxrl.internals.METHODS`.
+      layers: names of layers; None for all that the network has.
+    Raises:
+      ValueError: one line, before anything compiles: the folder has no saved policies, or nothing of this kind can be
+        found in them.
+    """
+    from jaxrl.internals import METHODS
+
+    folder = as_place(folder)
+    if what not in METHODS:
+        raise SpecError("--what", f"nothing is called {what!r}; nearest: {nearest(what, METHODS)}.")
+    manifest = read_manifest(folder)
+    shards = list(saved_shards(folder, manifest))
+    if not shards:
+        raise SpecError(folder, "kept no policies; run the sweep with save.policies = true.")
+    looked = _Look(folder, what, layers)
+    for layer, shard in shards:
+        looked.prepare(layer, shard)
+    found = Inspected(folder, what, tuple(dict.fromkeys(one for chosen in looked.layers.values() for one in chosen)))
+    for _, shard in shards:
+        done = looked.at(shard)
+        found.policies += len(shard.lanes) * done
+        found.ready += len(shard.lanes) * (not done)
+    return found
+
+
+class _Look:
+    """At the shards of a folder, one after the other; those of a program share what is compiled."""
+
+    def __init__(self, folder: Place, what: str, asked: Sequence[str] | None):
+        self.folder, self.what, self.asked = folder, what, asked
+        self.programs: dict[str, jaxrl.Program] = {}
+        self.layers: dict[str, tuple[str, ...]] = {}
+        """By program, those to look at."""
+        self.methods: dict[tuple[str, tuple[str, ...]], Any] = {}
+
+    def prepare(self, layer: Layer, shard: Shard) -> None:
+        """Raises ValueError where a program's policies cannot be looked into; compiles nothing."""
+        from jaxrl.internals import layers_of
+
+        if shard.program.id in self.programs:
+            return
+        program = built(self.folder, layer, shard)
+        policies = load_policies(self.folder, shard.id)
+        there = layers_of(program.world, program.learner, _lane(policies, 0))
+        for one in self.asked or ():
+            if one not in there:
+                known = f"expected {' or '.join(there)}" if there else "its logits come right from its inputs"
+                raise SpecError("--layer", f"the network of {shard.program.learner} has no layer {one!r}; {known}.")
+        self.programs[shard.program.id] = program
+        self.layers[shard.program.id] = tuple(one for one in there if self.asked is None or one in self.asked)
+        self._method(shard.program, self.layers[shard.program.id])
+
+    def _method(self, program: ProgramSpec, layers: tuple[str, ...]) -> Any:
+        from jaxrl.internals import METHODS
+
+        if (program.id, layers) not in self.methods:
+            built = self.programs[program.id]
+            try:
+                made = METHODS[self.what](built.world, built.learner, layers, built.chunk)
+            except ValueError as error:
+                raise SpecError(self.folder, f"{error}.") from None
+            self.methods[program.id, layers] = made
+        return self.methods[program.id, layers]
+
+    def at(self, shard: Shard) -> bool:
+        """Writes what is found in a shard's policies; False where it has been written before."""
+        from jaxrl.internals import Lanes
+
+        wanted, before = self.layers[shard.program.id], self._before(shard.id)
+        if before is not None:
+            wanted = tuple(one for one in wanted if one not in before["layer"].unique().to_pylist())
+            if not wanted:
+                return False
+        program = self.programs[shard.program.id]
+        conditions = np.array([condition.id for condition, _ in shard.lanes])
+        params, policies = program.settings(shard.values()).env, load_policies(self.folder, shard.id)
+        found = self._method(shard.program, wanted)(Lanes(shard.keys(), policies, params, conditions))
+        found = {name: _where(_finite(policies), values) for name, values in found.items()}
+        table = tables.internals(shard.lanes, found)
+        whole = table if before is None else pa.concat_tables([before.cast(table.schema), table])
+        write_table(self.folder, "internals", internals_name(self.what, shard.id), whole)
+        return True
+
+    def _before(self, shard: str) -> pa.Table | None:
+        """What has been written of a shard; None where that is nothing, or damaged."""
+        name = internals_in(self.folder, self.what, [shard]).get(shard)
+        if name is None or damage(self.folder, ("internals",), name):
+            return None
+        return read_table(self.folder, "internals", name)
+
+
+def _finite(policies: Any) -> np.ndarray:
+    """bool[lanes], whether training left numbers: nothing can be said of a policy that diverged."""
+    import jax
+
+    leaves = [np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1) for leaf in jax.tree.leaves(policies)]
+    return np.all(leaves, axis=0)
+
+
+def _where(finite: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Numbers [lanes, rows] with NaN where a lane is not finite; what is no float as it is."""
+    return np.where(finite[:, None], values, np.nan) if values.dtype.kind == "f" else values
+
+
+def _lane(policies: Any, lane: int) -> Any:
+    import jax
+
+    return jax.tree.map(lambda leaf: leaf[lane], policies)

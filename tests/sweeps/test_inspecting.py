@@ -1,0 +1,95 @@
+"""`chisel inspect` looks into every saved policy once, and what it finds is read beside the factors."""
+
+import shutil
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+import envs
+import sweeps
+from analysis.folder import save_policies, write_manifest, write_table
+from jaxrl import Trained
+from sweeps import inspecting, load_spec, make_plan, tables
+from sweeps.cli import main
+from tests.jaxrl.internals.known import goes_to_the_coin_by, zeros
+
+SPEC = {
+    "name": "inspected", "world": "coin-line", "seeds": 2, "factors": {"env.diversity": [0.0, 0.5]},
+    "fixed": {"env.encoding": "one-hot"}, "save": {"policies": True}, "run": {"chunk": 2, "shard_chunks": 1},
+}  # fmt: skip
+
+
+def write(folder, spec, make=goes_to_the_coin_by):
+    """A folder as a sweep would leave it, of policies that were built by hand; without the tables of its probes."""
+    plan = make_plan(load_spec(spec))
+    write_manifest(folder, [plan.layer()])
+    for shard in plan.shards():
+        n = len(shard.lanes)
+        policies = [make(seed) for _, seed in shard.lanes]
+        save_policies(folder, shard.id, [jax.tree.map(lambda *leaves: np.stack(leaves), *policies)])
+        trained = Trained({"diverged": np.zeros(n, bool)}, {}, [], None)
+        write_table(folder, "outcomes", shard.id, tables.outcomes(shard, shard.lanes, {}, trained))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("inspecting") / "whole", SPEC)
+
+
+@pytest.fixture
+def folder(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "folder")
+
+
+def test_what_is_found_is_read_beside_the_factors_and_nothing_is_looked_at_twice(folder, capsys):
+    assert main(["inspect", str(folder), "--what", "difference", "--layer", "tower_1"]) == 0
+    assert "difference (tower_1): looked into 4 policies; 0 had been before" in capsys.readouterr().out
+    assert main(["inspect", str(folder), "--what", "difference"]) == 0
+    df = analysis.load_internals(folder, "difference")
+    spoilt = next((folder / "internals").iterdir())
+    spoilt.write_bytes(spoilt.read_bytes()[:-9])
+    assert sweeps.status(folder, verify=True)["damaged"] == [f"{spoilt}: its content does not match its digest"]
+    again = sweeps.inspect(folder, "difference")
+    assert (again.policies, again.ready) == (2, 2)
+    assert sweeps.status(folder, verify=True)["damaged"] == []
+    pd.testing.assert_frame_equal(analysis.load_internals(folder, "difference"), df, check_exact=False)
+
+    assert df.columns[:3].to_list() == ["env.diversity", "condition", "seed"] and len(df) == 4 * 2 * 3 * 2
+    for _, lane in df[df["vector"] == "own"].groupby(["env.diversity", "seed", "layer"]):
+        assert lane["sign"].to_list() == [-1, 1] and lane["share"].to_list() == [0.0, 1.0]
+    few = analysis.load_internals(folder, "difference", columns=["seed", "norm"])
+    assert few.shape == (48, 2) and np.allclose(few["norm"], 6)
+
+
+def test_what_cannot_be_looked_into_is_told_in_one_line_before_anything_compiles(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("jaxrl.internals.Difference.__call__", lambda *_: pytest.fail("compiled"))
+    nothing = shutil.copytree(folder, tmp_path / "nothing", ignore=shutil.ignore_patterns("policies"))
+    absolute = envs.make("coin-line", {"env.encoding": "absolute"})
+    unseen = write(tmp_path / "unseen", SPEC | {"fixed": {}}, lambda seed: zeros(absolute))
+    for arguments, said in {
+        (nothing, "--what", "difference"): "kept no policies; run the sweep with save.policies = true.",
+        (tmp_path, "--what", "difference"): "is not a results folder: it has no manifest.json.",
+        (folder, "--what", "diference"): "--what: nothing is called 'diference'; nearest: difference.",
+        (folder,): "the following arguments are required: --what",
+        (folder, "--what", "difference", "--layer", "tower_2"): "no layer 'tower_2'; expected tower_0 or tower_1.",
+        (unseen, "--what", "difference"): "coin-line shows no goal of its probe fork that could be hidden.",
+    }.items():
+        assert main(["inspect", *map(str, arguments)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line
+    with pytest.raises(ValueError, match="has no internals of this kind; run chisel inspect"):
+        analysis.load_internals(folder, "difference")
+    with pytest.raises(ValueError, match="no kind of internals named 'diference'; nearest: difference"):
+        analysis.load_internals(folder, "diference")
+
+
+def test_no_number_is_given_of_a_policy_that_diverged():
+    finite = inspecting._finite({"kernel": np.array([[1.0, 2.0], [np.nan, 2.0], [3.0, np.inf]]), "bias": np.zeros(3)})
+    assert finite.tolist() == [True, False, False]
+    assert np.isnan(inspecting._where(finite, np.ones((3, 2)))).all(axis=1).tolist() == [False, True, True]
+    signs = np.array([[-1, 1]] * 3, np.int8)
+    assert inspecting._where(finite, signs) is signs
