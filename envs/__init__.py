@@ -50,7 +50,8 @@ _GYMNAX = "gymnax:"
 
 def names() -> list[str]:
     """Every world that a spec may name; imports gymnax for it."""
-    return [*WORLDS, *(_GYMNAX + identifier for identifier in gymnax_world.package().registered_envs)]
+    theirs = (one for one in gymnax_world.package().registered_envs if not one.startswith("chisel/"))
+    return [*WORLDS, *(_GYMNAX + identifier for identifier in theirs)]
 
 
 def settings(name: str) -> dict[str, Setting]:

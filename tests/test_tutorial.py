@@ -5,6 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import jax
 import pandas as pd
 import pytest
 
@@ -56,7 +57,7 @@ def test_the_page_on_python_trains_a_world_of_a_notebook_and_plays_its_policy(tm
     cell: dict = {"__name__": "__main__"}
     exec(blocks("worlds.md", "python")[0], cell)
     monkeypatch.setattr(sys.modules["__main__"], "Meadow", cell["Meadow"], raising=False)
-    train, play, scan = blocks("python.md", "python")
+    train, play, scan, *_ = blocks("python.md", "python")
     exec(train.replace("20_480", "5120"), cell)
     df = cell["df"]
     assert list(df["env.astray"]) == [0, 0, 1, 1] and df.attrs["factors"] == ["env.astray"]
@@ -68,3 +69,12 @@ def test_the_page_on_python_trains_a_world_of_a_notebook_and_plays_its_policy(tm
     pd.testing.assert_frame_equal(analysis.load("results/first"), df)
     with pytest.raises(SpecError, match="spec: world: workers cannot import __main__:Meadow from a notebook or a scr"):
         sweeps.train(cell["SPEC"])
+
+
+def test_the_page_on_python_puts_worlds_into_gymnasium_and_gymnax():
+    *_, of_gymnasium, of_gymnax = blocks("python.md", "python")
+    names: dict = {"jax": jax}
+    exec(of_gymnasium, names)
+    assert names["observations"].shape == (64, *names["observation"].shape) and names["picture"].ndim == 3
+    exec(of_gymnax, names)
+    assert names["observation"].shape == names["observations"].shape[1:] and names["state"].time == 0

@@ -1,0 +1,92 @@
+"""Every world as a Gymnasium environment, and known to gymnax."""
+
+import warnings
+
+import gymnasium
+import gymnax
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from envs import gymnasium_env, registered
+from envs.gymnasium_env import Environment
+
+
+@pytest.fixture(scope="module")
+def line():
+    return gymnasium.make("chisel/CoinLine-v0", settings={"env.diversity": 0.5}, render_mode="rgb_array").unwrapped
+
+
+@pytest.fixture
+def strict():
+    """What Gymnasium warns of is an error, but for numbers without bounds, which some worlds show."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", ".*Box observation space m..imum value is.*infinity")
+        yield
+
+
+@pytest.mark.parametrize("name", registered.IDS)
+def test_gymnasiums_own_checker_finds_nothing_wrong(name, strict):
+    made = gymnasium.make(name, render_mode="rgb_array", disable_env_checker=True).unwrapped
+    check_env(made)
+    world, params = gymnax.make(name)
+    assert world == made.world and params.max_steps_in_episode == made.params.max_steps_in_episode
+
+
+def test_a_world_of_a_picture_and_features_shows_both(strict):
+    both = Environment("tests.envs.pictured:Pictured")
+    check_env(both, skip_render_check=True)
+    assert (both.observation_space["picture"].shape, both.observation_space["features"].shape) == ((3, 7, 3), (1,))
+    assert gymnasium.make("chisel/Gems-v0").observation_space == gymnasium.spaces.Box(0, 255, (25, 25, 3), np.uint8)
+
+
+def test_an_episode_is_the_worlds_own_and_a_probe_level_is_cut_at_its_horizon(line):
+    (fork,) = [probe for probe in line.world.probes() if probe.name == "capable:coin"]
+    observation, info = line.reset(seed=3, options={"probe": "capable:coin", "level": 1})
+    level = type(fork.levels)(*(leaf[1] for leaf in fork.levels))
+    state = line.world.reset_to_level(None, level, line.params)
+    assert np.array_equal(observation, line.world.get_obs(state)) and not info["events"].any()
+    assert np.array_equal(line.render(), line.world.render(state))
+    left = [line.step(0) for _ in range(fork.horizon)]
+    for _ in range(fork.horizon):
+        state, events, terminated = line.world.transition(None, state, np.int32(0), line.params)
+        observation, reward, ended, truncated, info = left.pop(0)
+        assert (ended, list(info["events"])) == (bool(terminated), list(events))
+        assert reward == float(line.world.reward(state, events, line.params))
+        if ended:
+            return
+    assert truncated
+
+
+def test_a_batch_starts_an_episode_again_at_the_step_after_its_end():
+    batch = gymnasium.make_vec("chisel/CoinLine-v0", num_envs=3, settings={"env.length": 5})
+    assert isinstance(batch, gymnasium_env.VectorEnvironment)
+    first, _ = batch.reset(seed=1, options={"probe": "capable:coin"})
+    again, _ = batch.reset(seed=1, options={"probe": "capable:coin"})
+    assert np.array_equal(first, again) and first in batch.observation_space
+    ended, ends = np.zeros(3, bool), 0
+    for _ in range(40):
+        observation, reward, terminated, truncated, info = batch.step(batch.action_space.sample())
+        assert observation in batch.observation_space and info["events"].shape == (3, 2)
+        assert not (terminated | truncated | (reward != 0))[ended].any(), "the action after an end counts for nothing"
+        assert np.array_equal(batch._episodes.steps == 0, ended)
+        ended = terminated | truncated
+        ends += ended.sum()
+    assert ends >= 6
+
+
+def test_what_is_wrong_is_told_in_one_line(line):
+    for call, said in (
+        (lambda: Environment("coin-lime"), "no world is called 'coin-lime'; nearest: coin-line"),
+        (lambda: Environment("coin-line", {"env.divresity": 1}), "no setting 'env.divresity'; nearest: env.diversity"),
+        (lambda: Environment("coin-line", {"env.diversity": 2.0}), "settings: env.diversity: 2.0 is not a probability"),
+        (lambda: Environment("gymnax:CartPole-v1", render_mode="rgb_array"), "has no 'rgb_array'; expected None"),
+        (lambda: line.reset(options={"prob": 1}), "options: 'prob' is none; expected probe and level"),
+        (lambda: line.reset(options={"level": 1}), "options: level is given without probe"),
+        (lambda: line.reset(options={"probe": "frok"}), "coin-line has no probe 'frok'; nearest: fork"),
+        (lambda: line.reset(options={"probe": "fork", "level": 99}), "probe fork has no level 99; expected 0 to 0"),
+    ):
+        with pytest.raises(ValueError) as error:
+            call()
+        assert said in str(error.value) and len(str(error.value).splitlines()) == 1
