@@ -31,7 +31,7 @@ from analysis.verdicts import verdicts
 _MARKS = {*LANE, "diverged"}
 PAIR = ["checkpoint", "kind", "rival"]
 """Names a row of the table of preferences within a lane."""
-INTERNALS = {"difference": ["goal", "layer", "vector", "sign"]}
+INTERNALS = {"difference": ["goal", "layer", "vector", "sign"], "attribution": ["goal", "rival", "input"]}
 """The same of each kind of internals."""
 
 
@@ -239,7 +239,7 @@ def load_internals(
     """What `chisel inspect` found in saved policies, with the factors beside it; docs/internals.md has the columns.
 
     Args:
-      what: `difference`, one row a lane × goal × layer × vector × sign.
+      what: `difference`, one row a lane × goal × layer × vector × sign; `attribution`, one a lane × rival × input.
       columns, filter: as for `load_probes`.
     Returns:
       Sorted by factors, lane, and what else names a row.

@@ -88,17 +88,23 @@ class _Look:
 
     def prepare(self, layer: Layer, shard: Shard) -> None:
         """Raises ValueError where a program's policies cannot be looked into; compiles nothing."""
-        from jaxrl.internals import layers_of
+        from jaxrl.internals import METHODS, layers_of
 
         if shard.program.id in self.programs:
             return
         program = built(self.folder, layer, shard)
         policies = load_policies(self.folder, shard.id)
-        there = layers_of(program.world, program.learner, _lane(policies, 0))
+        there = layers_of(program.world, program.learner, _lane(policies, 0)) if METHODS[self.what].by_layer else ()
+        if self.asked and not METHODS[self.what].by_layer:
+            raise SpecError("--layer", f"{self.what} looks at no layer; leave it out.")
+        if METHODS[self.what].by_layer and not there:
+            raise SpecError(
+                self.folder, f"policies of {shard.program.learner} have no layer between inputs and logits."
+            )
         for one in self.asked or ():
             if one not in there:
-                known = f"expected {' or '.join(there)}" if there else "its logits come right from its inputs"
-                raise SpecError("--layer", f"the network of {shard.program.learner} has no layer {one!r}; {known}.")
+                said = f"the network of {shard.program.learner} has no layer {one!r}; expected {' or '.join(there)}."
+                raise SpecError("--layer", said)
         self.programs[shard.program.id] = program
         self.layers[shard.program.id] = tuple(one for one in there if self.asked is None or one in self.asked)
         self._method(shard.program, self.layers[shard.program.id])
@@ -121,7 +127,8 @@ class _Look:
 
         wanted, before = self.layers[shard.program.id], self._before(shard.id)
         if before is not None:
-            wanted = tuple(one for one in wanted if one not in before["layer"].unique().to_pylist())
+            there = before["layer"].unique().to_pylist() if wanted else []
+            wanted = tuple(one for one in wanted if one not in there)
             if not wanted:
                 return False
         program = self.programs[shard.program.id]

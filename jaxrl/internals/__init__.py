@@ -1,10 +1,13 @@
 """Looks inside trained policies: what their layers hold, and what changes when a layer is changed."""
 
+from typing import Any
+
+from jaxrl.internals.attribution import Attribution
 from jaxrl.internals.difference import Difference
 from jaxrl.internals.lanes import Lanes
 from jaxrl.internals.layers import layers_of, through
 
-METHODS = {"difference": Difference}
+METHODS: dict[str, Any] = {"difference": Difference, "attribution": Attribution}
 """By name; each is made of a world, a learner, layers and a chunk, and gives the columns of a table for `Lanes`."""
 
-__all__ = ["METHODS", "Difference", "Lanes", "layers_of", "through"]
+__all__ = ["METHODS", "Attribution", "Difference", "Lanes", "layers_of", "through"]

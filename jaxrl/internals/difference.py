@@ -45,6 +45,8 @@ class Difference:
     Layouts are in two halves, and each half is steered by the vector of the other, but where there is only one layout.
     """
 
+    by_layer = True
+
     def __init__(self, world: World, learner: Learner, layers: Sequence[str], chunk: int):
         self.world, self.learner, self.layers, self.chunk = world, learner, tuple(layers), chunk
         self.choice = Choice(world)

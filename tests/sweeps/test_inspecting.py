@@ -5,10 +5,12 @@ import shutil
 import jax
 import numpy as np
 import pandas as pd
+import pyarrow.compute
 import pytest
 
 import analysis
 import envs
+import jaxrl
 import sweeps
 from analysis.folder import save_policies, write_manifest, write_table
 from jaxrl import Trained
@@ -53,16 +55,26 @@ def test_what_is_found_is_read_beside_the_factors_and_nothing_is_looked_at_twice
     spoilt = next((folder / "internals").iterdir())
     spoilt.write_bytes(spoilt.read_bytes()[:-9])
     assert sweeps.status(folder, verify=True)["damaged"] == [f"{spoilt}: its content does not match its digest"]
-    again = sweeps.inspect(folder, "difference")
+    again = sweeps.inspect(folder, "difference", ["tower_1"])
     assert (again.policies, again.ready) == (2, 2)
     assert sweeps.status(folder, verify=True)["damaged"] == []
-    pd.testing.assert_frame_equal(analysis.load_internals(folder, "difference"), df, check_exact=False)
+    at = pyarrow.compute.field("layer") == "tower_1"
+    redone = analysis.load_internals(folder, "difference", filter=at)
+    pd.testing.assert_frame_equal(redone, df[df["layer"] == "tower_1"].reset_index(drop=True), check_exact=False)
 
     assert df.columns[:3].to_list() == ["env.diversity", "condition", "seed"] and len(df) == 4 * 2 * 3 * 2
     for _, lane in df[df["vector"] == "own"].groupby(["env.diversity", "seed", "layer"]):
         assert lane["sign"].to_list() == [-1, 1] and lane["share"].to_list() == [0.0, 1.0]
-    few = analysis.load_internals(folder, "difference", columns=["seed", "norm"])
-    assert few.shape == (48, 2) and np.allclose(few["norm"], 6)
+    assert np.allclose(analysis.load_internals(folder, "difference", columns=["norm"]), 6)
+
+
+def test_each_kind_has_files_of_its_own(folder):
+    assert (sweeps.inspect(folder, "attribution").policies, sweeps.inspect(folder, "attribution").ready) == (4, 4)
+    df = analysis.load_internals(folder, "attribution").set_index("input")
+    assert len(df) == 4 * 2 and set(df["goal"]) == {"coin"} and set(df["rival"]) == {"right-end"}
+    assert (df.loc["agent", "attribution"] == 0).all()
+    coin = df.loc["coin"]
+    assert np.allclose(coin["attribution"], coin["margin"] - coin["hidden"], rtol=0.01) and coin["margin"].min() > 30
 
 
 def test_what_cannot_be_looked_into_is_told_in_one_line_before_anything_compiles(folder, tmp_path, capsys, monkeypatch):
@@ -70,12 +82,23 @@ def test_what_cannot_be_looked_into_is_told_in_one_line_before_anything_compiles
     nothing = shutil.copytree(folder, tmp_path / "nothing", ignore=shutil.ignore_patterns("policies"))
     absolute = envs.make("coin-line", {"env.encoding": "absolute"})
     unseen = write(tmp_path / "unseen", SPEC | {"fixed": {}}, lambda seed: zeros(absolute))
+    network = {"learner.network": "jaxrl.networks:Linear"}
+    plain = jaxrl.make("ppo", network)
+    linear = write(tmp_path / "linear", SPEC | {"fixed": SPEC["fixed"] | network}, lambda seed: zeros(learner=plain))
     for arguments, said in {
         (nothing, "--what", "difference"): "kept no policies; run the sweep with save.policies = true.",
         (tmp_path, "--what", "difference"): "is not a results folder: it has no manifest.json.",
         (folder, "--what", "diference"): "--what: nothing is called 'diference'; nearest: difference.",
         (folder,): "the following arguments are required: --what",
         (folder, "--what", "difference", "--layer", "tower_2"): "no layer 'tower_2'; expected tower_0 or tower_1.",
+        (
+            folder,
+            "--what",
+            "attribution",
+            "--layer",
+            "tower_1",
+        ): "attribution looks at no layer; leave it out.",
+        (linear, "--what", "difference"): "policies of ppo have no layer between inputs and logits.",
         (unseen, "--what", "difference"): "coin-line shows no goal of its probe fork that could be hidden.",
     }.items():
         assert main(["inspect", *map(str, arguments)]) == 2

@@ -14,9 +14,16 @@ AGENTS = WORLD.layout.cardinalities[0]
 
 def zeros(world=WORLD, learner=LEARNER):
     """A policy of zeros, as numpy arrays."""
-    context = learner.context(world, 1)
-    one = jax.tree.map(lambda leaf: leaf[0], (world.layout.blank(1), context))
-    shapes = jax.eval_shape(lambda key: learner.make_variables(world, key, *one), jax.random.key(0))
+    one = jax.tree.map(lambda leaf: leaf[0], (world.layout.blank(1), learner.context(world, 1)))
+
+    def make(key):
+        return (
+            learner.random_policy(world, key)
+            if hasattr(learner, "population")
+            else learner.make_variables(world, key, *one)
+        )
+
+    shapes = jax.eval_shape(make, jax.random.key(0))
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 

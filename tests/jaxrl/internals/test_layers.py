@@ -5,12 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import envs
 import jaxrl
 from jaxrl.internals import layers_of, through
+from tests.envs.pictured import Pictured
 from tests.jaxrl.internals.known import LEARNER, WORLD, goes_to_the_coin_by, zeros
-
-PICTURES = envs.make("platformer", {})
 
 
 @pytest.mark.parametrize(
@@ -20,7 +18,7 @@ PICTURES = envs.make("platformer", {})
         (jaxrl.PPO(width=4, towers="separate"), WORLD, ("actor_0", "actor_1")),
         (jaxrl.A2C(width=4, memory="gru", previous_reward=True), WORLD, ("tower_0", "tower_1", "gru")),
         (jaxrl.PQN(width=4, depth=1), WORLD, ("tower_0", "norm_tower_0")),
-        (jaxrl.PPO(width=4, depth=1, network="convolutional"), PICTURES, ("tower_eyes", "tower_0")),
+        (jaxrl.PPO(width=4, depth=1, network="convolutional"), Pictured(), ("tower_eyes", "tower_0")),
         (jaxrl.PPO(network="jaxrl.networks:Linear"), WORLD, ()),
     ],
 )

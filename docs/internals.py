@@ -1,7 +1,7 @@
-"""How far policies of `coin-run` can be steered: `python docs/steerability.py FOLDER LAYER`, after `chisel inspect`.
+"""Inside policies of `coin-run`: `python docs/internals.py FOLDER WHAT`, after `chisel inspect FOLDER --what WHAT`.
 
-Prints the tables of docs/internals.md, of tower_1 by default, and draws docs/pictures/steerability.png of that. The
-seed is the unit.
+Prints the tables of docs/internals.md; of difference vectors it draws docs/pictures/steerability.png too. A further
+argument names another layer than tower_1. The seed is the unit.
 """
 
 import itertools
@@ -51,8 +51,8 @@ def changes(rows: pd.DataFrame, layer: str) -> dict[tuple[str, str], pd.DataFram
 
 
 def table(found: dict[tuple[str, str], pd.DataFrame], by: str) -> None:
-    values = sorted(found["coin hidden", ""][by].unique())
-    sizes = found["coin hidden", ""][by].value_counts()
+    sizes = next(iter(found.values()))[by].value_counts().sort_index()
+    values = list(sizes.index)
     print(
         f"| {by} (seeds) | "
         + " | ".join(f"{value} ({sizes[value]})" for value in values)
@@ -84,8 +84,7 @@ def figure(found: dict[tuple[str, str], pd.DataFrame]) -> None:
     fig.savefig(Path(__file__).parent / "pictures" / "steerability.png", dpi=130)
 
 
-if __name__ == "__main__":
-    folder, layer = sys.argv[1], "".join(sys.argv[2:]) or "tower_1"
+def difference(folder: str, layer: str = "tower_1") -> None:
     labels = analysis.load(folder, columns=["condition", "seed", "label"]).astype({"label": str})
     found = changes(analysis.load_internals(folder, "difference").merge(labels, on=["condition", "seed"]), layer)
     table(found, FACTOR)
@@ -95,3 +94,16 @@ if __name__ == "__main__":
     print("\n", found["subtracted", "own"].groupby(FACTOR)[means].mean().round(2).to_string())
     if layer == "tower_1":
         figure(found)
+
+
+def attribution(folder: str) -> None:
+    """Of each input its attribution over the sum of all absolute ones, which lies in [-1, 1]."""
+    rows = analysis.load_internals(folder, "attribution")
+    total = rows["attribution"].abs().groupby([rows["condition"], rows["seed"]]).transform("sum")
+    rows = rows.assign(change=rows["attribution"] / total)
+    table({(name, ""): found for name, found in rows.groupby("input")}, FACTOR)
+    print("\n", rows.groupby(FACTOR)[["margin", "hidden", "error"]].mean().round(6).to_string())
+
+
+if __name__ == "__main__":
+    {"difference": difference, "attribution": attribution}[sys.argv[2]](sys.argv[1], *sys.argv[3:])
