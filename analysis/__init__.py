@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analysis.examples import outliers as outliers
     from analysis.examples import typical as typical
     from analysis.exchangeability import exchangeability as exchangeability
+    from analysis.export import export as export
     from analysis.figures import figure as figure
     from analysis.folder.policies import load_policy as load_policy
     from analysis.folder.remote import RemoteError as RemoteError
@@ -70,6 +71,7 @@ _NAMES = {
     "equal_return": ("at_return",),
     "examples": ("outliers", "typical"),
     "exchangeability": ("exchangeability",),
+    "export": ("export",),
     "figures": ("figure",),
     "folder.policies": ("load_policy",),
     "folder.remote": ("RemoteError",),
@@ -106,6 +108,7 @@ __all__ = [
     "dose_response",
     "effect_of_dose",
     "exchangeability",
+    "export",
     "figure",
     "figures",
     "goal_label",

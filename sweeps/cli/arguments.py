@@ -12,6 +12,8 @@ KINDS = (
     "contingency",
 )  # fmt: skip
 """Of figures; kept here too, because importing them takes a second."""
+FORMS = ("csv", "huggingface")
+"""Of exports, likewise."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,6 +41,7 @@ def parser() -> Parser:
     _rates(add("rates", results.rates, "Print how often each label occurs, with intervals over seeds."))
     _figure(add("figure", results.figure, "Draw rates and shares over factors."))
     _report(add("report", results.report, "Write a report of a results folder as one HTML page."))
+    _export(add("export", results.export, "Write results in the form of other tools."))
     _watch(add("watch", results.watch, "Draw what saved policies do on probe levels: a PNG and a GIF of each episode."))
     _inspect(add("inspect", results.inspect, "Look inside saved policies, and write a table of what is found."))
     _worlds(add("worlds", choices.worlds, "List worlds, learners and curricula with their settings, or draw a world."))
@@ -114,6 +117,12 @@ def _figure(verb: Parser) -> None:
 def _report(verb: Parser) -> None:
     _folder(verb)
     verb.add_argument("--out", metavar="FILE", help="file of the page (default: DIR/report.html)")
+
+
+def _export(verb: Parser) -> None:
+    _folder(verb)
+    verb.add_argument("--to", choices=FORMS, required=True, help=f"{', '.join(FORMS[:-1])} or {FORMS[-1]}")
+    verb.add_argument("--out", metavar="OUT", help="folder to write (default: DIR/FORM)")
 
 
 def _watch(verb: Parser) -> None:

@@ -1,4 +1,4 @@
-"""The verbs that read a results folder: rates, figure, report, watch, inspect."""
+"""The verbs that read a results folder: rates, figure, report, export, watch, inspect."""
 
 import argparse
 import importlib
@@ -110,6 +110,21 @@ def report(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --out.") from None
     unfinished(found["lanes"]["done"], found["lanes"]["planned"])
+    print(out)
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    import analysis
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            out = reading(lambda: analysis.export(arguments.folder, arguments.to, arguments.out))
+        except OSError as error:
+            place = error.filename or arguments.out or arguments.folder
+            raise SpecError(place, f"cannot be written ({error.strerror or error}); give another --out.") from None
+    warn(told)
     print(out)
     return 0
 
