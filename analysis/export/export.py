@@ -1,36 +1,69 @@
 """Writes a results folder in the form that other people's tools read."""
 
+import importlib
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from analysis.export.summary import Summary
-from analysis.export.tables import write_csv, write_huggingface
 from analysis.folder import Place, as_place
 from analysis.names import check_name
 
-FORMS = {"csv": write_csv, "huggingface": write_huggingface}
+
+class Form(NamedTuple):
+    """How one kind of export is written."""
+
+    module: str
+    """Of this package; it has `write_FORM`."""
+    client: str = ""
+    """What has to be installed for it: a module, of the extra that is called as the form."""
+    adds: bool = False
+    """Whether writing again would leave everything there twice."""
 
 
-def export(directory: str | Place, to: str, out: str | Path | None = None) -> Path:
-    """Writes what a sweep found in a form of other people's.
+FORMS = {
+    "csv": Form("tables"),
+    "huggingface": Form("tables"),
+    "tensorboard": Form("trackers", "tensorboardX", adds=True),
+    "mlflow": Form("trackers", "mlflow", adds=True),
+    "wandb": Form("trackers", "wandb", adds=True),
+}
+
+
+def export(directory: str | Place, to: str, out: str | Path | None = None) -> Path | str:
+    """Writes what a sweep found in a form of other people's. Nothing leaves this machine, but to an MLflow server.
 
     Args:
       directory: a results folder.
-      to: `csv`, policies.csv, rates.csv and curves.csv; or `huggingface`, a data set of the same tables in parquet with
-        its card, README.md, as `datasets.load_dataset` reads it.
-      out: a folder; by default that of this name in `directory`.
+      to: `csv`, policies.csv, rates.csv and curves.csv; `huggingface`, a data set of the same tables in parquet with
+        its card, README.md, as `datasets.load_dataset` reads it; or a tracker, `tensorboard`, `mlflow` or `wandb`, with
+        a run for each condition, its curves over seeds and its rates, and the overview in a run called sweep.
+      out: a folder; by default that of this name in `directory`. For `mlflow` also the URI of a tracking server.
     Returns:
-      the folder.
+      the folder, or the URI.
     Raises:
-      ValueError: as `load`; or there is no such form; one line.
+      ValueError: as `load`; or there is no such form, its client is not installed, or an export is there already; one
+        line.
       OSError: it cannot be written.
     """
     check_name("form", to, FORMS)
-    folder = as_place(directory)
+    form, folder = FORMS[to], as_place(directory)
+    if form.client and find_spec(form.client) is None:
+        raise ValueError(f"{to}: needs {form.client}, which is not installed; pip install 'chisel-rl[{to}]'")
     if out is None and not isinstance(folder, Path):
         raise ValueError(f"{folder}: an export is written to this machine; give a folder for it (--out)")
-    place = Path(out) if out is not None else Path(str(folder)) / to
+    write: Callable[[Summary, Any], None] = getattr(
+        importlib.import_module(f"analysis.export.{form.module}"), f"write_{to}"
+    )
     found = Summary(folder)
     _ = found.policies, found.rates, found.curves  # whatever is wrong with the folder, before anything is written
+    if to == "mlflow" and "://" in str(out):
+        write(found, str(out))
+        return str(out)
+    place = Path(out) if out is not None else Path(str(folder)) / to
+    if form.adds and place.is_dir() and any(place.iterdir()):
+        raise ValueError(f"{place}: is not empty, and {to} would add to it; remove it, or give another folder (--out)")
     place.mkdir(parents=True, exist_ok=True)
-    FORMS[to](found, place)
+    write(found, place)
     return place

@@ -12,7 +12,7 @@ KINDS = (
     "contingency",
 )  # fmt: skip
 """Of figures; kept here too, because importing them takes a second."""
-FORMS = ("csv", "huggingface")
+FORMS = ("csv", "huggingface", "tensorboard", "mlflow", "wandb")
 """Of exports, likewise."""
 
 
@@ -122,7 +122,7 @@ def _report(verb: Parser) -> None:
 def _export(verb: Parser) -> None:
     _folder(verb)
     verb.add_argument("--to", choices=FORMS, required=True, help=f"{', '.join(FORMS[:-1])} or {FORMS[-1]}")
-    verb.add_argument("--out", metavar="OUT", help="folder to write (default: DIR/FORM)")
+    verb.add_argument("--out", metavar="OUT", help="folder to write (default: DIR/FORM); for mlflow also a URI")
 
 
 def _watch(verb: Parser) -> None:

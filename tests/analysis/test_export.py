@@ -1,15 +1,21 @@
 """What other people's tools get: the same numbers, in forms that they read."""
 
+import io
+import itertools
 import shutil
+import struct
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
+from tensorboardX.proto.event_pb2 import Event
 
 import analysis
-from analysis.export import summary
+from analysis.export import summary, trackers
 from analysis.export.export import FORMS
 from analysis.export.summary import Summary
 from analysis.folder import as_place
@@ -87,3 +93,87 @@ def test_what_cannot_be_exported_is_told_in_one_line(tmp_path, capsys):
     with pytest.raises(ValueError, match="no form named 'cvs'; nearest: csv"):
         analysis.export(copy, "cvs")
     assert not (copy / "csv").exists()
+
+
+@pytest.fixture
+def one_run(monkeypatch):
+    """Only the first condition is written, and it is returned; the figure is a stand-in of a few pixels."""
+    every = trackers.runs
+    monkeypatch.setattr(trackers, "runs", lambda found: itertools.islice(every(found), 1))
+    file = io.BytesIO()
+    Image.new("RGB", (4, 2), (255, 0, 0)).save(file, "PNG")
+    monkeypatch.setattr(trackers, "_picture", lambda found: file.getvalue())
+    return next(every(Summary(as_place(RESULTS))))
+
+
+def test_a_run_has_a_conditions_settings_curves_and_rates(found):
+    df = found.frame
+    every = list(trackers.runs(found))
+    assert len(every) == 10 and every[3].name.startswith("env.diversity=0.03,learner.total_steps=204800-")
+    one, lanes = every[3], df[df["condition"] == every[3].settings["condition"]]
+    assert one.settings["env.diversity"] == 0.03 and one.settings["learner.n_envs"] == 32
+    assert one.finals["seeds"] == 16 and one.finals["mean/share.coin"] == pytest.approx(lanes["share.coin"].mean())
+    assert one.finals["rate/proxy:right-end"] == (lanes["label"] == "proxy:right-end").mean()
+    steps = [step for step, _ in one.points]
+    assert steps == sorted(set(steps)) and len(steps) == 50 and steps[-1] == 204800
+    last = found.curves[(found.curves["condition"] == one.settings["condition"]) & (found.curves["env_step"] == 204800)]
+    assert one.points[-1][1]["entropy/mean"] == last.set_index("measure")["mean"]["entropy"]
+
+
+def events(folder):
+    """Those of TensorBoard's files: a length, a checksum of it, the event and a checksum."""
+    (file,) = folder.glob("events.*")
+    content, place = file.read_bytes(), 0
+    while place < len(content):
+        (length,) = struct.unpack_from("<Q", content, place)
+        yield Event.FromString(content[place + 12 : place + 12 + length])
+        place += 12 + length + 4
+
+
+def test_tensorboard_has_a_run_a_condition(tmp_path, one_run):
+    out = analysis.export(RESULTS, "tensorboard", tmp_path / "tb")
+    assert sorted(path.name for path in out.iterdir()) == sorted([one_run.name, "sweep"])
+    scalars = {
+        (value.tag, event.step): value.simple_value
+        for event in events(out / one_run.name) for value in event.summary.value if value.HasField("simple_value")
+    }  # fmt: skip
+    step, values = one_run.points[20]
+    assert scalars["return_mean/quantile_10", step] == pytest.approx(values["return_mean/quantile_10"], rel=1e-6)
+    last = one_run.points[-1][0]
+    assert scalars["rate/proxy_right-end", last] == pytest.approx(one_run.finals["rate/proxy:right-end"])
+    assert [value.image.width for event in events(out / "sweep") for value in event.summary.value] == [4]
+    with pytest.raises(ValueError, match="tb: is not empty, and tensorboard would add to it; remove it, or give anoth"):
+        analysis.export(RESULTS, "tensorboard", out)
+
+
+def test_mlflow_has_a_run_a_condition(tmp_path, one_run, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    out = analysis.export(RESULTS, "mlflow", tmp_path / "mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    client = mlflow.MlflowClient(out.as_uri())
+    experiment = client.get_experiment_by_name("coin-run")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {one_run.name, "sweep"}
+    run = runs[one_run.name]
+    assert run.data.params["env.diversity"] == str(one_run.settings["env.diversity"])
+    assert run.data.metrics["rate/proxy:right-end"] == one_run.finals["rate/proxy:right-end"]
+    history = client.get_metric_history(run.info.run_id, "return_mean/mean")
+    assert [(one.step, one.value) for one in history] == [
+        (step, values["return_mean/mean"]) for step, values in one_run.points
+    ]
+    assert [one.path for one in client.list_artifacts(runs["sweep"].info.run_id)] == ["overview.png"]
+
+
+def test_wandb_has_a_run_a_condition_that_waits_to_be_sent(tmp_path, one_run):
+    pytest.importorskip("wandb")
+    out = analysis.export(RESULTS, "wandb", tmp_path / "wandb")
+    contents = [path.read_bytes() for path in out.glob("wandb/offline-run-*/run-*.wandb")]
+    assert len(contents) == 2
+    (of_condition,) = [content for content in contents if one_run.name.encode() in content]
+    assert all(name in of_condition for name in (b"return_mean/quantile_90", b"rate/proxy:right-end", b"env.diversity"))
+
+
+def test_a_tracker_that_is_not_installed_is_told_with_its_extra(monkeypatch, capsys):
+    monkeypatch.setattr(sys.modules["analysis.export.export"], "find_spec", lambda name: None)
+    assert main(["export", RESULTS, "--to", "wandb"]) == 2
+    assert capsys.readouterr().err == "wandb: needs wandb, which is not installed; pip install 'chisel-rl[wandb]'\n"
