@@ -116,6 +116,7 @@ def report(arguments: argparse.Namespace) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     import analysis
+    from sweeps.folder_status import status
 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
@@ -125,6 +126,8 @@ def export(arguments: argparse.Namespace) -> int:
             place = error.filename or arguments.out or arguments.folder
             raise SpecError(place, f"cannot be written ({error.strerror or error}); give another --out.") from None
     warn(told)
+    lanes = reading(lambda: status(arguments.folder))["lanes"]
+    unfinished(lanes["done"], lanes["planned"])
     print(out)
     return 0
 

@@ -4,9 +4,12 @@ import warnings
 
 import gymnasium
 import gymnax
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnax.wrappers.purerl import FlattenObservationWrapper, LogWrapper
 
 from envs import gymnasium_env, registered
 from envs.gymnasium_env import Environment
@@ -74,6 +77,49 @@ def test_a_batch_starts_an_episode_again_at_the_step_after_its_end():
         ended = terminated | truncated
         ends += ended.sum()
     assert ends >= 6
+
+
+def test_a_training_loop_of_pure_jax_with_gymnaxs_own_wrappers_learns_in_a_world():
+    """Policy gradient with a linear policy; the levels' coin lies at a random place."""
+    world, params = gymnax.make("chisel/CoinLine-v0")
+    world, params = LogWrapper(FlattenObservationWrapper(world)), params.replace(diversity=jnp.float32(1.0))
+    envs, steps = 64, 32
+
+    def logits(weights, seen):
+        return seen @ weights[:-1] + jnp.broadcast_to(weights[-1], (*seen.shape[:-1], 2))
+
+    def loss(weights, seen, action, gained):
+        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits(weights, seen)), action[..., None], -1)[..., 0]
+        return -jnp.mean(chosen * (gained - gained.mean()))
+
+    def update(carry, key):
+        weights, seen, state = carry
+
+        def step(carry, key):
+            seen, state = carry
+            act_key, step_key = jax.random.split(key)
+            action = jax.random.categorical(act_key, logits(weights, seen))
+            keys = jax.random.split(step_key, envs)
+            after, state, reward, terminated, truncated, info = jax.vmap(world.step, (0, 0, 0, None))(
+                keys, state, action, params
+            )
+            row = seen, action, reward, terminated | truncated, info["returned_episode_returns"]
+            return (after, state), row
+
+        (after, state), (shown, action, reward, done, returned) = jax.lax.scan(
+            step, (seen, state), jax.random.split(key, steps)
+        )
+        back = lambda later, now: (now[0] + jnp.where(now[1], 0.0, 0.9 * later),) * 2  # noqa: E731
+        _, gained = jax.lax.scan(back, jnp.zeros(envs), (reward, done), reverse=True)
+        weights = weights - 2.0 * jax.grad(loss)(weights, shown, action, gained)
+        return (weights, after, state), (returned.mean(), done.mean())
+
+    with jax.numpy_dtype_promotion("standard"):
+        seen, state = jax.vmap(world.reset, (0, None))(jax.random.split(jax.random.key(0), envs), params)
+        start = jnp.zeros((seen.shape[-1] + 1, 2)), seen, state
+        train = jax.jit(lambda start, keys: jax.lax.scan(update, start, keys)[1])
+        returns, ended = train(start, jax.random.split(jax.random.key(1), 60))
+    assert returns[-1] > 0.97 > returns[1] and ended[-1] > 2 * ended[0], "each episode ends sooner, with the coin"
 
 
 def test_what_is_wrong_is_told_in_one_line(line):
