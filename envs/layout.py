@@ -150,7 +150,9 @@ class Layout:
         )
 
     def read(self, vector: jax.Array) -> Observation:
-        """The observation that `dense` wrote as f32[size]."""
+        """The observation that `dense` wrote as f32[size], or that is a picture alone, as u8 of the image's shape."""
+        if vector.dtype == jnp.uint8:
+            return Observation(jnp.zeros(0, jnp.int32), jnp.zeros(0), vector)
         ends = np.cumsum([*self.cardinalities, self.vector_size], dtype=int).tolist()
         *hot, numbers, image = jnp.split(vector, ends)
         indices = [jnp.where(jnp.any(one > 0), jnp.argmax(one), HIDDEN).astype(jnp.int32) for one in hot]

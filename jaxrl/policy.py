@@ -34,8 +34,8 @@ class Policy:
 
         Args:
           key: of one sample; None for the most probable action.
-          seen: the world's state, what `world.reset` and `world.step` give as the observation (f32[layout.size]), or an
-            `envs.Observation`.
+          seen: the world's state, what `world.reset` and `world.step` give as the observation (f32[layout.size]), the
+            picture of `envs.gymnasium_env`, or an `envs.Observation`.
           carry: what `act` gave at the step before in the same episode; None at its beginning.
           reward: f32[], of the step before, for a policy that sees rewards (`learner.previous_reward`).
         Returns:

@@ -41,7 +41,11 @@ def test_a_world_of_a_picture_and_features_shows_both(strict):
     both = Environment("tests.envs.pictured:Pictured")
     check_env(both, skip_render_check=True)
     assert (both.observation_space["picture"].shape, both.observation_space["features"].shape) == ((3, 7, 3), (1,))
-    assert gymnasium.make("chisel/Gems-v0").observation_space == gymnasium.spaces.Box(0, 255, (25, 25, 3), np.uint8)
+    gems = gymnasium.make("chisel/Gems-v0").unwrapped
+    assert gems.observation_space == gymnasium.spaces.Box(0, 255, (25, 25, 3), np.uint8)
+    picture, _ = gems.reset(seed=0)
+    read, features = gems.world.layout.read(jnp.asarray(picture)), gems.world.features(gems._episode.state, gems.params)
+    assert all(map(np.array_equal, jax.tree.leaves(read), jax.tree.leaves(features)))
 
 
 def test_an_episode_is_the_worlds_own_and_a_probe_level_is_cut_at_its_horizon(line):
