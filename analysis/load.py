@@ -31,7 +31,11 @@ from analysis.verdicts import verdicts
 _MARKS = {*LANE, "diverged"}
 PAIR = ["checkpoint", "kind", "rival"]
 """Names a row of the table of preferences within a lane."""
-INTERNALS = {"difference": ["goal", "layer", "vector", "sign"], "attribution": ["goal", "rival", "input"]}
+INTERNALS = {
+    "difference": ["goal", "layer", "vector", "sign"],
+    "attribution": ["goal", "rival", "input"],
+    "linear-probes": ["target", "layer", "network", "labels"],
+}
 """The same of each kind of internals."""
 
 
@@ -239,7 +243,8 @@ def load_internals(
     """What `chisel inspect` found in saved policies, with the factors beside it; docs/internals.md has the columns.
 
     Args:
-      what: `difference`, one row a lane × goal × layer × vector × sign; `attribution`, one a lane × rival × input.
+      what: `difference`, one row a lane × goal × layer × vector × sign; `attribution`, one a lane × rival × input;
+        `linear-probes`, one a lane × target × layer × network × true or permuted labels.
       columns, filter: as for `load_probes`.
     Returns:
       Sorted by factors, lane, and what else names a row.

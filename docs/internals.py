@@ -105,5 +105,21 @@ def attribution(folder: str) -> None:
     print("\n", rows.groupby(FACTOR)[["margin", "hidden", "error"]].mean().round(6).to_string())
 
 
+def linear_probes(folder: str, layer: str = "tower_1") -> None:
+    """By target and condition, what the trained and the untrained network tell, and the difference over seeds."""
+    rows = analysis.load_internals(folder, "linear-probes")
+    rows = rows[(rows["layer"] == layer) & rows["explained"].notna()]
+    by = [FACTOR, "seed", "network", "labels"]
+    print(f"| {FACTOR} | seeds | target | trained | untrained | trained - untrained | permuted |\n|{'---|' * 7}")
+    for target, mine in rows.groupby("target"):
+        wide = mine.set_index(by)["explained"].clip(0, 1).unstack(["network", "labels"])
+        for value, found in wide.groupby(level=0):
+            more = interval(found["trained", "true"] - found["untrained", "true"])
+            means = [f"{found[one].mean():.2f}" for one in (("trained", "true"), ("untrained", "true"))]
+            chance = found["trained", "permuted"].mean()
+            print(f"| {value} | {len(found)} | {target} | {' | '.join(means)} | {more} | {chance:.2f} |")
+
+
 if __name__ == "__main__":
-    {"difference": difference, "attribution": attribution}[sys.argv[2]](sys.argv[1], *sys.argv[3:])
+    parts = {"difference": difference, "attribution": attribution, "linear-probes": linear_probes}
+    parts[sys.argv[2]](sys.argv[1], *sys.argv[3:])

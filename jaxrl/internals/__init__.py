@@ -6,8 +6,9 @@ from jaxrl.internals.attribution import Attribution
 from jaxrl.internals.difference import Difference
 from jaxrl.internals.lanes import Lanes
 from jaxrl.internals.layers import layers_of, through
+from jaxrl.internals.linear_probes import LinearProbes
 
-METHODS: dict[str, Any] = {"difference": Difference, "attribution": Attribution}
+METHODS: dict[str, Any] = {"difference": Difference, "attribution": Attribution, "linear-probes": LinearProbes}
 """By name; each is made of a world, a learner, layers and a chunk, and gives the columns of a table for `Lanes`."""
 
-__all__ = ["METHODS", "Attribution", "Difference", "Lanes", "layers_of", "through"]
+__all__ = ["METHODS", "Attribution", "Difference", "Lanes", "LinearProbes", "layers_of", "through"]

@@ -33,7 +33,6 @@ def main(argv: list[str] | None = None) -> int:
 def _main(argv: list[str] | None) -> int:
     from analysis.folder import RemoteError
     from sweeps.cli.arguments import parser
-    from sweeps.devices import no_device
     from sweeps.spec import SpecError
 
     try:
@@ -48,6 +47,8 @@ def _main(argv: list[str] | None) -> int:
     except RuntimeError as error:
         if "backend" not in str(error).partition(":")[0]:
             raise
+        from sweeps.devices import no_device
+
         print(no_device(error), file=sys.stderr)
         return EXIT_USER
     except KeyboardInterrupt as interrupt:

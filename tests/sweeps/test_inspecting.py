@@ -13,7 +13,9 @@ import envs
 import jaxrl
 import sweeps
 from analysis.folder import save_policies, write_manifest, write_table
+from analysis.load import INTERNALS
 from jaxrl import Trained
+from jaxrl.internals import METHODS
 from sweeps import inspecting, load_spec, make_plan, tables
 from sweeps.cli import main
 from tests.jaxrl.internals.known import goes_to_the_coin_by, zeros
@@ -69,6 +71,7 @@ def test_what_is_found_is_read_beside_the_factors_and_nothing_is_looked_at_twice
 
 
 def test_each_kind_has_files_of_its_own(folder):
+    assert set(METHODS) == set(INTERNALS)
     assert (sweeps.inspect(folder, "attribution").policies, sweeps.inspect(folder, "attribution").ready) == (4, 4)
     df = analysis.load_internals(folder, "attribution").set_index("input")
     assert len(df) == 4 * 2 and set(df["goal"]) == {"coin"} and set(df["rival"]) == {"right-end"}
@@ -98,6 +101,11 @@ def test_what_cannot_be_looked_into_is_told_in_one_line_before_anything_compiles
             "--layer",
             "tower_1",
         ): "attribution looks at no layer; leave it out.",
+        (
+            folder,
+            "--what",
+            "linear-probes",
+        ): "coin-line has too few layouts on its probe fork, 1: linear",
         (linear, "--what", "difference"): "policies of ppo have no layer between inputs and logits.",
         (unseen, "--what", "difference"): "coin-line shows no goal of its probe fork that could be hidden.",
     }.items():

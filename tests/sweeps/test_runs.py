@@ -230,7 +230,9 @@ def test_a_reader_that_goes_away_causes_no_traceback(toy):
     assert (process.returncode, err) == (141, "")
 
 
-def test_importing_sweeps_and_its_command_line_is_cheap():
-    heavy = "{'jax', 'gymnax', 'pandas', 'pyarrow', 'matplotlib'}"
-    code = f"import sys, sweeps, sweeps.cli; print({heavy} & set(sys.modules))"
+def test_importing_sweeps_and_its_command_line_is_cheap_and_a_verb_sets_the_number_of_threads_first():
+    heavy = "{'jax', 'gymnax', 'numpy', 'pandas', 'pyarrow', 'matplotlib'}"
+    code = "import sys, sweeps, sweeps.cli.results as verbs\n"
+    code += f"verbs.before_jax = lambda one_core: sys.exit(print({heavy} & set(sys.modules)))\n"
+    code += "sweeps.cli.main(['inspect', 'results', '--what', 'difference'])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
