@@ -2,7 +2,7 @@
 
 A goal's vector is the mean activation of a layer where episodes of the choice probe begin, with the goal's object seen,
 minus the same with it hidden. It is added to the layer, or subtracted, at every step of episodes on other layouts.
-The method is that of the cheese vectors of Turner et al. 2023 (arXiv 2310.08043).
+The method is that of the cheese vectors of Mini et al. 2023 (arXiv 2310.08043).
 """
 
 import itertools
