@@ -141,9 +141,9 @@ class Bandit(Drawn, World):
             better = arm == int(_better(state.level, state.time))
             render.square(image, 0, 2 * arm, render.RIGHT if better else render.PLAIN, side=0.85)
             if int(state.level.lamp) == arm:
-                render.disc(image, 0, 2 * arm, render.LIGHT, radius=0.12)
+                render.frame(image, 0, 2 * arm, render.LIGHT)
         pulled = int(state.pulled)
-        render.disc(image, 0, 1 if pulled == HIDDEN else 2 * pulled, render.AGENT, radius=0.2)
+        render.agent(image, 0, 1 if pulled == HIDDEN else 2 * pulled)
         return image
 
 

@@ -263,7 +263,7 @@ class Camera(Drawn, Priced, Tabular, World):
         for cell in np.flatnonzero(kind == BOX):
             render.square(image, *divmod(int(cell), self.width), render.TRASH)
         for cell in np.flatnonzero(kind == AGENT):
-            render.disc(image, *divmod(int(cell), self.width), render.AGENT, radius=0.3)
+            render.agent(image, *divmod(int(cell), self.width))
         return image
 
 

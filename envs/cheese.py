@@ -234,7 +234,7 @@ class MazeCorner(_CheeseMaze):
         image = self._picture(state)
         render.fill(image, 0, 0, render.RIGHT_END)
         render.disc(image, *divmod(int(state.level.cheese), self.size), render.COIN)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row), int(state.column))
         return image
 
 
@@ -325,7 +325,7 @@ class MazeDish(_CheeseMaze):
         image = self._picture(state)
         render.square(image, *divmod(int(state.level.place), self.size), render.SIGN, side=0.85)
         render.disc(image, *divmod(int(state.level.cheese), self.size), render.COIN)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row), int(state.column))
         return image
 
 

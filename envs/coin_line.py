@@ -149,5 +149,5 @@ class CoinLine(Drawn, Priced, Starting, Room):
         image = render.room(1, self.length + 1)
         render.fill(image, 0, self.length, render.RIGHT_END)
         render.disc(image, 0, int(state.level.coin), render.COIN)
-        render.disc(image, 0, int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, 0, int(state.column))
         return image

@@ -171,7 +171,7 @@ class CoinRun(Drawn, Priced, Room):
                 render.fill(image, row, self.width // 2, render.WALL)
         if (coin := int(state.level.coin)) != HIDDEN:
             render.disc(image, coin // self.width, coin % self.width, render.COIN)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row), int(state.column))
         return image
 
 

@@ -221,7 +221,7 @@ class Dial(Drawn, room.Room):
             if notch == self.knee:
                 render.frame(image, 1, column, render.CAN)
             if notch == state.column:
-                render.disc(image, 1, column, render.AGENT, radius=0.3)
+                render.agent(image, 1, column)
         if level.gauge:
             render.disc(image, 0, self.notches // 2, render.CAN if state.column < self.knee else render.BUTTON)
         return image

@@ -250,7 +250,7 @@ class Errands(Drawn, Priced, room.Room):
                     colour, side = ((render.TRASH, 0.35), (render.CAN, 0.7))[thing]
                     render.square(image, row, column, colour, side)
                 case 2:
-                    render.square(image, row, column, render.WALL, side=0.35)
+                    render.square(image, row, column, render.WALL, side=0.55)
                 case 3:
                     render.square(image, row, column, render.WALL, side=0.9)
                     render.square(image, row, column, render.LIGHT if halfway else render.PLAIN, side=0.6)
@@ -264,7 +264,7 @@ class Errands(Drawn, Priced, room.Room):
                     render.mark(image, row, column, thing - 7)
                 case _:
                     render.disc(image, row, column, render.BUTTON)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row), int(state.column))
         if halfway and kind == CARRY:
             render.square(image, int(state.row), int(state.column), render.TRASH, side=0.15)
         return image

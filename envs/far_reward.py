@@ -152,8 +152,8 @@ class FarReward(Drawn, Priced, Starting, Room):
     def render(self, state: State) -> np.ndarray:
         image = render.room(1, self.length + 1)
         if state.level.near:
-            render.disc(image, 0, 0, render.COIN, radius=0.15)
+            render.disc(image, 0, 0, render.COIN, radius=0.33)
         if state.level.far:
-            render.disc(image, 0, self.length, render.COIN, radius=0.45)
-        render.disc(image, 0, int(state.column), render.AGENT, radius=0.2)
+            render.disc(image, 0, self.length, render.COIN, radius=0.48)
+        render.agent(image, 0, int(state.column))
         return image

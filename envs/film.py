@@ -59,6 +59,7 @@ def _panel(moments: Sequence[Moment], last: int) -> Image.Image:
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     if len(way) > 1:
+        draw.line(way, render.FLOOR, width=5, joint="curve")  # to be seen on a dark ground
         draw.line(way, render.AGENT, width=3, joint="curve")
     if way:
         x, y = way[0]
@@ -83,29 +84,13 @@ def _page(panels: list[Image.Image], caption: str, legend: Mapping[str, Colour],
     wide = max(GAP + columns * width, LEAST)
     text = [part for line in caption.split("\n") for part in textwrap.wrap(line, int((wide - 2 * GAP) / LETTER))]
     top = GAP + LINE * len(text) + GAP // 2
-    keys = _keys(legend, wide)
-    below = LINE * (1 + max((line for _, _, line in keys), default=-1))
-    image = Image.new("RGB", (wide, top + lines * height + below), "white")
+    keys = render.legend(legend, wide)
+    image = Image.new("RGB", (wide, top + lines * height + keys.height), "white")
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(TEXT)
     for i, line in enumerate(text):
         draw.text((GAP, GAP + LINE * i), line, render.INK, font)
     for i, panel in enumerate(panels):
         row, column = divmod(i, columns)
         image.paste(panel, (GAP + column * width, top + row * height))
-    for name, x, y in keys:
-        down = top + lines * height + LINE * y
-        draw.rectangle((x, down + 2, x + TEXT - 4, down + TEXT - 2), legend[name], render.INK)
-        draw.text((x + TEXT + 2, down), name, render.INK, font)
+    image.paste(keys, (0, top + lines * height))
     return image
-
-
-def _keys(legend: Mapping[str, Colour], wide: int) -> list[tuple[str, int, int]]:
-    """Each name of a legend, and where it stands: pixels from the left, and the line."""
-    placed, x, y = [], GAP, 0
-    for name in legend:
-        length = round(TEXT + 2 + LETTER * len(name) + 2 * GAP)
-        if x > GAP and x + length > wide:
-            x, y = GAP, y + 1
-        placed.append((name, x, y))
-        x += length
-    return placed

@@ -93,7 +93,7 @@ class Gems(Compared, Drawn, Room):
     name: ClassVar[str] = "gems"
     symbols: ClassVar = {"cells": "CS"}
     plain: ClassVar = {"kinds": -1, "ground": -1}
-    legend: ClassVar = {"agent": render.AGENT, "wall": SAND}
+    legend: ClassVar = {"agent": MOUSE, "its frame": render.AGENT, "wall": SAND}
 
     def __post_init__(self):
         if not 3 <= self.block <= 13:
@@ -126,18 +126,19 @@ class Gems(Compared, Drawn, Room):
 
     def picture(self, state: State) -> jax.Array:
         """u8[5 * block, 5 * block, 3], what there is to be seen, in the order red, green, blue."""
-        cell, tiles = _pixels(self.block)
-
-        def painted(image: jax.Array, where: jax.Array, colour: Any) -> jax.Array:
-            return jnp.where(where[..., None], jnp.asarray(colour, jnp.uint8)[None, None], image)
-
+        cell, _ = _pixels(self.block)
         image = jnp.asarray(_grounds(self.block))[state.level.ground]
-        image = painted(image, state.level.walls[cell], SAND)
+        image = _painted(image, state.level.walls[cell], SAND)
+        return _painted(self._things(image, state), cell == self.cell(state), MOUSE)
+
+    def _things(self, image: jax.Array, state: State) -> jax.Array:
+        """The picture with the things on it."""
+        cell, tiles = _pixels(self.block)
         for i in range(len(self.goals)):
             place, kind = state.level.cells[i], state.level.kinds[i]
             colour = jnp.where((kind // 2 & jnp.array([4, 2, 1])) > 0, 255, 0)
-            image = painted(image, (cell == place) & jnp.asarray(tiles)[kind % 2], colour)
-        return painted(image, cell == self.cell(state), MOUSE)
+            image = _painted(image, (cell == place) & jnp.asarray(tiles)[kind % 2], colour)
+        return image
 
     def displaced(self, level: Level) -> jax.Array:
         """Whether colour and shape are of different things."""
@@ -175,13 +176,19 @@ class Gems(Compared, Drawn, Room):
         return Comparisons(pairs[:, 0], pairs[:, 1], levels, 2 * PAIRED, HORIZON)
 
     def render(self, state: State) -> np.ndarray:
-        image = np.asarray(self.picture(state))
+        """The policy's picture with a frame around the agent, and above it the thing that it stands on."""
+        image = np.asarray(self._things(self.picture(state), state))
         times = -(-render.CELL // self.block)
         image = image.repeat(times, axis=0).repeat(times, axis=1)
         side = self.block * times
         top, left = int(state.row) * side, int(state.column) * side
-        image[top + side // 6 : top + side - side // 6, left + side // 6 : left + side - side // 6] = render.AGENT
+        cell, edge = image[top : top + side, left : left + side], side // 8
+        cell[:edge] = cell[-edge:] = cell[:, :edge] = cell[:, -edge:] = render.AGENT
         return image
+
+
+def _painted(image: jax.Array, where: jax.Array, colour: Any) -> jax.Array:
+    return jnp.where(where[..., None], jnp.asarray(colour, jnp.uint8)[None, None], image)
 
 
 def _drawn(level: Level, params: Any) -> jax.Array:

@@ -246,7 +246,7 @@ class Kinds(Compared, Drawn, Room):
             render.shape(image, row, column, list(COLOURS.values())[colour], SHAPES[shape])
             if i == 0:
                 render.frame(image, row, column, render.RIGHT)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row), int(state.column))
         return image
 
 

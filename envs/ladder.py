@@ -233,10 +233,10 @@ class Ladder(Drawn, Priced, Sources, room.Room):
             else:
                 render.square(image, *at, colour, side=0.7)
             if i == SCREEN and (pressed or not level.real):
-                render.disc(image, *at, render.BUTTON, radius=0.2)
+                render.disc(image, *at, render.BUTTON, radius=0.27)
             if not level.live[i]:
                 render.frame(image, *at, render.GLASS)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row), int(state.column))
         return image
 
 

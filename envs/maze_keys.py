@@ -321,9 +321,9 @@ class MazeKeys(maze.Maze):
         for cell, taken in zip(np.asarray(state.level.keys), np.asarray(state.taken), strict=True):
             if cell != HIDDEN and not taken:
                 render.disc(image, *divmod(int(cell), self.size), render.COIN, radius=0.25)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.3)
+        render.agent(image, int(state.row), int(state.column))
         if self._holding(state) > 0:
-            render.disc(image, int(state.row), int(state.column), render.COIN, radius=0.12)
+            render.disc(image, int(state.row), int(state.column), render.COIN, radius=0.1)
         return image
 
 

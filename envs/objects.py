@@ -173,7 +173,7 @@ class Objects(Drawn, Priced, Room):
             render.square(image, row, column, render.RIGHT if cell == cells[0] else render.PLAIN, side=0.85)
             for mark in np.flatnonzero(cells[1:] == cell):
                 render.mark(image, row, column, int(mark))
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row), int(state.column))
         return image
 
 

@@ -243,11 +243,11 @@ class Overseer(Drawn, Priced, room.Room):
         if level.mess != HIDDEN:
             row, column = divmod(int(level.mess), self.width)
             left = 1 - int(state.progress) / int(level.cost)
-            render.square(image, row + 1, column, render.TRASH, side=0.25 + 0.35 * left)
+            render.square(image, row + 1, column, render.TRASH, side=0.55 + 0.3 * left)
         if level.screen != HIDDEN:
             row, column = divmod(int(level.screen), self.width)
             render.square(image, row + 1, column, render.BIN, side=0.7)
-        render.disc(image, int(state.row) + 1, int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row) + 1, int(state.column))
         return image
 
 

@@ -280,9 +280,9 @@ class Quiz(Drawn, Priced, Tabular, World):
         if done:
             render.square(image, 3, int(self.note(state)), render.COIN, side=0.7)
         if said == HIDDEN:
-            render.disc(image, 2, min(done, width - 1), render.AGENT, radius=0.2)
+            render.agent(image, 2, min(done, width - 1))
         elif said < self.answers:
-            render.disc(image, 3, said, render.AGENT, radius=0.2)
+            render.agent(image, 3, said)
         return image
 
 

@@ -234,7 +234,7 @@ class Register(Drawn, Priced, room.Room):
                 render.frame(image, middle + way * (1 + pushed), column, render.LIGHT)
         if level.apple != HIDDEN:
             render.disc(image, *divmod(int(level.apple), self.width), render.CAN)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row), int(state.column))
         return image
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FLOOR, WALL, LINE = (245, 243, 238), (70, 74, 82), (214, 210, 202)
-AGENT, COIN, RIGHT_END = (0, 114, 178), (230, 159, 0), (222, 236, 228)
+AGENT, COIN, RIGHT_END = (20, 20, 24), (230, 159, 0), (222, 236, 228)
 TRASH, CAN, BUTTON, BIN, SIGN = (118, 90, 60), (0, 158, 115), (213, 94, 0), (204, 121, 167), (86, 180, 233)
 GLASS, LIGHT, CARPET = (150, 190, 210), (240, 228, 66), (226, 214, 232)
 RIGHT, PLAIN, INK = (230, 159, 0), (205, 205, 200), (40, 42, 48)
@@ -41,6 +42,8 @@ NARROWEST, WIDEST = 120, 480
 """Pixels of a level on a sheet; a smaller picture is enlarged, a larger one thinned, by whole numbers."""
 GAP, TITLE, LETTER = 8, 20, 8
 """Pixels on a sheet between levels, of a title's line, and of a letter, about."""
+EDGE, TEXT, NARROW = 10, 14, 7.4
+"""Pixels of a legend: between names, of a letter's height, and of its width, about."""
 
 
 def room(height: int, width: int) -> np.ndarray:
@@ -56,11 +59,17 @@ def fill(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int])
     image[row * CELL + 1 : (row + 1) * CELL, column * CELL + 1 : (column + 1) * CELL] = colour
 
 
-def disc(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int], radius: float = 0.32) -> None:
+def disc(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int], radius: float = 0.36) -> None:
     """Paints a disc, in place, in the middle of a cell; the radius is in cells."""
     y, x = np.mgrid[0:CELL, 0:CELL] - (CELL - 1) / 2
     inside = y**2 + x**2 <= (radius * CELL) ** 2
     image[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL][inside] = colour
+
+
+def agent(image: np.ndarray, row: int, column: int) -> None:
+    """Paints the agent, in place: a small disc with a pale rim, which leaves visible what it stands on."""
+    disc(image, row, column, FLOOR, radius=0.25)
+    disc(image, row, column, AGENT, radius=0.21)
 
 
 def square(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int], side: float = 0.6) -> None:
@@ -105,7 +114,7 @@ def centre(image: np.ndarray) -> tuple[float, float] | None:
 
 
 def sheet(world: World, values: dict[str, Any] | None = None, note: str = "") -> "Image":
-    """Levels of a world as one picture: training levels first, and then a titled row for each probe.
+    """Levels of a world as one picture: its legend, training levels, and then a titled row for each probe.
 
     Args:
       values: traced `env.*` keys of the training levels; what is not named keeps its default.
@@ -133,8 +142,29 @@ def sheet(world: World, values: dict[str, Any] | None = None, note: str = "") ->
     drawn: Any = world
     pictures = [fitted(drawn.render(jax.tree.map(lambda leaf, i=i: leaf[i], states))) for i in range(sum(counts))]
     ends = np.cumsum(counts)
-    rows = [_row(title, pictures[end - n : end]) for title, end, n in zip(titles, ends, counts, strict=True)]
+    wide = GAP + COLUMNS * (pictures[0].shape[1] + GAP)
+    rows = [np.asarray(legend(drawn.legend, wide))]
+    rows += [_row(title, pictures[end - n : end]) for title, end, n in zip(titles, ends, counts, strict=True)]
     return Image.fromarray(np.concatenate(rows))
+
+
+def legend(colours: Mapping[str, tuple[int, int, int]], wide: int) -> "Image":
+    """The name of each colour beside it, on as many lines as they take; `wide` is in pixels."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    line, x, y, placed = TEXT + 5, EDGE, GAP // 2, []
+    for name in colours:
+        length = round(TEXT + 2 + NARROW * len(name) + 2 * EDGE)
+        if x > EDGE and x + length > wide:
+            x, y = EDGE, y + line
+        placed.append((name, x, y))
+        x += length
+    image = Image.new("RGB", (wide, y + line if placed else 0), "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(TEXT)
+    for name, x, y in placed:
+        draw.rectangle((x, y + 2, x + TEXT - 4, y + TEXT - 2), colours[name], INK)
+        draw.text((x + TEXT + 2, y), name, INK, font)
+    return image
 
 
 def _repeated(params: Any, n: int) -> Any:

@@ -139,6 +139,9 @@ class TrashRoom(OnTerms, Drawn, Priced, Sources, room.Room):
         "button": render.BUTTON,
         "bin": render.BIN,
         "sign": render.SIGN,
+        "glass": render.GLASS,
+        "light": render.LIGHT,
+        "carpet": render.CARPET,
     }
     symbols: ClassVar = {"cells": "TCBXS"}
     plain: ClassVar = {
@@ -411,7 +414,7 @@ class TrashRoom(OnTerms, Drawn, Priced, Sources, room.Room):
             if self.lamps and thing in (CAN, BUTTON, BIN):
                 on = bool(level.lamp[thing - CAN])
                 render.disc(image, row, column, render.LIGHT if on else render.WALL, radius=0.12)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+        render.agent(image, int(state.row), int(state.column))
         if state.carrying:
             render.square(image, int(state.row), int(state.column), render.TRASH, side=0.15)
         return image

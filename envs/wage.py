@@ -238,8 +238,8 @@ class Wage(Drawn, Priced, room.Room):
         if level.task != HIDDEN and not state.done:
             render.square(image, *divmod(int(level.task), self.width), render.TRASH, side=0.7)
         if state.coin == LIES:
-            render.disc(image, *divmod(int(level.coin), self.width), render.COIN, radius=0.25)
-        render.disc(image, int(state.row), int(state.column), render.AGENT, radius=0.2)
+            render.disc(image, *divmod(int(level.coin), self.width), render.COIN, radius=0.3)
+        render.agent(image, int(state.row), int(state.column))
         if state.coin == HELD:
             render.disc(image, int(state.row), int(state.column), render.COIN, radius=0.1)
         return image

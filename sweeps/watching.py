@@ -154,8 +154,6 @@ def _watched(
     sampled: bool,
 ) -> list[Rollout]:
     """The episodes of one lane, played and drawn."""
-    from analysis.figures import colours
-    from analysis.labels import goal_label
     from envs import film
 
     world, goals = one.program.world, [goal.name for goal in one.program.world.goals]
@@ -169,15 +167,14 @@ def _watched(
             f"{probe.name} are not those of the tables; they were recorded on another platform or with other versions",
             stacklevel=3,
         )
-    labels = [goal_label(goal.name, goal.role) for goal in world.goals]
-    marks = [_rgb(colour) for colour in colours(labels).values()]
+    marks = marks_of(world)
     policy_line = _about_policy(lane, factors, goals)
     able: Any = world
     found = []
     for place, episode in enumerate(episodes):
         moments = _moments(world, played.steps, place, marks)
         steps, reached = len(moments) - 1, dict(zip(goals, played.reached[episode].tolist(), strict=True))
-        met = {f"frame: {goal} reached": marks[i] for i, goal in enumerate(goals) if reached[goal] > 0}
+        met = {f"frame: {goal} reached": mark for goal, mark in zip(goals, marks, strict=False) if reached[goal] > 0}
         legend = dict(able.legend) | met
         came = [f"{goal} at step {step}" if step > 0 else f"{goal} never" for goal, step in reached.items()]
         caption = (
@@ -193,6 +190,15 @@ def _watched(
         which = lane["condition"], lane["seed"], str(lane["label"]), probe.name, episode, sampled
         found.append(Rollout(*which, steps, reached, caption, png, gif))
     return found
+
+
+def marks_of(world: "World") -> list[tuple[int, int, int]]:
+    """The colours that frame goals once reached, those of their labels; milestones, which come last, have none."""
+    from analysis.figures import colours
+    from analysis.labels import goal_label
+
+    labels = [goal_label(goal.name, goal.role) for goal in world.aims]
+    return [_rgb(colour) for colour in colours(labels).values()]
 
 
 def _about_policy(lane: Mapping[str, Any], factors: Sequence[str], goals: Sequence[str]) -> str:
@@ -235,7 +241,7 @@ def _moments(world: "World", steps: Any, place: int, marks: Sequence[tuple[int, 
         fresh = [goal for goal in np.flatnonzero(steps.events[time, place]).tolist() if goal not in seen]
         seen.update(fresh)
         title += "".join(f", {world.goals[goal].name}" for goal in fresh)
-        moments.append(Moment(picture(time + 1), title, marks[fresh[0]] if fresh else None))
+        moments.append(Moment(picture(time + 1), title, next(iter(marks[fresh[0] :]), None) if fresh else None))
     return moments
 
 

@@ -13,6 +13,7 @@ from envs.abilities import ABILITIES, Drawn, Editable, OnTerms, Priced, Solved
 from envs.base import Role
 from envs.gymnax_world import GymnaxWorld
 from envs.kit.rules import Fault, as_rows, described, difference, rule
+from envs.render import AGENT
 from envs.settings import Setting
 from envs.trial import Trial
 
@@ -220,6 +221,8 @@ def _abilities(trial: Trial, fault: Fault) -> str:
             fault(f"render: the picture is {described(picture)} and should be u8[height, width, 3]", "render")
         if not world.legend:
             fault("legend is empty: nothing says what a picture shows")
+        if len(names := [name for name, colour in world.legend.items() if tuple(colour) == AGENT]) > 1:
+            fault(f"legend: {' and '.join(names)} have one colour, that of an agent", "render")
     if world.offers(OnTerms) and not isinstance(getattr(trial.shapes["state"], "account", None), rewards.Account):
         fault("the state has no account, from which what is due is paid", "reset_to_level")
     return ", ".join(offered) or "none"

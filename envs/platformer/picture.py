@@ -66,11 +66,11 @@ def draw(world: Any, state: Any, walkers: np.ndarray) -> np.ndarray:
             _sprite(image, column, row, "crate")
         if level.saw[column]:
             _sprite(image, column, ground[column], "saw")
-    if int(level.coin) != HIDDEN:
-        _sprite(image, int(level.coin), ground[int(level.coin)], "coin")
     for column in walkers[walkers != HIDDEN]:
         _sprite(image, int(column), ground[column], "enemy")
     _sprite(image, int(state.column), int(state.row), "agent")
+    if int(level.coin) != HIDDEN:
+        _sprite(image, int(level.coin), ground[int(level.coin)], "coin")
     _frame(image, world, int(state.column), int(state.row))
     return image
 

@@ -53,9 +53,11 @@ class WrongShape(Meadow):
         return state, events, terminated[None]
 
 
-class FlatPicture(envs.Drawn, Meadow):
-    legend = {"agent": (0, 0, 0)}
+class BerryLikeTheAgent(Meadow):
+    legend = Meadow.legend | {"berry": envs.render.AGENT}
 
+
+class FlatPicture(Meadow):
     def render(self, state):
         return np.zeros((8, 56), np.uint8)
 
@@ -303,6 +305,7 @@ FAULTS = {
     IdleKey: ("key", "does not use its key"),
     StartByKey: ("key", "reset_to_level uses its key"),
     WrongShape: ("shapes", r"what happens, part 2, is bool\[1\] and should be bool\[\]"),
+    BerryLikeTheAgent: ("abilities", r"legend: agent and berry have one colour, that of an agent"),
     FlatPicture: ("abilities", r"render: the picture is u8\[8, 56\] and should be u8\[height, width, 3\]"),
     WrongDtype: ("shapes", r"is i8\[6\] and should be i32\[6\]"),
     ProbeOfAnotherDtype: ("shapes", r"the level of fork.start is i64\[6\], and i32\[6\] in"),

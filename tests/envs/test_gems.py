@@ -174,6 +174,13 @@ def test_people_see_the_agent_on_the_picture_of_the_policy():
     drawn = SMALL.render(state)
     np.testing.assert_array_equal(drawn[::8, ::8][:12], seen[:12])
     assert (drawn == render.AGENT).all(axis=-1).any()
+    row, column = divmod(int(state.level.cells[0]), 5)
+    on_it = SMALL.render(state.replace(row=row, column=column))
+    cell = slice(24 * row, 24 * row + 24), slice(24 * column, 24 * column + 24)
+    thing = (drawn[cell] == drawn[cell][12, 12]).all(axis=-1)
+    assert 0 < thing.sum() < 24**2
+    assert ((on_it[cell] == drawn[cell][12, 12]).all(axis=-1) == thing)[3:-3, 3:-3].all(), "the thing is still seen"
+    assert render.centre(on_it) == (24 * column + 11.5, 24 * row + 11.5)
 
 
 def test_hidden_things_are_not_drawn():

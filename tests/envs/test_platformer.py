@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import envs
-from envs import HIDDEN, Platformer, tabular
+from envs import HIDDEN, Platformer, render, tabular
 from envs.batching import batch
 from envs.platformer import banks, levels, physics
 from envs.platformer.levels import SECTIONS, Level
@@ -52,6 +52,13 @@ def play(state, actions, world=WORLD):
         names = [goal.name for goal, fired in zip(world.goals, events, strict=True) if fired]
         found.append((int(state.column), int(state.row), *names, *["dead"] * bool(ended and "coin" not in names)))
     return found
+
+
+def test_a_coin_stays_visible_under_the_agent():
+    state = begin("A.C.E")
+    apart, on_it = (WORLD.render(state.replace(column=jnp.int32(column))) for column in (1, 3))
+    coin, there = ((image == render.COIN).all(axis=-1) for image in (apart, on_it))
+    assert coin.any() and np.array_equal(coin, there) and (on_it == render.AGENT).all(axis=-1).any()
 
 
 @functools.cache

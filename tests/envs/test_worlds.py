@@ -1,5 +1,6 @@
 """What every registered world owes, in its default kind and in those that are listed here."""
 
+import functools
 import itertools
 import pathlib
 import re
@@ -51,6 +52,8 @@ WITH_GOALS = [kind for kind in KINDS if kind.values[0].goals]
 GYMNAX = [envs.make("gymnax:CartPole-v1"), envs.make("gymnax:Catch-bsuite")]
 COINS = [envs.CoinLine(), envs.CoinLine(length=5, encoding="one-hot"), envs.CoinRun(), envs.CoinRun(wall="random")]
 
+NO_CELLS = {"bandit", "camera", "gems", "platformer", "quiz", "reversal"}
+"""Their pictures are not those of a room with an agent in a cell; gems and platformer have tests of their own."""
 OF_GOALS = {"goals", "labels", "entry", "rewards", "visible", "hide", "reachable", "solvable", "horizon", "split"}
 """Rules of the kit that need goals, or probes on which they come apart."""
 TABULAR = {"tabular", "reachable", "solvable", "horizon", "visible"}
@@ -163,8 +166,32 @@ def always_reached(world, probe, actor):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", envs.WORLDS)
 def test_a_world_has_a_sheet_of_its_levels(name):
-    colours = {colour for _, colour in render.sheet(envs.make(name)).getcolors(1000)}
-    assert {render.AGENT, envs.gems.SAND if name == "gems" else render.FLOOR} < colours
+    drawn = {colour for _, colour in render.sheet(envs.make(name)).getcolors(1000)}
+    assert {render.AGENT, envs.gems.SAND if name == "gems" else render.FLOOR} < drawn
+
+
+@pytest.mark.parametrize("name", [name for name in envs.WORLDS if name not in NO_CELLS])
+def test_an_agent_on_a_thing_leaves_it_visible(name):
+    world = envs.make(name)
+    level = jax.tree.map(lambda leaf: leaf[0], world.probes()[0].levels)
+    state = world.reset_to_level(jax.random.key(0), level, world.default_params)
+
+    @functools.cache
+    def picture(row, column):
+        return world.render(state.replace(row=row, column=column))
+
+    def shown(row, column, place):
+        """The colours of a cell while the agent is at a place."""
+        image = picture(*place)
+        top, left = len(image) - render.CELL * (world.height - row), render.CELL * column
+        return set(map(tuple, image[top : top + render.CELL, left : left + render.CELL].reshape(-1, 3).tolist()))
+
+    things = 0
+    for cell in np.ndindex(world.height, world.width):
+        there = shown(*cell, (0, int(cell == (0, 0)))) - {render.FLOOR}
+        things += len(there) > 1
+        assert there <= shown(*cell, cell), cell
+    assert things >= 2, "the lines of the floor, and something else"
 
 
 @pytest.mark.slow
@@ -205,9 +232,9 @@ def test_events_fire_on_entry_and_reward_is_their_weighted_sum(world):
 def test_a_picture_shows_the_agent_the_coin_and_the_right_end(world):
     _, state = world.reset(jax.random.key(0), world.default_params)
     image = world.render(state)
-    colours = {tuple(colour) for colour in image.reshape(-1, 3).tolist()}
+    seen = {tuple(colour) for colour in image.reshape(-1, 3).tolist()}
     assert image.dtype == np.uint8
-    assert {render.AGENT, render.COIN, render.RIGHT_END} <= colours
+    assert {render.AGENT, render.COIN, render.RIGHT_END} <= seen
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from envs import render
 from sweeps.cli import main
 from sweeps.sheets import leave_sheets
 
-GAP, TITLE, HEIGHT, WIDTH = 8, 28, 5 * 24, 9 * 24
-"""Pixels of a sheet of coin-run: between levels, of a title with what surrounds it, and of a level."""
+LEGEND, GAP, TITLE, HEIGHT, WIDTH = 23, 8, 28, 5 * 24, 9 * 24
+"""Pixels of a sheet of coin-run: of its legend, between levels, of a title with what surrounds it, and of a level."""
 
 
 def levels(image, row, count=6):
     """The pictures in one row of a sheet of coin-run; rows 0 and 1 are of training levels, each other has a title."""
-    top = TITLE * max(1, row) + row * (HEIGHT + GAP)
+    top = LEGEND + TITLE * max(1, row) + row * (HEIGHT + GAP)
     lefts = [GAP + column * (WIDTH + GAP) for column in range(count)]
     return [np.asarray(image)[top : top + HEIGHT, left : left + WIDTH] for left in lefts]
 
@@ -29,7 +29,8 @@ def shows(picture, colour):
 
 def test_a_sheet_has_two_rows_of_training_levels_and_a_row_for_each_probe():
     image = sweeps.sheet("coin-run")
-    assert image.size == (GAP + 6 * (WIDTH + GAP), 7 * TITLE + 8 * (HEIGHT + GAP))
+    assert image.size == (GAP + 6 * (WIDTH + GAP), LEGEND + 7 * TITLE + 8 * (HEIGHT + GAP))
+    assert all(shows(np.asarray(image)[:LEGEND], colour) for colour in envs.CoinRun.legend.values())
     for picture in [*levels(image, 0), *levels(image, 1), *levels(image, 4)]:
         assert shows(picture[:, -24:], render.COIN) and shows(picture, render.AGENT)
     for picture in levels(image, 2):

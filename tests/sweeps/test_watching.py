@@ -5,6 +5,7 @@ import shutil
 import warnings
 
 import jax
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -13,6 +14,8 @@ import analysis
 import envs
 import sweeps
 from analysis.folder import as_place
+from envs import render
+from sweeps import watching
 from sweeps.cli import main
 
 pytestmark = pytest.mark.slow
@@ -144,3 +147,13 @@ def test_a_folder_in_an_object_store_is_watched_as_a_local_one(folder, bucket, c
     for there, here in ((png, local_png), (gif, local_gif)):
         assert there.strip().startswith(f"{uri}/rollouts/")
         assert as_place(there.strip()).read_bytes() == as_place(here.strip()).read_bytes()
+
+
+@pytest.mark.parametrize("name", envs.WORLDS)
+def test_nothing_in_a_world_and_no_frame_of_a_goal_has_the_agents_colour(name):
+    world = envs.make(name)
+    marks, things = watching.marks_of(world), list(world.legend.values())
+    assert len(marks) == len(world.aims), "milestones have none"
+    things.remove(render.AGENT)
+    for colour in [*marks, *things]:
+        assert np.abs(np.subtract(colour, render.AGENT)).sum() >= 120, colour
