@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEMO := results/coin-run
 
-.PHONY: demo test quick lint docs notebooks wheel clean
+.PHONY: demo test quick lint docs notebooks wheel pythons release-check clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/chisel run coin-run --out $(DEMO)
@@ -36,6 +36,14 @@ notebooks: $(VENV)/ready
 # Builds sdist and wheel, installs the wheel into a fresh environment and works with it there; it takes some minutes.
 wheel:
 	$(PYTHON) tests/wheel.py
+
+# The quick tests with each supported Python and jax; environments are kept in CHISEL_PYTHONS, or build/pythons.
+pythons:
+	$(PYTHON) tests/pythons.py
+
+# What has to be so before a version is tagged: version, citation, changelog, everything committed, and a wheel that works.
+release-check:
+	$(PYTHON) tests/release.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -20,5 +20,13 @@ def test_the_wheel_holds_all_of_the_four_packages_and_nothing_else():
 
 def test_the_sdist_holds_what_builds_and_tests_it():
     held = {file.distribution_path for file in SdistBuilder(str(ROOT)).recurse_included_files()}
-    assert {"pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "tests/test_wheel.py", "docs/python.md"} < held
-    assert not [name for name in held if name.startswith((".ci", "results/", ".venv"))]
+    assert {
+        "pyproject.toml",
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "tests/test_wheel.py",
+        "docs/python.md",
+    } < held
+    assert not [name for name in held if name.startswith((".ci", ".github", "results/", ".venv"))]

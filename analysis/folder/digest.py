@@ -10,7 +10,7 @@ UNSEALED = {_KEY: _BLANK}
 
 
 class DamagedError(ValueError):
-    """A file of a results folder that is not what was written; one line that names it."""
+    """A file of a results folder that is not what was written, or of another format; one line that names it."""
 
     def __init__(self, path: Place, what: str):
         super().__init__(f"{path}: {what}")

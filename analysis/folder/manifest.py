@@ -14,6 +14,8 @@ from analysis.folder.places import Place, as_place
 from analysis.folder.store import write_file
 
 NAME = "manifest.json"
+FORMAT = 1
+"""Of a folder's tables and manifest; docs/tables.md says what raises it."""
 MAX_LANES = 10_000_000
 """Every shard's id is written into the manifest; beyond this, split the sweep over folders."""
 ROLES = ("intended", "proxy", "channel", "milestone")
@@ -268,22 +270,25 @@ def read_manifest(folder: str | Place) -> Manifest:
 
     Raises:
       NoManifestError: it is no results folder.
-      DamagedError: its manifest is none.
+      DamagedError: its manifest is none, or of another format.
     """
     folder = as_place(folder)
     path = folder / NAME
     try:
-        layers = json.loads(path.read_bytes())["layers"]
-        if not layers or not isinstance(layers, list):
-            raise ValueError("it has no layers")
-        return Manifest(tuple(Layer.from_record(layer) for layer in layers))
+        record = json.loads(path.read_bytes())
+        if (found := record.get("format", 1)) == FORMAT:  # the first folders do not say it
+            layers = record["layers"]
+            if not layers or not isinstance(layers, list):
+                raise ValueError("it has no layers")
+            return Manifest(tuple(Layer.from_record(layer) for layer in layers))
     except (FileNotFoundError, NotADirectoryError):
         raise NoManifestError(folder) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise DamagedError(path, f"is not the manifest of a results folder ({one_line(error)})") from None
+    raise DamagedError(path, f"has format {repr(found)[:40]}, and this version of Chisel reads {FORMAT}")
 
 
 def write_manifest(folder: Place, layers: Iterable[Layer]) -> None:
     """A line a layer."""
     lines = ",\n".join(json.dumps(layer.as_record(), allow_nan=False) for layer in layers)
-    write_file(folder / NAME, f'{{"layers": [\n{lines}\n]}}\n'.encode())
+    write_file(folder / NAME, f'{{"format": {FORMAT}, "layers": [\n{lines}\n]}}\n'.encode())

@@ -131,8 +131,12 @@ def test_a_manifest_comes_back_and_a_folder_without_one_is_none(folder):
     with pytest.raises(NoManifestError, match="out: is not a results folder: it has no manifest.json"):
         read_manifest(str(folder))
     write_manifest(folder, [LAYER])
+    record = json.loads((folder / "manifest.json").read_text())
+    assert record.pop("format") == 1
     manifest = read_manifest(str(folder))
     assert manifest.layers == (LAYER,) and manifest.shards == dict(zip(SHARDS, (2, 1), strict=True))
+    write_file(folder / "manifest.json", json.dumps(record).encode())
+    assert read_manifest(folder) == manifest, "the first folders have no number, and are of format 1"
 
 
 def test_the_manifest_says_where_a_lane_lies(folder):

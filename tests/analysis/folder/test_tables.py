@@ -64,9 +64,17 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"layers": []}', '{"layers": [{}]}', '{"layers": [3]}', "[" * 100_000]
+    "text",
+    ["", "[]", "{}", "3", '{"layers": []}', '{"format": 1}', '{"layers": [{}]}', '{"layers": [3]}', "[" * 100_000],
 )
 def test_a_manifest_that_is_none_is_damage(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(DamagedError, match=r"manifest.json: is not the manifest"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("found", ["2", "0", '"one"', "null"])
+def test_another_format_is_refused_before_the_rest_is_looked_at(tmp_path, found):
+    (tmp_path / "manifest.json").write_text(f'{{"format": {found}, "layers": "of another kind"}}')
+    with pytest.raises(DamagedError, match=r"manifest.json: has format .*, and this version of Chisel reads 1$"):
         read_manifest(tmp_path)
