@@ -28,10 +28,11 @@ lint: $(VENV)/ready
 docs: $(VENV)/ready
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
-# Writes the notebooks' outputs anew: first-steps from the results of `make demo`, the others from the shipped ones.
+# Writes the notebooks' outputs anew: first-steps from the results of `make demo`, the others from the shipped ones; colab has none.
 notebooks: $(VENV)/ready
 	$(VENV)/bin/jupytext --quiet --to ipynb analysis/notebooks/*.py
-	CHISEL_RESULTS=$(abspath $(DEMO)) $(VENV)/bin/jupyter execute --inplace analysis/notebooks/*.ipynb
+	CHISEL_RESULTS=$(abspath $(DEMO)) $(VENV)/bin/jupyter execute --inplace \
+	    $(filter-out %/colab.ipynb,$(wildcard analysis/notebooks/*.ipynb))
 
 # Builds sdist and wheel, installs the wheel into a fresh environment and works with it there; it takes some minutes.
 wheel:

@@ -18,6 +18,23 @@ def test_the_wheel_holds_all_of_the_four_packages_and_nothing_else():
     assert any(name.startswith("analysis/notebooks/results/outcomes/") for name in held)
 
 
+def test_the_container_is_built_from_what_the_wheel_is():
+    lines = [line.split() for line in (ROOT / "docs" / "Dockerfile").read_text().splitlines()]
+    copied = {name for word, *names in filter(None, lines) if word == "COPY" for name in names[:-1]}
+    ignored = (ROOT / "docs" / "Dockerfile.dockerignore").read_text().split()
+    assert copied == {name.removeprefix("!") for name in ignored if name.startswith("!")}
+    assert copied == {
+        "pyproject.toml",
+        "constraints.txt",
+        "README.md",
+        "LICENSE",
+        "analysis",
+        "envs",
+        "jaxrl",
+        "sweeps",
+    }
+
+
 def test_the_sdist_holds_what_builds_and_tests_it():
     held = {file.distribution_path for file in SdistBuilder(str(ROOT)).recurse_included_files()}
     assert {

@@ -1,5 +1,10 @@
-"""The notebooks run without jax: the first on any folder, the others on the results beside them, as they are stored."""
+"""The notebooks run without jax: the first on any folder, the others on the results beside them, as they are stored.
 
+That for Colab installs and trains by commands, which are only parsed here.
+"""
+
+import shlex
+import shutil
 from pathlib import Path
 
 import jupytext
@@ -8,6 +13,7 @@ import pytest
 from nbclient import NotebookClient
 
 import analysis
+from sweeps.cli.arguments import parser
 
 NOTEBOOKS = Path(analysis.__file__).parent / "notebooks"
 ON_SHIPPED_RESULTS = ("rates-and-comparisons", "dose-response", "goals-and-outliers", "predicting")
@@ -48,6 +54,39 @@ def test_first_steps_runs_from_load_to_the_figure(sweep_folder, executed, monkey
     cells = executed(source("first-steps"))
     assert "".join(shown(cells)).count("<picture>") == 1
     assert not [output for cell in cells for output in cell.outputs if output.get("name") == "stderr"]
+
+
+@pytest.mark.slow
+def test_the_notebook_for_colab_goes_from_installation_to_the_figure(sweep_folder, tmp_path, monkeypatch):
+    stored = nbformat.read(NOTEBOOKS / "colab.ipynb", 4)
+    cells = [cell.source for cell in stored.cells if cell.cell_type == "code"]
+    assert cells == source("colab"), "colab.ipynb is not of colab.py: make notebooks"
+    assert stored.metadata.accelerator == "GPU"
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    verbs = []
+    for cell in cells:
+        if cell.startswith("!chisel "):
+            asked = parser().parse_args(shlex.split(cell)[1:])
+            verbs.append(asked.verb.__name__)
+            if verbs[-1] == "run":
+                shutil.copytree(sweep_folder, tmp_path / asked.out)
+        else:
+            exec(cell, names)  # Chisel is there: the first one installs nothing
+    assert verbs == ["doctor", "run"] and len(names["figure"].axes) > 0
+
+
+@pytest.mark.slow
+def test_what_colab_installs_is_the_wheel_beside_it_or_the_newest_release(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    asked = []
+    monkeypatch.setattr("subprocess.run", lambda command, check: asked.append(command[-1]))
+    exec(source("colab")[0], {})
+    for version in ("0.1.0", "0.2.0"):
+        (tmp_path / f"chisel_rl-{version}-py3-none-any.whl").touch()
+    exec(source("colab")[0], {})
+    assert asked == ["chisel-rl[cuda]", "chisel_rl-0.2.0-py3-none-any.whl[cuda]"]
 
 
 @pytest.mark.slow
