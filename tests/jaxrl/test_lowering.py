@@ -19,6 +19,9 @@ from jax.extend.core import jaxprs_in_params
 
 import envs
 import jaxrl
+import sweeps
+from envs import Platformer, Probe
+from envs.platformer import banks
 from jaxrl.program import REPEATABLE
 
 PLATFORMS = ("cuda", "tpu")
@@ -204,6 +207,17 @@ def test_every_learner_lowers(learner):
 )
 def test_every_network_and_every_curriculum_lowers(case):
     assert faults_of(case, ("advance",)) == []
+
+
+def test_coinruns_own_scale_lowers(monkeypatch):
+    monkeypatch.setattr(banks, "DRAWN", 64)
+    of_the_kept = lambda self: (Probe("at-end", "performance", ("coin",), banks._kept(self), 192),)  # noqa: E731
+    monkeypatch.setattr(Platformer, "probes", of_the_kept)  # its own take 20 s to find
+    values = sweeps.load_spec("platformer-coinrun").fixed
+    world, learner = envs.make("platformer", values), jaxrl.make("ppo", values)
+    program = jaxrl.Program(world, learner, LANES, (1,))
+    assert world.layout.image[:2] == (13, 13) and learner.steps_per_update == 2**16
+    assert faults(functools.partial(program._traced, "advance"), most(program)) == []
 
 
 def test_what_would_go_wrong_is_found():
