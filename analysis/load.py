@@ -154,7 +154,7 @@ def load_probes(
       ValueError: as `load`.
     """
     folder, asked = Results.open(directory), Asked(columns, filter)
-    parts = (_with_shares(rows, folder.manifest.roles, folder.goals) for rows in folder.counted("probes"))
+    parts = (with_shares(rows, folder.manifest.roles, folder.goals) for rows in folder.counted("probes"))
     return folder.beside_factors(parts, ["probe", "actor", "sampled", "checkpoint"], asked)
 
 
@@ -317,7 +317,7 @@ def load_relabelled(directory: str | Place, alternatives: Mapping[str, Threshold
     return lanes.assign(**{name: values.astype(str) for name, values in labels.items()})
 
 
-def _with_shares(rows: pd.DataFrame, roles: dict[str, str], goals: dict[str, str]) -> pd.DataFrame:
+def with_shares(rows: pd.DataFrame, roles: dict[str, str], goals: dict[str, str]) -> pd.DataFrame:
     """Counts of episodes as shares: share.GOAL of decided ones; undecided, success.GOAL and outcome.CLASS of all."""
     decided = rows[[f"first.{goal}" for goal in goals]].sum(axis=1)
     for goal in goals:

@@ -13,11 +13,22 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.asked import Asked
 from analysis.design import DESIGN
 from analysis.episodes import with_counts
-from analysis.folder import Keep, Manifest, Place, RemoteError, as_place, read_in_parts, read_manifest, read_rows
+from analysis.folder import (
+    Keep,
+    Manifest,
+    Place,
+    RemoteError,
+    as_place,
+    finished,
+    read_in_parts,
+    read_manifest,
+    read_rows,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,6 +83,7 @@ class Results:
         wanted: Callable[[pd.DataFrame], Any] | None = None,
         recount: bool = False,
         without: Sequence[str] = (),
+        lane: tuple[str, int] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """The rows of a table of probes with the counts of their episodes (see `with_counts`), some files at a time.
 
@@ -81,15 +93,18 @@ class Results:
           wanted: which rows of such a frame; what it leaves out costs little memory.
           recount: whether to count the episodes, rather than to read the counts.
           without: columns that are not read.
+          lane: (condition, seed) of the one whose rows are read.
         Raises:
-          ValueError: the table has no counts.
+          ValueError: the table has no counts, or the lane is not trained.
         """
 
         def is_plain(field: pa.Field) -> bool:
             return not pa.types.is_nested(field.type) and field.name not in without
 
         levels = self.table("levels") if recount else None
-        for rows in read_in_parts(self.path, self.manifest, kind, None if recount else is_plain):
+        names = None if lane is None else [self._file_of(lane)]
+        for rows in read_in_parts(self.path, self.manifest, kind, None if recount else is_plain, names):
+            rows = rows if lane is None else _of_lane(rows, lane)
             if levels is not None:
                 rows = with_counts(rows, levels, self.manifest.roles, self.manifest.outcomes)
             if "episodes" not in rows.column_names or rows["episodes"].null_count:
@@ -97,6 +112,22 @@ class Results:
                 raise ValueError(f"{self.path / kind}: holds episodes that have not been counted: {why}")
             df = self._beside_probes(as_frame(rows.select([field.name for field in rows.schema if is_plain(field)])))
             yield df if wanted is None else df[wanted(df)]
+
+    def curve(self, condition: str, seed: int) -> pd.DataFrame:
+        """The rows of the curves table of one lane, sorted by update. Raises ValueError where it is not trained."""
+        lane = condition, seed
+        parts = read_in_parts(self.path, self.manifest, "curves", None, [self._file_of(lane)])
+        rows = pd.concat([_of_lane(rows, lane).to_pandas() for rows in parts])
+        return rows.drop(columns=LANE).sort_values("update", ignore_index=True)
+
+    def _file_of(self, lane: tuple[str, int]) -> str:
+        """The file of each table that has a lane. Raises ValueError where none has."""
+        layer = self.manifest.layer_of(*lane)
+        shard = None if layer is None else layer.place_of(*lane)[0]
+        there = finished(self.path, self.manifest.shards)
+        if shard is None or shard not in there:
+            raise ValueError(f"{self.path}: has no trained lane of condition {lane[0]!r}, seed {lane[1]}")
+        return there.file_of(shard)
 
     def _beside_probes(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows with what the table of levels says of their probes."""
@@ -167,6 +198,10 @@ class Results:
         df = df.drop(columns="_place")
         df.attrs["factors"] = factors
         return asked.pick(df)
+
+
+def _of_lane(rows: pa.Table, lane: tuple[str, int]) -> pa.Table:
+    return rows.filter((pc.field("condition") == lane[0]) & (pc.field("seed") == lane[1]))
 
 
 def numbered(lane: np.ndarray, lanes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -41,21 +41,30 @@ def strip(moments: Sequence[Moment], caption: str, legend: Mapping[str, Colour])
     last, shown = len(moments) - 1, {i for i, moment in enumerate(moments) if moment.mark is not None}
     even = ({round(i * last / (n - 1)) for i in range(n)} for n in range(PANELS, 1, -1))
     shown |= next((some for some in even if len(some | shown) <= PANELS), {0, last})
-    return _page([_panel(moments, i) for i in sorted(shown)], caption, legend, COLUMNS)
+    been = ways(moments)
+    return _page([_panel(moments[i], been[i]) for i in sorted(shown)], caption, legend, COLUMNS)
 
 
 def film(moments: Sequence[Moment], caption: str, legend: Mapping[str, Colour]) -> Iterator[Image.Image]:
     """Every moment by itself, on pages of one size, with what `strip` has around its own."""
-    for i in range(len(moments)):
-        yield _page([_panel(moments, i)], caption, legend, 1)
+    for moment, been in zip(moments, ways(moments), strict=True):
+        yield _page([_panel(moment, been)], caption, legend, 1)
 
 
-def _panel(moments: Sequence[Moment], last: int) -> Image.Image:
-    """One moment with its title, its frame and the way to it."""
-    picture = render.fitted(moments[last].picture)
-    scale = picture.shape[1] / moments[last].picture.shape[1]
-    found = [render.centre(moment.picture) for moment in moments[: last + 1]]
-    way = [((x + 0.5) * scale, (y + 0.5) * scale) for x, y in filter(None, found)]
+def ways(moments: Sequence[Moment]) -> list[list[tuple[float, float]]]:
+    """For each moment the places where the agent has been until then, in pixels of its picture."""
+    found: list[list[tuple[float, float]]] = [[]]
+    for moment in moments:
+        here = render.centre(moment.picture)
+        found.append(found[-1] if here is None else [*found[-1], here])
+    return found[1:]
+
+
+def drawn(moment: Moment, been: Sequence[tuple[float, float]]) -> Image.Image:
+    """The picture of a moment, enlarged if it is small, with the way to it, one of `ways`."""
+    picture = render.fitted(moment.picture)
+    scale = picture.shape[1] / moment.picture.shape[1]
+    way = [((x + 0.5) * scale, (y + 0.5) * scale) for x, y in been]
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     if len(way) > 1:
@@ -70,10 +79,16 @@ def _panel(moments: Sequence[Moment], last: int) -> Image.Image:
         size = round(render.CELL * scale / 4)
         box = tuple(round(at + side) for side in (-size, size) for at in here)
         image.paste(Image.fromarray(picture).crop(box), box)
+    return image
+
+
+def _panel(moment: Moment, been: Sequence[tuple[float, float]]) -> Image.Image:
+    """The same with its title and its frame."""
+    image = drawn(moment, been)
     panel = Image.new("RGB", (image.width + 2 * EDGE, image.height + 2 * EDGE + LINE), "white")
-    panel.paste(moments[last].mark or (255, 255, 255), (0, LINE, panel.width, panel.height))
+    panel.paste(moment.mark or (255, 255, 255), (0, LINE, panel.width, panel.height))
     panel.paste(image, (EDGE, EDGE + LINE))
-    ImageDraw.Draw(panel).text((EDGE, 0), moments[last].title, render.INK, ImageFont.load_default(TEXT))
+    ImageDraw.Draw(panel).text((EDGE, 0), moment.title, render.INK, ImageFont.load_default(TEXT))
     return panel
 
 

@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweeps.browsing import browse as browse
     from sweeps.catalogue import worlds as worlds
     from sweeps.describing import describe_plan as describe_plan
     from sweeps.doctor import diagnose as diagnose
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "SpecError": "spec",
+    "browse": "browsing",
     "describe_plan": "describing",
     "diagnose": "doctor",
     "inspect": "inspecting",
@@ -41,6 +43,7 @@ _HOMES = {
 """The module of each public name."""
 __all__ = [  # noqa: F822 (they are loaded when they are used)
     "SpecError",
+    "browse",
     "describe_plan",
     "diagnose",
     "inspect",

@@ -54,15 +54,21 @@ def policy(folder: str | Place, condition: str, seed: int) -> "jaxrl.Policy":
     return found.policy
 
 
-def saved(folder: str | Place, lanes: Iterable[tuple[str, int]]) -> list[Saved]:
-    """The policies of some lanes, (condition, seed); those of one program share it. Raises as `policy` does."""
+def saved(
+    folder: str | Place, lanes: Iterable[tuple[str, int]], programs: "dict[str, jaxrl.Program] | None" = None
+) -> list[Saved]:
+    """The policies of some lanes, (condition, seed); those of one program share it. Raises as `policy` does.
+
+    Args:
+      programs: of the folder, by id: those that there are, to which those that are built here are added.
+    """
     import jax
 
     import jaxrl
 
     folder = as_place(folder)
     manifest = read_manifest(folder)
-    programs: dict[str, jaxrl.Program] = {}
+    programs = {} if programs is None else programs
     found = []
     for condition, seed in lanes:
         layer = _layer(folder, manifest, condition, seed)

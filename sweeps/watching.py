@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +95,8 @@ def watch(
         world = one.program.world
         if not world.offers(Drawn):
             raise SpecError(folder, f"{world.name} has no picture, and so there is nothing to watch.")
-        chosen = _probe(folder, world, probe)
-        able.append((one, chosen, _episodes(folder, chosen, episodes, greedy)))
+        chosen = probe_of(folder, world, probe)
+        able.append((one, chosen, episodes_of(folder, chosen, episodes, greedy)))
     return [
         rollout
         for row, (one, chosen, numbers) in zip(df.to_dict("records"), able, strict=True)
@@ -123,7 +123,7 @@ def _asked_for(folder: Place, df: "pd.DataFrame", condition: str | None, seed: i
     return df
 
 
-def _probe(folder: Place, world: "World", name: str | None) -> "Probe":
+def probe_of(folder: Place, world: "World", name: str | None) -> "Probe":
     probes = {one.name: one for one in world.probes()}
     if name is None:
         return next((one for one in probes.values() if one.labels), next(iter(probes.values())))
@@ -132,7 +132,7 @@ def _probe(folder: Place, world: "World", name: str | None) -> "Probe":
     return probes[name]
 
 
-def _episodes(folder: Place, probe: "Probe", asked: Sequence[int] | None, greedy: bool) -> list[int]:
+def episodes_of(folder: Place, probe: "Probe", asked: Sequence[int] | None, greedy: bool) -> list[int]:
     most = min(probe.distinct, probe.episodes) if greedy else probe.episodes
     if asked is None:
         return list(range(min(EPISODES, most)))
@@ -142,6 +142,19 @@ def _episodes(folder: Place, probe: "Probe", asked: Sequence[int] | None, greedy
             found = f"probe {probe.name} has no {kind} episode {number}; they go from 0 to {most - 1}."
             raise SpecError(folder, found)
     return list(dict.fromkeys(asked))
+
+
+@dataclass(frozen=True)
+class Played:
+    """An episode of a saved policy, played again."""
+
+    episode: int
+    moments: "list[Moment]"
+    caption: str
+    legend: "dict[str, tuple[int, int, int]]"
+    steps: int
+    reached: dict[str, int]
+    """As in `Rollout`."""
 
 
 def _watched(
@@ -156,6 +169,29 @@ def _watched(
     """The episodes of one lane, played and drawn."""
     from envs import film
 
+    found = []
+    for played in play(folder, one, lane, factors, probe, episodes, sampled):
+        name = "-".join([lane["condition"], str(lane["seed"]), re.sub(r"[^\w-]", "_", probe.name), str(played.episode)])
+        name += "" if sampled else "-greedy"
+        png, gif = (folder / "rollouts" / f"{name}.{kind}" for kind in ("png", "gif"))
+        shown = played.moments, played.caption, played.legend
+        write_sheet(png.parent, film.strip(*shown), png.name, played.caption)
+        write_file(gif, _gif(list(film.film(*shown))))
+        which = lane["condition"], lane["seed"], str(lane["label"]), probe.name, played.episode, sampled
+        found.append(Rollout(*which, played.steps, played.reached, played.caption, png, gif))
+    return found
+
+
+def play(
+    folder: Place,
+    one: Saved,
+    lane: Mapping[str, Any],
+    factors: Sequence[str],
+    probe: "Probe",
+    episodes: Sequence[int],
+    sampled: bool,
+) -> Iterator[Played]:
+    """Some episodes of one lane, as they were recorded; a warning says where they come out otherwise here."""
     world, goals = one.program.world, [goal.name for goal in one.program.world.goals]
     (key,), (values,) = one.shard.keys(), one.shard.values()
     played = one.program.watch(key, values, one.policy.weights, probe.name, sampled, episodes)
@@ -165,31 +201,22 @@ def _watched(
         warnings.warn(
             f"{folder}: condition {lane['condition']}, seed {lane['seed']}: played again here, some episodes of "
             f"{probe.name} are not those of the tables; they were recorded on another platform or with other versions",
-            stacklevel=3,
+            stacklevel=4,
         )
     marks = marks_of(world)
     policy_line = _about_policy(lane, factors, goals)
     able: Any = world
-    found = []
     for place, episode in enumerate(episodes):
         moments = _moments(world, played.steps, place, marks)
         steps, reached = len(moments) - 1, dict(zip(goals, played.reached[episode].tolist(), strict=True))
         met = {f"frame: {goal} reached": mark for goal, mark in zip(goals, marks, strict=False) if reached[goal] > 0}
-        legend = dict(able.legend) | met
         came = [f"{goal} at step {step}" if step > 0 else f"{goal} never" for goal, step in reached.items()]
         caption = (
             f"{policy_line}\nProbe {probe.name} ({', '.join([probe.kind, *probe.goals])}), "
             f"{'sampled' if sampled else 'greedy'} episode {episode}, {steps} steps: "
             f"{', '.join(came) or f'return {played.returns[episode]:.4g}'}."
         )
-        name = "-".join([lane["condition"], str(lane["seed"]), re.sub(r"[^\w-]", "_", probe.name), str(episode)])
-        name += "" if sampled else "-greedy"
-        png, gif = (folder / "rollouts" / f"{name}.{kind}" for kind in ("png", "gif"))
-        write_sheet(png.parent, film.strip(moments, caption, legend), png.name, caption)
-        write_file(gif, _gif(list(film.film(moments, caption, legend))))
-        which = lane["condition"], lane["seed"], str(lane["label"]), probe.name, episode, sampled
-        found.append(Rollout(*which, steps, reached, caption, png, gif))
-    return found
+        yield Played(episode, moments, caption, dict(able.legend) | met, steps, reached)
 
 
 def marks_of(world: "World") -> list[tuple[int, int, int]]:

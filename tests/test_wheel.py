@@ -13,7 +13,12 @@ def test_the_wheel_holds_all_of_the_four_packages_and_nothing_else():
     held = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     rooms = [path for name in ("analysis", "envs", "jaxrl", "sweeps") for path in (ROOT / name).rglob("*")]
     assert held == {str(path.relative_to(ROOT)) for path in rooms if path.is_file() and not UNTRACKED & {*path.parts}}
-    assert {"sweeps/presets/coin-run.toml", "analysis/report/page.html", "analysis/notebooks/first-steps.ipynb"} < held
+    assert {
+        "sweeps/presets/coin-run.toml",
+        "analysis/report/page.html",
+        "analysis/browse/page.js",
+        "analysis/notebooks/first-steps.ipynb",
+    } < held
     assert {"analysis/notebooks/results/manifest.json"} < held
     assert any(name.startswith("analysis/notebooks/results/outcomes/") for name in held)
 

@@ -41,6 +41,7 @@ def parser() -> Parser:
     _rates(add("rates", results.rates, "Print how often each label occurs, with intervals over seeds."))
     _figure(add("figure", results.figure, "Draw rates and shares over factors."))
     _report(add("report", results.report, "Write a report of a results folder as one HTML page."))
+    _browse(add("browse", results.browse, "Show results in a browser: figures to choose, every seed, its rollouts."))
     _export(add("export", results.export, "Write results in the form of other tools."))
     _watch(add("watch", results.watch, "Draw what saved policies do on probe levels: a PNG and a GIF of each episode."))
     _inspect(add("inspect", results.inspect, "Look inside saved policies, and write a table of what is found."))
@@ -117,6 +118,14 @@ def _figure(verb: Parser) -> None:
 def _report(verb: Parser) -> None:
     _folder(verb)
     verb.add_argument("--out", metavar="FILE", help="file of the page (default: DIR/report.html)")
+
+
+def _browse(verb: Parser) -> None:
+    verb.add_argument("folders", metavar="DIR", nargs="+", help="one results folder, or several to read as one")
+    verb.add_argument(
+        "--port", metavar="N", type=int, default=8017, help="port of this machine (default: 8017; 0: any)"
+    )
+    verb.add_argument("--export", metavar="FILE", help="write one page that needs no server instead, with its data")
 
 
 def _export(verb: Parser) -> None:

@@ -1,6 +1,7 @@
-"""The verbs that read a results folder: rates, figure, report, export, watch, inspect."""
+"""The verbs that read a results folder: rates, figure, report, browse, export, watch, inspect."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import warnings
@@ -111,6 +112,23 @@ def report(arguments: argparse.Namespace) -> int:
         raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --out.") from None
     unfinished(found["lanes"]["done"], found["lanes"]["planned"])
     print(out)
+    return 0
+
+
+def browse(arguments: argparse.Namespace) -> int:
+    before_jax(one_core=True)
+    from sweeps.browsing import browse
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        found = reading(lambda: browse(arguments.folders, arguments.port, arguments.export))
+    warn(told)
+    if arguments.export is not None:
+        print(found)
+        return 0
+    print(f"{found.url} shows {', '.join(arguments.folders)} to browsers of this machine, until Ctrl-C.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        found.serve()
     return 0
 
 

@@ -16,7 +16,7 @@ from analysis.folder import read_table, table_path, write_table
 from analysis.report.page import _toml
 from sweeps.cli import main
 from sweeps.sheets import CAPTION
-from tests.analysis.browser import browser, chromium
+from tests.analysis.browser import browser, needs_chromium
 from tests.analysis.conftest import PROBES, shard, write
 
 SCRIPT = '<script>hacked=1</script>"><img src=x onerror=hacked=1>$\\frac{'
@@ -227,7 +227,7 @@ def test_one_command_writes_the_page(sweep_folder, tmp_path, capsys, monkeypatch
     assert "cannot be written (No such file or directory); give another --out." in capsys.readouterr().err
 
 
-@pytest.mark.skipif(chromium() is None, reason="no chromium or chrome is installed")
+@needs_chromium
 def test_a_browser_shows_it_without_complaint(page, hostile, tmp_path):
     shown = tmp_path / "report.html"
     shown.write_text(page, encoding="utf-8")

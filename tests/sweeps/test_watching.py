@@ -1,5 +1,7 @@
 """`chisel watch` plays the episodes that the tables hold again, and draws them."""
 
+import base64
+import io
 import re
 import shutil
 import warnings
@@ -157,3 +159,28 @@ def test_nothing_in_a_world_and_no_frame_of_a_goal_has_the_agents_colour(name):
     things.remove(render.AGENT)
     for colour in [*marks, *things]:
         assert np.abs(np.subtract(colour, render.AGENT)).sum() >= 120, colour
+
+
+def test_a_page_plays_the_episode_that_the_table_holds(folder):
+    """Of a saved policy, with a frame for each step and for the start."""
+    from analysis.browse import Browsed, application
+    from sweeps.browsing import Films
+
+    table = pq.read_table(folder / "probes").to_pandas()
+    rows = table[(table["checkpoint"] == 1) & (table["probe"] == "fork") & (table["actor"] == "trained")]
+    row = rows[rows["sampled"]].iloc[1]
+    get = application(Browsed([folder]), rollouts=Films()).test_client().get
+    lane = {"condition": row["condition"], "seed": int(row["seed"]), "master_seed": 0}
+    told = get("/api/seed", query_string=lane).json
+    assert told["policy"] and told["plays"] and f"--seed {row['seed']}" in told["lines"]["chisel"]
+    for episode in (0, 5):
+        film = get("/api/rollout", query_string=lane | {"probe": "fork", "episode": episode}).json
+        assert len(film["frames"]) == len(film["titles"]) == film["steps"] + 1 and film["note"] == ""
+        assert f"sampled episode {episode}, {film['steps']} steps" in film["caption"] and film["episodes"] == 64
+        for goal in ("coin", "right-end"):
+            step = row[f"reached.{goal}"][episode]
+            assert f"{goal} at step {step}" in film["caption"] if step > 0 else f"{goal} never" in film["caption"]
+    picture = Image.open(io.BytesIO(base64.b64decode(film["frames"][0].partition(",")[2])))
+    assert picture.format == "PNG" and min(picture.size) > 20
+    beyond = get("/api/rollout", query_string=lane | {"probe": "fork", "episode": 64})
+    assert beyond.status_code == 400 and "has no sampled episode 64; they go from 0 to 63" in beyond.json["error"]
