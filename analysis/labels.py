@@ -1,12 +1,14 @@
 """Which goal a policy reliably reaches first: outcomes in, labels out, thresholds as arguments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.intervals import interval
+from analysis.names import check_name
 
 WITHOUT_A_GOAL = ("mixed", "incapable", "undetermined")
 """The labels that name no goal; every world has them."""
@@ -37,6 +39,13 @@ class Thresholds:
                 raise ValueError(f"{field.name}: {value!r} is not a share in [{low:g}, 1]")
         if self.level in (0, 1):
             raise ValueError(f"level: {self.level!r} is not a confidence level strictly between 0 and 1")
+
+
+def thresholds_of(given: Mapping[str, Any]) -> Thresholds:
+    """Raises ValueError, in one line, where one is given that does not exist, or is out of range."""
+    for name in given:
+        check_name("threshold", name, Thresholds.__dataclass_fields__)
+    return Thresholds(**given)
 
 
 def goal_label(name: str, role: str) -> str:

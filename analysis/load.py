@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from analysis.asked import Asked
 from analysis.folder import Place, internals_in
 from analysis.folder.manifest import ROLES
-from analysis.labels import WITHOUT_A_GOAL, Thresholds
+from analysis.labels import WITHOUT_A_GOAL, Thresholds, thresholds_of
 from analysis.lanes import NOT_NEEDED, labelling, lanes_of
 from analysis.names import check_name
 from analysis.results import (
@@ -107,9 +107,7 @@ def load(
         threshold out of range, or a column that does not exist; one line that names it.
       RemoteError: an object store does not do what is asked, in one line.
     """
-    for name in thresholds:
-        check_name("threshold", name, Thresholds.__dataclass_fields__)
-    limits, asked = Thresholds(**thresholds), Asked(columns, filter)
+    limits, asked = thresholds_of(thresholds), Asked(columns, filter)
     paths = [directory] if isinstance(directory, str | Place) else list(directory)
     if not paths:
         raise ValueError("no folder to load; expected at least one results folder")
@@ -170,7 +168,7 @@ def load_labels(directory: str | Place, **thresholds: float) -> pd.DataFrame:
     Raises:
       ValueError: as `load`.
     """
-    limits = Thresholds(**thresholds)
+    limits = thresholds_of(thresholds)
     folder = Results.open(directory)
     lanes = folder.outcomes(folder.manifest.factors, lambda field: field.name in {*folder.manifest.factors, *_MARKS})
     find, ended, parts = LaneFinder(lanes), lanes["diverged"].to_numpy(bool), []
@@ -273,7 +271,7 @@ def load_baselines(directory: str | Place, **thresholds: float) -> pd.DataFrame:
     Raises:
       ValueError: as `load`.
     """
-    limits = Thresholds(**thresholds)
+    limits = thresholds_of(thresholds)
     folder = Results.open(directory)
     rows = as_text(pd.concat(folder.counted("baselines", lambda rows: rows["sampled"], recount=True)))
     actors = rows[["program", "actor"]].drop_duplicates(ignore_index=True)

@@ -96,6 +96,11 @@ class ProgramSpec:
     curriculum: str = "random"
     kernel: bool = False
 
+    @property
+    def code(self) -> tuple[object, ...]:
+        """What may name classes of the user's own."""
+        return (self.world, self.learner, self.curriculum, *self.static.values())
+
     def build(self) -> "jaxrl.Program":
         """The program itself, not yet compiled. Raises ValueError with one line where static values do not fit."""
         import envs
@@ -289,7 +294,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
     """By what a condition trains."""
     worlds: list[World] = []
     further: dict[str, None] = {}
-    code: list[object] = [spec.world]
+    code: list[object] = []
     for (learner, curriculum, *static_items), members in groups.items():
         static, own = dict(static_items), members[0].settings
         unnamed = ProgramSpec("", spec.world, learner, static, chunk, spec.probe_at, curriculum, spec.kernel)
@@ -310,7 +315,7 @@ def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan
             goal.name: {"name": goal.name, "role": goal.role, "outcome": goal.outcome} for goal in built.world.goals
         }
         further |= dict.fromkeys(built.tables)
-        code += [learner, curriculum, *static.values()]
+        code += unnamed.code
         defaults = _defaults(own, built.world)
         conditions = [_condition(spec, given, defaults, meaning, built) for given in members]
         for given, condition in zip(members, conditions, strict=True):

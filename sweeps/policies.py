@@ -148,7 +148,7 @@ def one_row(folder: Place, kind: str, file: str, where: Mapping[str, Any]) -> di
 def built(folder: Place, layer: Layer, shard: Shard) -> "jaxrl.Program":
     """The program, if it means what it meant when the policies were trained."""
     program, built = shard.program, shard.program.build()
-    if what := change(layer.sources, digests([program.world, program.learner, *program.static.values()])):
+    if what := change(layer.sources, digests(program.code)):
         raise SpecError(folder, f"its policies were trained with other code: {what}; train again, or bring it back.")
     for part, name, now in (
         ("world", program.world, built.world.version),

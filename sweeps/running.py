@@ -22,6 +22,7 @@ from analysis.folder import (
     damage,
     finished,
     has_policies,
+    read_manifest,
     set_aside,
     store_of,
     table_path,
@@ -35,6 +36,7 @@ from sweeps.plan import Plan
 from sweeps.progress import Meter, say
 from sweeps.rounds import next_round
 from sweeps.sheets import leave_sheets
+from sweeps.sources import unrecorded
 from sweeps.spec import Spec, SpecError, load_spec
 from sweeps.worker import Receipt
 
@@ -119,9 +121,8 @@ def run(
         if checked.precision is not None and part != (1, 1):
             why = "with a precision, each round is decided from all of the round before, by one run"
             raise SpecError(f"shards: {Part(*part)}: {why}; leave --shards out.")
-        if executor_name != "inline":
-            _check_importable(checked)
         folder = as_place(out) if out is not None else Path("results") / checked.name
+        _check_own_classes(checked, folder, inline=executor_name == "inline")
         job = Job(folder.absolute(), checked.policies, kind, devices, checkpoint_every)
         train = functools.partial(_round, checked, folder, Part(*part), job, execute, quiet, noticed)
         summary, asked = train({})
@@ -138,13 +139,24 @@ def run(
         return summary
 
 
-def _check_importable(spec: Spec) -> None:
-    """Raises SpecError where the spec names a class of this session's, which other processes cannot import."""
+def _check_own_classes(spec: Spec, folder: Place, inline: bool) -> None:
+    """Raises SpecError where the spec names a class of this session's that will not do: workers cannot import it, and
+    of one that no file defines, a folder cannot tell whether it is still the class that trained what is there."""
     for key, value in spec.given.items():
         for name in value if isinstance(value, list) else [value]:
-            if isinstance(name, str) and name.startswith("__main__:"):
+            if not inline and isinstance(name, str) and name.startswith("__main__:"):
                 hint = 'train with executor_name="inline", or move it into a file'
                 raise SpecError(spec.source, key, f"workers cannot import {name} from a notebook or a script; {hint}.")
+            if unrecorded(name) and _has_layers(folder):
+                why = f"has results already, and no file tells whether {name} is still what trained them"
+                raise SpecError(folder, f"{why}; give another folder, or move the class into a file.")
+
+
+def _has_layers(folder: Place) -> bool:
+    try:
+        return bool(read_manifest(folder).layers)
+    except (ValueError, OSError):  # none, or one that is refused when it is opened
+        return False
 
 
 def _round(

@@ -26,13 +26,28 @@ def change(then: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     return None
 
 
-def _file(name: object) -> Path | None:
+def classes(names: Iterable[object]) -> tuple[type, ...]:
+    """The classes that go by `module:Name` among some names, as they are now: a cell that runs again defines others."""
+    return tuple(found for found in map(_class, names) if found is not None)
+
+
+def unrecorded(name: object) -> bool:
+    """Whether a name is of a class that no file defines, as in a notebook, so that nothing tells whether it changed."""
+    return _class(name) is not None and _file(name) is None
+
+
+def _class(name: object) -> type | None:
     module, colon, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
     found = getattr(sys.modules.get(module), attribute, None) if colon else None
-    if not isinstance(found, type):
+    return found if isinstance(found, type) else None
+
+
+def _file(name: object) -> Path | None:
+    found = _class(name)
+    if found is None:
         return None
     try:
         path = inspect.getsourcefile(found)
-    except (OSError, TypeError):  # a class that no file defines, as in a notebook
+    except (OSError, TypeError):
         return None
     return Path(path) if path and Path(path).is_file() else None

@@ -28,10 +28,13 @@ def train(
       the frame of `analysis.load`: one row a policy, label included.
     Raises:
       SpecError, Interrupted: as `run`.
+      ValueError: a threshold that does not exist or is out of range, before anything is trained.
       RuntimeError: some of it could not be trained; one line with the reason.
     """
     import analysis
+    from analysis.labels import thresholds_of
 
+    thresholds_of(thresholds)
     with tempfile.TemporaryDirectory(prefix="chisel-") as folder:
         done = run(spec, folder, overrides, workers, executor_name, quiet)
         if done.failed:

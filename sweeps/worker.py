@@ -25,6 +25,7 @@ from analysis.folder import (
 from sweeps import checkpoints, compiling, tables
 from sweeps.devices import smaller
 from sweeps.plan import Condition, ProgramSpec, Shard
+from sweeps.sources import classes
 
 if TYPE_CHECKING:
     import jaxrl
@@ -48,8 +49,8 @@ class Stopped(BaseException):
     """The shard was asked to stop, and its checkpoint is written. Not an error, and not to be taken for one."""
 
 
-_programs: dict[str, "jaxrl.Program"] = {}
-"""One compiled program an id and process."""
+_programs: dict[str, tuple[tuple[type, ...], "jaxrl.Program"]] = {}
+"""One compiled program an id and process, and the classes of the user's own that it was built of."""
 
 
 def run_shard(
@@ -209,9 +210,13 @@ def _memory_errors(chunk: int) -> Iterator[None]:
 
 
 def _program(program: ProgramSpec) -> "jaxrl.Program":
-    if program.id not in _programs:
-        _programs[program.id] = program.build()
-    return _programs[program.id]
+    """The one that is kept, unless a class of it has been defined again since."""
+    own = classes(program.code)
+    kept = _programs.get(program.id)
+    if kept is None or kept[0] != own:
+        built = program.build()  # which imports what it is made of
+        kept = _programs[program.id] = classes(program.code), built
+    return kept[1]
 
 
 def _write_program_tables(folder: Place, program: ProgramSpec, built: "jaxrl.Program") -> pa.Table:

@@ -1,11 +1,14 @@
 """A user's own code is a part of what a folder holds."""
 
 import json
+import sys
 
 import pytest
 
 from analysis.folder import read_manifest
-from sweeps import SpecError, load_spec, make_plan, policies
+from envs import CoinLine
+from jaxrl.networks import Linear
+from sweeps import SpecError, load_spec, make_plan, policies, run, worker
 from sweeps.layers import Part, opened
 
 CODE = """
@@ -78,3 +81,48 @@ def test_a_folder_of_before_sources_were_recorded_is_gone_on_with(begin, tmp_pat
 def test_code_of_the_package_has_versions_and_no_digest():
     plan = make_plan(load_spec({"name": "ours", "world": "coin-line", "seeds": 1}))
     assert plan.sources == {} and plan.versions["world"] >= 1
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """Runs a cell of a notebook, which defines a world and a network of no file."""
+    session = sys.modules["__main__"]
+    monkeypatch.delattr(session, "__file__", raising=False)
+
+    def run_cell(*names):
+        for name, base in {"Meadow": CoinLine, "Net": Linear}.items():
+            if name in names:
+                monkeypatch.setattr(session, name, type(name, (base,), {"__module__": "__main__"}), raising=False)
+        return session
+
+    return run_cell
+
+
+OF_A_CELL = {"name": "own", "world": "__main__:Meadow", "seeds": 2, "fixed": {"learner.network": "__main__:Net"}}
+
+
+def test_a_cell_that_runs_again_is_trained_as_it_is_now(cell, monkeypatch):
+    monkeypatch.setattr(worker, "_programs", {})
+    session = cell("Meadow", "Net")
+    (planned,) = make_plan(load_spec(OF_A_CELL)).programs
+    first = worker._program(planned.program)
+    assert worker._program(planned.program) is first and type(first.world) is session.Meadow
+    cell("Meadow")
+    second = worker._program(planned.program)
+    assert second is not first and type(second.world) is session.Meadow
+    cell("Net")
+    third = worker._program(planned.program)
+    assert third is not second and type(third.learner.make_network(third.world)) is session.Net
+    assert worker._program(planned.program) is third and len(worker._programs) == 1
+
+
+def test_a_folder_of_a_cells_class_is_not_continued(cell, tmp_path):
+    cell("Meadow", "Net")
+    with opened(tmp_path / "out", load_spec(OF_A_CELL), Part(), "cpu", lambda: 2):
+        pass
+    with pytest.raises(SpecError) as error:
+        run(OF_A_CELL, tmp_path / "out", executor_name="inline", quiet=True)
+    assert str(error.value) == (
+        f"{tmp_path}/out: has results already, and no file tells whether __main__:Meadow is still what trained them; "
+        "give another folder, or move the class into a file."
+    )

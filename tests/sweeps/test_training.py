@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+import sweeps
 from analysis import load_policy
 from tests.sweeps.conftest import Chisel
 
@@ -130,6 +131,14 @@ def test_lanes_are_as_in_a_sweep_of_their_own_and_a_folder_that_grows_has_the_bi
     assert any((one != other).any() for one, other in zip(*leaves, strict=True)), "policies of lanes differ"
     with pytest.raises(ValueError, match="has no lane of condition 'none' and seed 0"):
         load_policy(tiny.folder / "whole", "none", 0)
+
+
+def test_a_mistyped_threshold_is_found_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr("sweeps.training.run", lambda *_: pytest.fail("trained"))
+    with pytest.raises(ValueError, match="no threshold named 'reliabilty'; nearest: reliability"):
+        sweeps.train("coin-run", reliabilty=0.9)
+    with pytest.raises(ValueError, match=r"reliability: 7.5 is not a share in \[0.5, 1\]"):
+        sweeps.train("coin-run", reliability=7.5)
 
 
 def finished(files):
