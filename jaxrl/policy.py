@@ -37,11 +37,14 @@ class Policy:
           seen: the world's state, what `world.reset` and `world.step` give as the observation (f32[layout.size]), the
             picture of `envs.gymnasium_env`, or an `envs.Observation`.
           carry: what `act` gave at the step before in the same episode; None at its beginning.
-          reward: f32[], of the step before, for a policy that sees rewards (`learner.previous_reward`).
+          reward: f32[], of the step before, for a policy that sees rewards (`learner.previous_reward`): the world's
+            `earned(state, events, params)`, which is without shaping and approval. Of no meaning at an episode's
+            beginning.
         Returns:
           action i32[], and the carry of the next step.
         Raises:
-          ValueError: the policy sees rewards, and there is a carry without one.
+          ValueError: the policy sees rewards, and there is a carry of a later step, or one that is being traced,
+            without one.
         """
         probable, context = self._looked(seen, carry, reward)
         return _chosen(key, *probable, context)
@@ -53,9 +56,10 @@ class Policy:
     def _looked(self, seen: Any, carry: Context | None, reward: Any) -> tuple[Any, Context]:
         context = self.carry if carry is None else carry
         if carry is not None and context.previous_reward is not None:
-            if reward is None:
+            if reward is not None:
+                context = context._replace(previous_reward=jnp.asarray(reward, jnp.float32))
+            elif isinstance(context.first, jax.core.Tracer) or context.first is None or not context.first:
                 raise ValueError("this policy sees the reward of the step before; expected `reward` beside the carry")
-            context = context._replace(previous_reward=jnp.asarray(reward, jnp.float32))
         return _apply(self.learner, self.world, self.weights, self.params, seen, context), context
 
 

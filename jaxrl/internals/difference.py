@@ -75,7 +75,9 @@ class Difference:
         columns: dict[str, Any] = {"goal": np.full((n, len(rows)), goal)}
         for name, each in zip(("layer", "vector", "sign"), zip(*rows, strict=True), strict=True):
             columns[name] = np.tile(np.array(each, np.int8 if name == "sign" else str), (n, 1))
-        alone = (following == np.arange(n))[:, None] & (columns["vector"] == "other")
+        none = following == np.arange(n)
+        directed = {layer: _directed(vector) for layer, vector in other.items()}
+        alone = np.stack([(none | ~directed[layer]) & (vector == "other") for layer, vector, _ in rows], axis=1)
         for place, prefix in enumerate(("", "blind.")):
             for name, values in (("share", share), ("undecided", undecided)):
                 columns[prefix + name] = np.where(alone, np.nan, values[:, place, 1:])
@@ -141,6 +143,12 @@ def next_seed(condition: np.ndarray) -> np.ndarray:
     return following
 
 
+def _directed(vectors: Any) -> np.ndarray:
+    """bool[lanes], whether vectors f32[lanes, halves, width...] have a direction in each half: numbers, not all 0."""
+    norms = np.asarray(_norms(vectors, 2))
+    return ((norms > 0) & np.isfinite(norms)).all(axis=1)
+
+
 def _norms(vectors: Any, axes: int = 1) -> Any:
     """f32[...] of vectors f32[..., width...], with so many axes before those of a vector."""
     flat = vectors.reshape(*vectors.shape[:axes], -1)
@@ -149,5 +157,6 @@ def _norms(vectors: Any, axes: int = 1) -> Any:
 
 def _scaled(vectors: jax.Array, norm: jax.Array) -> jax.Array:
     """Vectors f32[n, width...] brought to norms f32[n]."""
-    factor = norm / jnp.maximum(_norms(vectors), jnp.finfo(jnp.float32).tiny)
+    given = _norms(vectors)
+    factor = jnp.where(given > 0, norm / jnp.where(given > 0, given, 1.0), 0.0)
     return vectors * jnp.expand_dims(factor, range(1, vectors.ndim))
