@@ -41,6 +41,11 @@ PARTS = {"learner.name": "learner", "curriculum.name": "curriculum", "world": "w
 """Factors that the outcomes table has as columns of its own, under these names."""
 
 
+def time_of(curves: pd.DataFrame) -> str:
+    """The column along which training curves go: environment steps, or updates where some lanes take no steps."""
+    return "env_step" if "env_step" in curves and curves["env_step"].notna().all() else "update"
+
+
 @dataclass(frozen=True)
 class Results:
     """A results folder, opened."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from analysis.export.summary import Summary
+from analysis.export.tables import is_ours
 from analysis.folder import Place, as_place
 from analysis.names import check_name
 
@@ -18,16 +19,14 @@ class Form(NamedTuple):
     """Of this package; it has `write_FORM`."""
     client: str = ""
     """What has to be installed for it: a module, of the extra that is called as the form."""
-    adds: bool = False
-    """Whether writing again would leave everything there twice."""
 
 
 FORMS = {
     "csv": Form("tables"),
     "huggingface": Form("tables"),
-    "tensorboard": Form("trackers", "tensorboardX", adds=True),
-    "mlflow": Form("trackers", "mlflow", adds=True),
-    "wandb": Form("trackers", "wandb", adds=True),
+    "tensorboard": Form("trackers", "tensorboardX"),
+    "mlflow": Form("trackers", "mlflow"),
+    "wandb": Form("trackers", "wandb"),
 }
 
 
@@ -43,27 +42,32 @@ def export(directory: str | Place, to: str, out: str | Path | None = None) -> Pa
     Returns:
       the folder, or the URI.
     Raises:
-      ValueError: as `load`; or there is no such form, its client is not installed, or an export is there already; one
-        line.
+      ValueError: as `load`; or there is no such form, its client is not installed or reports an error, or there is
+        something already that would be added to or overwritten (tables replace an earlier export of them); one line.
       OSError: it cannot be written.
     """
     check_name("form", to, FORMS)
     form, folder = FORMS[to], as_place(directory)
     if form.client and find_spec(form.client) is None:
         raise ValueError(f"{to}: needs {form.client}, which is not installed; pip install 'chisel-rl[{to}]'")
-    if out is None and not isinstance(folder, Path):
-        raise ValueError(f"{folder}: an export is written to this machine; give a folder for it (--out)")
+    served = to == "mlflow" and "://" in str(out)
+    there = folder if served or out is None else as_place(out)
+    if not served and not isinstance(there, Path):
+        raise ValueError(f"{there}: an export is written to this machine; give a folder for it (--out)")
     write: Callable[[Summary, Any], None] = getattr(
         importlib.import_module(f"analysis.export.{form.module}"), f"write_{to}"
     )
     found = Summary(folder)
     _ = found.policies, found.rates, found.curves  # whatever is wrong with the folder, before anything is written
-    if to == "mlflow" and "://" in str(out):
+    if served:
         write(found, str(out))
         return str(out)
-    place = Path(out) if out is not None else Path(str(folder)) / to
-    if form.adds and place.is_dir() and any(place.iterdir()):
+    place = Path(str(there)) if out is not None else Path(str(there)) / to
+    inside = [path for path in place.iterdir() if not path.name.startswith(".")] if place.is_dir() else []
+    if form.module == "trackers" and inside:
         raise ValueError(f"{place}: is not empty, and {to} would add to it; remove it, or give another folder (--out)")
+    if foreign := [path.name for path in inside if not is_ours(path, to)]:
+        raise ValueError(f"{place}: has {min(foreign)}, which is of no earlier export; give another folder (--out)")
     place.mkdir(parents=True, exist_ok=True)
     write(found, place)
     return place

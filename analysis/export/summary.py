@@ -64,12 +64,13 @@ class Summary:
     def curves(self) -> pd.DataFrame:
         """Condition, factors, update, env_step, measure, and over seeds: seeds, mean, quantile_10 and quantile_90.
 
-        Seeds that have no value, as those without an episode, are left out of their row.
+        Seeds that have no value, as those without an episode, are left out of their row. `env_step` is null where a
+        learner takes no steps, and there is no such column where none takes any.
         """
         df = load_curves(self.folder)
         known = {*_NO_MEASURE, *self.frame.attrs["factors"]}
         measures = [name for name in df if name not in known and pd.api.types.is_numeric_dtype(df[name])]
-        grouped = df.astype(dict.fromkeys(measures, "float64")).groupby(["condition", "update", "env_step"])[measures]
+        grouped = df.astype(dict.fromkeys(measures, "float64")).groupby(["condition", "update"])[measures]
         parts = {
             "seeds": grouped.count(),
             "mean": grouped.mean(),
@@ -77,9 +78,14 @@ class Summary:
             "quantile_90": grouped.quantile(HIGH),
         }
         long = pd.concat({name: part.stack() for name, part in parts.items()}, axis=1)
-        long.index.names = ["condition", "update", "env_step", "measure"]
+        long.index.names = ["condition", "update", "measure"]
         long = long.reset_index().astype({"seeds": "int64", "measure": "str"})
         long = long[long["seeds"] > 0].sort_values(["condition", "measure", "update"], ignore_index=True)
+        if "env_step" in df:
+            steps = df.drop_duplicates(["condition", "update"])[["condition", "update", "env_step"]]
+            kind = "int64" if steps["env_step"].notna().all() else "Int64"
+            steps = long[["condition", "update"]].merge(steps.astype({"env_step": kind}), validate="many_to_one")
+            long.insert(2, "env_step", steps["env_step"])
         return self._beside_factors(long)
 
     def settings(self, condition: str) -> dict[str, Any]:

@@ -39,8 +39,16 @@ policies = datasets.load_dataset("PATH", "policies")["train"]
 policies = pd.read_parquet("PATH/policies.parquet")  # the same without `datasets`
 ```
 
-Made by `chisel export DIR --to huggingface`.
+{made}
 """
+MADE = "Made by `chisel export DIR --to huggingface`."
+
+
+def is_ours(path: Path, to: str) -> bool:
+    """Whether a file is of an earlier export of this form."""
+    if to == "huggingface" and path.name == "README.md":
+        return MADE in path.read_text("utf-8", "replace")
+    return path.name in {f"{name}.{'csv' if to == 'csv' else 'parquet'}" for name in MEANINGS}
 
 
 def write_csv(found: Summary, out: Path) -> None:
@@ -62,6 +70,7 @@ def write_huggingface(found: Summary, out: Path) -> None:
         there = found.conditions[factor].sort_values().unique()
         values.append(f"- `{factor}`: {', '.join(map(naming(there), there))}")
     card = CARD.format(
+        made=MADE,
         name=found.name,
         quoted=json.dumps(found.name),
         configs=configs.rstrip(),

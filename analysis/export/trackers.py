@@ -15,10 +15,11 @@ import pandas as pd
 
 from analysis.export.summary import Summary
 from analysis.figures import figure, save
+from analysis.results import time_of
 from analysis.values import condition_names
 
 STATISTICS = ("mean", "quantile_10", "quantile_90")
-MEANS = ("share", "undecided", "return", "success")
+MEANS = ("share", "undecided", "return", "return_mean", "success")
 """First words of the columns of policies whose means over seeds a run ends with."""
 SWEEP = "sweep"
 """The run with what is of no condition alone: the figure."""
@@ -34,17 +35,24 @@ class Run:
     settings: dict[str, Any]
     curves: pd.DataFrame
     """Rows of `Summary.curves`."""
+    time: str
+    """Their column that counts steps in the tracker."""
     finals: dict[str, float]
     """`rate/LABEL`, with `.low` and `.high`; `seeds`; `mean/COLUMN`."""
 
     @cached_property
     def points(self) -> list[tuple[int, dict[str, float]]]:
-        """(environment steps, values by `MEASURE/STATISTIC`), in the order of training."""
+        """(`time`, values by `MEASURE/STATISTIC`), in the order of training."""
         found: dict[int, dict[str, float]] = {}
-        for row in self.curves.sort_values("env_step").to_dict("records"):
-            values = found.setdefault(int(row["env_step"]), {})
+        for row in self.curves.sort_values(self.time).to_dict("records"):
+            values = found.setdefault(int(row[self.time]), {})
             values |= {f"{row['measure']}/{statistic}": float(row[statistic]) for statistic in STATISTICS}
         return list(found.items())
+
+    @property
+    def last(self) -> int:
+        """The time of `finals`: that of the last point, 0 where no point has a number."""
+        return self.points[-1][0] if self.points else 0
 
 
 def runs(found: Summary) -> Iterator[Run]:
@@ -59,7 +67,8 @@ def runs(found: Summary) -> Iterator[Run]:
         finals |= {f"mean/{column}": float(value) for column, value in policies[columns].mean().dropna().items()}
         values = re.sub(r"\s*([=,])\s*", r"\1", name(found.conditions.loc[str(condition)]))
         settings = {"condition": condition, **found.settings(str(condition))}
-        yield Run("-".join(filter(None, [values, str(condition)])), settings, _rows(found.curves, condition), finals)
+        called = "-".join(filter(None, [values, str(condition)]))
+        yield Run(called, settings, _rows(found.curves, condition), time_of(found.curves), finals)
 
 
 def _rows(df: pd.DataFrame, condition: Any) -> pd.DataFrame:
@@ -79,7 +88,7 @@ def write_tensorboard(found: Summary, out: Path) -> None:
                 for name, value in values.items():
                     writer.add_scalar(plain(name, "/"), value, step)
             for name, value in run.finals.items():
-                writer.add_scalar(plain(name, "/"), value, run.points[-1][0])
+                writer.add_scalar(plain(name, "/"), value, run.last)
     if (picture := _picture(found)) is not None:
         import matplotlib.image
 
@@ -91,7 +100,12 @@ def write_tensorboard(found: Summary, out: Path) -> None:
 def write_mlflow(found: Summary, out: Path | str) -> None:
     """Runs of an experiment that is called as the sweep; `out`: a folder, or the URI of a tracking server."""
     with _environment(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_ALLOW_FILE_STORE="true"):
-        _write_mlflow(found, out)
+        from mlflow.exceptions import MlflowException
+
+        try:
+            _write_mlflow(found, out)
+        except (MlflowException, ImportError) as error:  # of a server, or what a store of this kind needs
+            raise ValueError(f"{out}: {' '.join(str(error).split())}") from error
 
 
 def _write_mlflow(found: Summary, out: Path | str) -> None:
@@ -100,12 +114,13 @@ def _write_mlflow(found: Summary, out: Path | str) -> None:
 
     client = MlflowClient(out if isinstance(out, str) else out.resolve().as_uri())
     there = client.get_experiment_by_name(found.name)
+    if there is not None and client.search_runs([there.experiment_id], max_results=1):
+        raise ValueError(f"{out}: has an experiment {found.name} with runs, and mlflow would add to it; remove it")
     experiment = there.experiment_id if there is not None else client.create_experiment(found.name)
     for run in runs(found):
         begun = client.create_run(experiment, run_name=run.name).info.run_id
         params = [Param(name, str(value)) for name, value in run.settings.items()]
-        last = run.points[-1][0]
-        points = [*run.points, (last, run.finals)]
+        points = [*run.points, (run.last, run.finals)]
         metrics = [Metric(name, value, 0, step) for step, values in points for name, value in values.items()]
         for first in range(0, len(params), 100):
             client.log_batch(begun, params=params[first : first + 100])

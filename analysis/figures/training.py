@@ -29,7 +29,7 @@ from analysis.figures.style import (
 from analysis.folder import Place
 from analysis.load import load, load_curves, load_labels, load_probes
 from analysis.names import check_name
-from analysis.results import LANE
+from analysis.results import LANE, time_of
 
 if TYPE_CHECKING:  # matplotlib costs half a second to import
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def training_curve(
     check_name("column", column, df.columns)
     if not is_numeric(df, column):
         raise ValueError(f"{column}: not numbers, of which a curve could be drawn")
-    time = "env_step" if "env_step" in df else "update"
+    time = time_of(df)
     warn_of_pooling(df, [time])
     standalone, ax = ax is None, axes_or_new(ax)
     counts: list[tuple[str, str]] = []

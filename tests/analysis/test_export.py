@@ -78,6 +78,76 @@ def test_a_world_without_goals_has_no_rates(found, monkeypatch, tmp_path):
     assert "config_name: rates" not in (analysis.export(RESULTS, "huggingface", tmp_path) / "README.md").read_text()
 
 
+@pytest.fixture
+def summary_of(found, monkeypatch):
+    """A summary of the same folder with other curves, of two points."""
+
+    def of(change):
+        curves = analysis.load_curves(RESULTS).astype({"env_step": "float64"})
+        curves = curves[curves["update"].isin(sorted(curves["update"].unique())[::49])].copy()
+        monkeypatch.setattr(summary, "load_curves", lambda folder: change(curves))
+        one = Summary(found.folder)
+        one.__dict__["frame"] = found.frame
+        return one
+
+    return of
+
+
+def test_curves_go_along_updates_where_a_learner_takes_no_steps(summary_of, found):
+    first, second = found.conditions.index[:2]
+
+    def without_steps(curves):
+        curves.loc[curves["condition"] == first, "env_step"] = np.nan
+        return curves
+
+    mixed = summary_of(without_steps)
+    table = mixed.curves
+    assert table.loc[table["condition"] == first, "env_step"].isna().all() and str(table["env_step"].dtype) == "Int64"
+    assert table.loc[table["condition"] == second, "env_step"].notna().all()
+    every = list(trackers.runs(mixed))
+    exact = summary_of(lambda curves: curves.drop(columns="env_step"))
+    assert "env_step" not in exact.curves and len(exact.curves) == len(table)
+    for one, other in zip(every, trackers.runs(exact), strict=True):
+        assert one.points == other.points and [at for at, _ in one.points] == sorted(set(one.curves["update"]))
+
+
+def test_a_condition_whose_curves_have_no_number_has_its_rates_alone(summary_of, found, tmp_path, monkeypatch):
+    first = found.conditions.index[0]
+
+    def empty(curves):
+        numbers = list(curves.select_dtypes("float").columns.difference(["env_step", *found.factors]))
+        return curves.assign(**{name: curves[name].where(curves["condition"] != first) for name in numbers}).drop(
+            columns=["episodes"]
+        )
+
+    monkeypatch.setattr(trackers, "_picture", lambda found: None)
+    one = summary_of(empty)
+    run = next(trackers.runs(one))
+    assert run.settings["condition"] == first and run.points == [] and run.last == 0 and run.finals["seeds"] == 16
+    trackers.write_tensorboard(one, tmp_path)
+    assert {event.step for event in events(tmp_path / run.name) for value in event.summary.value} == {0}
+
+
+def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path):
+    hub = analysis.export(RESULTS, "huggingface", tmp_path / "hub")
+    (hub / ".gitattributes").write_text("")
+    analysis.export(RESULTS, "huggingface", hub)
+    (hub / "README.md").write_text("my own project")
+    with pytest.raises(ValueError, match="hub: has README.md, which is of no earlier export; give another folder"):
+        analysis.export(RESULTS, "huggingface", hub)
+    assert (hub / "README.md").read_text() == "my own project"
+    with pytest.raises(ValueError, match="hub: has README.md, which is of no earlier export; give another folder"):
+        analysis.export(RESULTS, "csv", hub)
+
+
+@pytest.mark.parametrize("form", ["csv", "huggingface", "tensorboard"])
+def test_an_export_to_a_bucket_is_refused(form, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"s3://bucket/x: an export is written to this machine; give a folder for it"):
+        analysis.export(RESULTS, form, "s3://bucket/x")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_cannot_be_exported_is_told_in_one_line(tmp_path, capsys):
     assert tuple(FORMS) == arguments.FORMS
     (tmp_path / "file").write_text("")
@@ -113,6 +183,7 @@ def test_a_run_has_a_conditions_settings_curves_and_rates(found):
     one, lanes = every[3], df[df["condition"] == every[3].settings["condition"]]
     assert one.settings["env.diversity"] == 0.03 and one.settings["learner.n_envs"] == 32
     assert one.finals["seeds"] == 16 and one.finals["mean/share.coin"] == pytest.approx(lanes["share.coin"].mean())
+    assert one.finals["mean/return_mean"] == pytest.approx(lanes["return_mean"].mean())
     assert one.finals["rate/proxy:right-end"] == (lanes["label"] == "proxy:right-end").mean()
     steps = [step for step, _ in one.points]
     assert steps == sorted(set(steps)) and len(steps) == 50 and steps[-1] == 204800
@@ -162,6 +233,12 @@ def test_mlflow_has_a_run_a_condition(tmp_path, one_run, monkeypatch):
         (step, values["return_mean/mean"]) for step, values in one_run.points
     ]
     assert [one.path for one in client.list_artifacts(runs["sweep"].info.run_id)] == ["overview.png"]
+    with pytest.raises(ValueError, match="^file://.*: has an experiment coin-run with runs, and mlflow would add"):
+        analysis.export(RESULTS, "mlflow", out.as_uri())
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+    with pytest.raises(ValueError, match=f"^nonsense://{tmp_path}: ") as error:
+        analysis.export(RESULTS, "mlflow", f"nonsense://{tmp_path}")
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_wandb_has_a_run_a_condition_that_waits_to_be_sent(tmp_path, one_run):
