@@ -88,17 +88,21 @@ def shadowed(binaries: Path, folder: Path) -> None:
 
 
 def refused(*command: object, naming: Path, cwd: Path) -> None:
-    done = subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run(list(map(str, command)), cwd=cwd, env=outside(), capture_output=True, text=True)
     lines = done.stderr.splitlines()
     assert done.returncode == 2 and len(lines) == 1 and lines[0].startswith(f"{naming.resolve()}: "), done
+
+
+def outside() -> dict[str, str]:
+    """This process's variables, without this repository on Python's path."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def run(*command: object, cwd: Path | None = None, variables: dict[str, str] | None = None) -> None:
     """Shows a command, runs it without this repository on Python's path, and says how long it took."""
     print("$", *command, flush=True)
     began = time.monotonic()
-    given = variables or {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run(list(map(str, command)), cwd=cwd, env=given, check=True)
+    subprocess.run(list(map(str, command)), cwd=cwd, env=variables or outside(), check=True)
     print(f"  {time.monotonic() - began:.0f} s", flush=True)
 
 
