@@ -102,8 +102,7 @@ class LinearProbes:
         weight = counts / jnp.maximum(length, 1)[None].astype(jnp.float32)
         targets = self._targets(seen, played.reached, first)
         # Every decided episode is given the targets of another one, at the same time or at the last that counts there.
-        order = jnp.argsort(jnp.where(decided, jax.random.uniform(shuffle, (episodes,)), 2.0))
-        other = order[jnp.maximum(jnp.cumsum(decided) - 1, 0)]
+        other = others(shuffle, self.choice.layout, decided)
         permuted = targets[jnp.minimum(time, jnp.maximum(length[other] - 1, 0)[None]), other[None]]
         both = jnp.concatenate([targets, permuted], axis=2)
         found = {}
@@ -141,6 +140,24 @@ class LinearProbes:
         rows = jnp.concatenate([jnp.ones((weight.size, 1)), flat, targets.reshape(weight.size, -1)], axis=1)
         folds = jnp.asarray(np.arange(FOLDS)[:, None] == np.tile(self.fold, len(weight)), jnp.float32)
         return jnp.stack([(rows * (weight.reshape(-1) * one)[:, None]).T @ rows for one in folds])
+
+
+def others(key: jax.Array, layout: np.ndarray, decided: jax.Array) -> jax.Array:
+    """i32[episodes], for each decided episode another one, a permutation at random of them.
+
+    None has its own layout, unless more than half of the decided episodes are on one: layouts stand in a circle, in
+    random order, and each episode goes on by as many places as the most frequent layout has.
+
+    Args:
+      layout: i64[episodes], numbered from 0.
+      decided: bool[episodes].
+    """
+    layouts = int(layout.max()) + 1
+    rank = jax.random.uniform(key, (layouts,))[layout]
+    order = jnp.lexsort((rank, ~decided))
+    place = jnp.zeros_like(order).at[order].set(jnp.arange(len(order), dtype=order.dtype))
+    often = jnp.zeros(layouts, order.dtype).at[layout].add(decided.astype(order.dtype)).max()
+    return order[(place + often) % jnp.maximum(decided.sum(dtype=order.dtype), 1)]
 
 
 def where_names(world: World) -> tuple[str, ...]:

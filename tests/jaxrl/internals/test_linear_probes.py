@@ -1,5 +1,6 @@
 """Linear probes read off a layer what was put there."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import envs
 import jaxrl
 from envs import grid
 from jaxrl.internals import LinearProbes
-from jaxrl.internals.linear_probes import where, where_names
+from jaxrl.internals.linear_probes import others, where, where_names
 from tests.envs.pictured import Pictured
 from tests.jaxrl.internals.known import WORLD, lanes_of, zeros
 
@@ -58,6 +59,15 @@ def test_an_untrained_network_holds_some_of_all_that_is_seen(found):
 def test_the_targets_of_other_levels_are_not_read_off(found):
     for network in ("trained", "untrained"):
         assert found.loc[network, "permuted"].max() < 0.2, network
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_permuted_targets_are_those_of_an_episode_on_another_layout(seed):
+    layout = np.repeat(np.arange(4), [3, 1, 2, 4])[np.random.default_rng(seed).permutation(10)]
+    decided = layout != 1
+    decided[np.flatnonzero(layout == 3)[0]] = False
+    other = np.asarray(others(jax.random.key(seed), layout, jnp.asarray(decided)))
+    assert (layout[other] != layout)[decided].all() and sorted(other[decided]) == list(np.flatnonzero(decided))
 
 
 def test_where_things_are_is_named_for_indices_and_pictures():
