@@ -214,6 +214,10 @@ def _program(program: ProgramSpec) -> "jaxrl.Program":
     own = classes(program.code)
     kept = _programs.get(program.id)
     if kept is None or kept[0] != own:
+        if kept is not None:
+            import jax
+
+            jax.clear_caches()  # functions that were compiled for a learner know its network by name alone
         built = program.build()  # which imports what it is made of
         kept = _programs[program.id] = classes(program.code), built
     return kept[1]

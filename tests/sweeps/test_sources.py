@@ -3,13 +3,18 @@
 import json
 import sys
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from analysis.folder import read_manifest
 from envs import CoinLine
+from jaxrl import Policy
 from jaxrl.networks import Linear
 from sweeps import SpecError, load_spec, make_plan, policies, run, worker
 from sweeps.layers import Part, opened
+from tests.jaxrl.internals.known import zeros
 
 CODE = """
 from envs import CoinLine
@@ -110,8 +115,15 @@ def test_a_cell_that_runs_again_is_trained_as_it_is_now(cell, monkeypatch):
     cell("Meadow")
     second = worker._program(planned.program)
     assert second is not first and type(second.world) is session.Meadow
+    weights = jax.tree.map(np.ones_like, zeros(second.world, second.learner))
+    _, state = second.world.reset(jax.random.key(0))
+    played = Policy(second.world, second.world.default_params, second.learner, weights)
+    assert played.logits(state).any()
     cell("Net")
+    whole = Linear.__call__
+    monkeypatch.setattr(session.Net, "__call__", lambda *given: jax.tree.map(jnp.zeros_like, whole(*given)))
     third = worker._program(planned.program)
+    assert not played.logits(state).any()
     assert third is not second and type(third.learner.make_network(third.world)) is session.Net
     assert worker._program(planned.program) is third and len(worker._programs) == 1
 
