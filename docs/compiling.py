@@ -20,6 +20,7 @@ import numpy as np  # noqa: E402
 
 import envs  # noqa: E402
 import jaxrl  # noqa: E402
+from envs.batching import known_options  # noqa: E402
 from jaxrl.program import COLD  # noqa: E402
 
 CHUNK, UPDATES = 8, 4
@@ -56,7 +57,7 @@ def main(name: str) -> None:
         plain, compiling = timed(lowered.compile)
         fast, as_run = plain, compiling
         if function != "advance":
-            fast, as_run = timed(functools.partial(lowered.compile, compiler_options=COLD))
+            fast, as_run = timed(functools.partial(lowered.compile, compiler_options=known_options(COLD)))
         probed = keys, policy, initial, settings.env, np.int32(0)
         given = {"init": (keys, settings), "advance": (state, settings, np.int32(UPDATES)), "first_layer": (policy,)}
         arguments = given.get(function, probed)

@@ -1,8 +1,7 @@
 """Functions of one thing, run over many at once."""
 
-import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,16 +13,19 @@ QUICKLY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": F
 
 def batch(function: Callable, *given: Any) -> Any:
     """What a function returns over leading axes, compiled, as NumPy arrays."""
-    compiled = jax.jit(jax.vmap(function), compiler_options=_known_options())  # type: ignore[call-overload]
+    compiled = jax.jit(jax.vmap(function), compiler_options=known_options(QUICKLY))  # type: ignore[call-overload]
     return jax.tree.map(np.asarray, compiled(*given))
 
 
+def known_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that this version of XLA has; it compiles nothing under another one."""
+    return {name: value for name, value in options.items() if _is_known(name, value)}
+
+
 @functools.cache
-def _known_options() -> dict[str, Any]:
-    """Those of `QUICKLY` that this version of XLA has."""
-    known = {}
-    for name, value in QUICKLY.items():
-        with contextlib.suppress(jax.errors.JaxRuntimeError):
-            jax.jit(lambda: 0, compiler_options={name: value})()  # type: ignore[call-overload]
-            known[name] = value
-    return known
+def _is_known(name: str, value: Any) -> bool:
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value})()  # type: ignore[call-overload]
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs import Approved, Tabular, World
+from envs.batching import known_options
 from envs.settings import traced
 from jaxrl import goal_directedness, preferences, probing, records, rollout
 from jaxrl.course import Training, packed
@@ -21,7 +22,7 @@ from jaxrl.schedules import Schedule, Settings, numbers_of
 
 COLD = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 """How functions are compiled for a CPU on which a run spends little of its time: in about half the time, and to the
-same bits; see docs/performance.md."""
+same bits; see docs/performance.md. jax 0.11 has the first option alone."""
 REPEATABLE = {"xla_gpu_deterministic_ops": True}
 """How functions are compiled for a GPU: what is added comes in a fixed order, and no kernel is chosen by its time."""
 PROBING = 0x70726F62
@@ -284,7 +285,7 @@ class Program:
         pool.shutdown(wait=False)
 
     def _lowered(self, name: str) -> Callable[[], Any]:
-        on_cpu = COLD if name != "advance" else None
+        on_cpu = known_options(COLD) if name != "advance" else None
         options = {"cpu": on_cpu, "gpu": REPEATABLE}.get(jax.default_backend())
         return functools.partial(self._traced(name).lower().compile, compiler_options=options)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from envs import HIDDEN, MazeCorner, MazeDish, MazeKeys, grid, maze, maze_keys, tabular
-from envs.batching import QUICKLY, batch
+from envs.batching import QUICKLY, batch, known_options
 
 UP, DOWN, LEFT, RIGHT = range(4)
 WORLDS = [MazeCorner(size=5), MazeDish(size=5), MazeKeys(size=5)]
@@ -227,7 +227,7 @@ def solver(world):
     def solve(level, reward):
         return world.optimal_return(level, world.default_params.replace(reward=reward), 0.9)
 
-    return jax.jit(jax.vmap(solve, (0, None)), compiler_options=QUICKLY)
+    return jax.jit(jax.vmap(solve, (0, None)), compiler_options=known_options(QUICKLY))
 
 
 def solved(world, rewards):
