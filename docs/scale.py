@@ -4,9 +4,9 @@
 
 plans a sweep of shards of so many chunks of 10 lanes; lets `chisel run` train 1,000 of them with the stand-in of the
 tests, in a folder of their own; fills FOLDER/out with all of them, in one process that does not wait for the disk; runs
-that again with nothing to do; times `chisel status` and `analysis.load` on it; packs it, and times both again, a report
-and figures. With --executors it only lets each executor train all of them with the stand-in, two at once. Prints
-Markdown.
+that again with nothing to do; times `chisel status` and `analysis.load` on it; packs it, and times both again, the
+server of `chisel browse`, a report and figures. With --executors it only lets each executor train all of them with the
+stand-in, two at once. Prints Markdown.
 """
 
 import argparse
@@ -62,6 +62,23 @@ from sweeps.cli import main
 code = main(["report", sys.argv[1], "--out", sys.argv[2]])
 print(f" page {Path(sys.argv[2]).stat().st_size / 1e6:.1f} MB")
 sys.exit(code)
+"""
+BROWSE = """
+import sys, time
+from analysis.browse import Browsed, application
+times = [time.process_time()]
+get = application(Browsed([sys.argv[1]])).test_client().get
+times.append(time.process_time())
+get("/")
+dots = get("/api/view?x=env.diversity").json["dots"]
+times.append(time.process_time())
+get("/api/view?x=env.diversity&measure=return_mean")
+times.append(time.process_time())
+lane = {"master_seed": dots["master_seed"][0], "condition": dots["conditions"][0], "seed": dots["seed"][0]}
+assert get("/api/seed", query_string=lane).json["curve"]
+times.append(time.process_time())
+parts = zip(("ready", "first figure", "another", "a seed"), times, times[1:])
+print(", ".join(f"{what} {after - before:.2f} s" for what, before, after in parts), end="")
 """
 KINDS = ("dose", "scatter", "lines", "training")
 """Of figures: those that a sweep of one factor with so many values has."""
@@ -122,6 +139,7 @@ def main() -> None:
     timed("packed: status", [*chisel, "status", out], fake=False)
     timed("packed: load", ["-c", LOAD, out], fake=False)
     timed("packed: load of two columns of a tenth of the lanes", ["-c", LEAN, out], fake=False)
+    timed("packed: browse, processor time", ["-c", BROWSE, out], fake=False)
     page = str(given.folder / "report.html")
     timed("packed: report", ["-c", PAGE, out, page], fake=False)
     for kind in KINDS:

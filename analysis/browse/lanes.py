@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,10 @@ class Lanes:
             {"at": place.tolist(), "n": int(n), "cells": cell.tolist()}
             for place, n, cell in zip(at[::each].astype(int), table["n"][::each], cells, strict=True)
         ]
-        return {"by": asked.by, "groups": groups, "notes": list(dict.fromkeys(str(one.message) for one in told))}
+        notes = dict.fromkeys(str(one.message) for one in told)
+        if any(self.factors[name].intervals for name in asked.by):  # of which the page says that they are mixtures
+            notes = {one: None for one in notes if not one.startswith("pooled over settings")}
+        return {"by": asked.by, "groups": groups, "notes": list(notes)}
 
     def dots(self, asked: Question, most: int = DOTS) -> dict[str, Any]:
         """Seeds, each with the place of its values and what is measured.
@@ -261,8 +265,8 @@ def _named(df: pd.DataFrame) -> Iterator[tuple[str, Any, Factor]]:
             continue
         if numeric and count > MOST_VALUES:
             parts = pd.qcut(column, INTERVALS, duplicates="drop")
-            text = {one: f"{one.left:.3g} to {one.right:.3g}" for one in parts.cat.categories}
-            values = [*text.values(), *(["none"] if parts.isna().any() else [])]
+            ends = [column.min(), *(one.right for one in parts.cat.categories)]  # the first would lie below all numbers
+            values = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)] + ["none"] * bool(parts.isna().any())
             coded = parts.cat.codes.to_numpy().astype(int)
         else:
             levels = [value for value, _ in df.groupby(name, observed=True, dropna=False)]

@@ -94,7 +94,7 @@ function controls() {
   const held_focus = document.activeElement && document.activeElement.name;
   const factors = choices.factors.map(one => [one.name, one.name]), none = [["", "–"]];
   const place = (key, words, empty) => select(key, words, [["", empty], ...factors], state[key] || "", value => { state[key] = value || null; update(); });
-  const nodes = factors.length ? [place("x", "Axis", "all seeds together"), place("colour", "Colour", "label"), place("columns", "Columns", "–"), place("rows", "Rows", "–")] : [];
+  const nodes = factors.length ? [place("x", "Axis", "all seeds together"), place("colour", "Colour", choices.labels.length ? "label" : "–"), place("columns", "Columns", "–"), place("rows", "Rows", "–")] : [];
   if (state.colour && choices.labels.length) nodes.push(select("rate", "Rate of", choices.labels.map(one => [one.name, one.name]), rateOf(), value => { state.rate = value; remember(); show(); }));
   nodes.push(select("measure", "A dot shows", choices.measures.map(one => [one, one]), state.measure, value => { state.measure = value; update(); }));
   if (!held) for (const one of choices.factors.filter(one => !one.intervals && !PLACES.some(place => state[place] === one.name)))
@@ -134,18 +134,21 @@ function figure() {
   const nodes = rowValues.map((row, r) => {
     const panels = columnValues.map((column, c) => {
       const title = [state.columns && `${state.columns} = ${column}`, state.rows && `${state.rows} = ${row}`].filter(Boolean).join(", ");
+      const inPanel = inside.get(`${r},${c}`) || [], series = has ? seriesOf(rates, r, c) : [];
+      const head = state.columns ? make("h3", {}, `${state.columns} = ${column}`) : null;
+      if (!inPanel.length && !series.some(one => one.points.length)) return make("div", { class: "panel" }, head, make("p", { class: "note" }, "no seeds"));
       const drawn = panel({
         width, title: title || "all seeds", names: state.x ? factor(state.x).values : ["all seeds"], x: state.x,
         joined: Boolean(state.x) && factor(state.x).numeric, bounds, measure: `${state.measure}, a dot a seed`, rates: has,
         rateTitle: state.colour ? `share of seeds labelled ${rateOf()}` : "share of all seeds",
-        series: has ? seriesOf(rates, r, c) : [], dots: (inside.get(`${r},${c}`) || []).map(i => dotOf(i, turn, odd)),
+        series, dots: inPanel.map(i => dotOf(i, turn, odd)),
       });
       const start = spots.length;
       spots.push(...drawn.marks.map(one => ({ ...one, svg: drawn.node })));
       drawn.node.addEventListener("pointermove", event => hover(event, start, start + drawn.marks.length));
       drawn.node.addEventListener("pointerleave", () => tip(null));
       drawn.node.addEventListener("click", event => { const found = nearest(event, start, start + drawn.marks.length, true); if (found) choose(found.dot); });
-      return make("div", { class: "panel" }, state.columns ? make("h3", {}, `${state.columns} = ${column}`) : null, drawn.node);
+      return make("div", { class: "panel" }, head, drawn.node);
     });
     const grid = make("div", { class: "panels", style: `grid-template-columns: repeat(${across}, ${width}px)` }, panels);
     return state.rows ? make("section", { class: "row" }, make("h2", {}, `${state.rows} = ${row}`), grid) : grid;

@@ -43,7 +43,7 @@ class Tab:
         self.said: list[str] = []
         self.asked: list[str] = []
 
-    def show(self, where: Path | str, width: int, height: int, dark: bool = False) -> Any:
+    def show(self, where: Path | str, width: int, height: int, dark: bool = False, clock: bool = False) -> Any:
         """Opens a file or an address in a new window, waits until it is loaded, and returns Playwright's page."""
         if self.page is not None:
             self.page.context.close()
@@ -52,6 +52,8 @@ class Tab:
         )
         self.page = context.new_page()
         self.said, self.asked = [], []
+        if clock:  # which tests set forward
+            self.page.clock.install()
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))

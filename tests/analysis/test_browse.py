@@ -127,7 +127,7 @@ def test_a_factor_of_many_values_is_put_into_intervals(write_results):
     cells = [({"env.diversity": i / 29}, {"coin": float(i > 14)}, 1) for i in range(30)]
     browsed = Browsed([write_results("many", cells)])
     (factor,) = browsed.lanes.choices()["factors"]
-    assert factor["intervals"] and len(factor["values"]) == 10
+    assert factor["intervals"] and len(factor["values"]) == 10 and factor["values"][0] == "0 to 0.1"
     asked = Question(x="env.diversity")
     groups = browsed.lanes.rates(asked)["groups"]
     assert [group["n"] for group in groups] == [3] * 10
@@ -277,6 +277,7 @@ def served(browsed, monkeypatch):
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_three_clicks_lead_to_the_rollout_of_an_outlier(served, get):
     from playwright.sync_api import expect
 
@@ -340,6 +341,35 @@ def _phone(tab, served):
 
 
 @needs_chromium
+@pytest.mark.slow
+def test_a_run_that_goes_on_shows_its_progress_and_new_seeds_while_one_watches(write_results):
+    from playwright.sync_api import expect
+
+    from analysis.browse import Server
+    from sweeps import status
+
+    folder = write_results("going", [({"env.diversity": x}, {"coin": x}, 8) for x in (0.0, 1.0)])
+    path = table_path(folder, "outcomes", shard(1))
+    path.rename(path.with_suffix(".later"))
+    browsed = Browsed([folder])
+    server = Server(application(browsed, lambda: [status(folder)]), 0).start()
+    with browser() as tab:
+        shown = tab.show(server.url, 1280, 900, clock=True)
+        expect(shown.locator("#progress")).to_contain_text("8 of 16 lanes done")
+        expect(shown.locator("#notes")).to_contain_text("95% confidence sequences")
+        expect(shown.locator(".dot")).to_have_count(8)
+        path.with_suffix(".later").rename(path)
+        browsed.refresh(wait=True)
+        shown.clock.fast_forward(5000)
+        expect(shown.locator(".dot")).to_have_count(16)
+        expect(shown.locator("#progress")).to_be_hidden()
+        expect(shown.locator("#notes")).to_contain_text("Clopper-Pearson")
+        assert tab.complaints(server.url) == []
+    server.close()
+
+
+@needs_chromium
+@pytest.mark.slow
 def test_a_page_that_stands_alone_needs_no_server_and_takes_nothing_as_markup(write_results, tmp_path):
     cells = [({"env.diversity": x, f"env.{SCRIPT}": "<b>" * (x > 0) or SCRIPT}, {"coin": x}, 4) for x in (0.0, 1.0)]
     folder = write_results("<i>", cells)
