@@ -1,9 +1,12 @@
 """What the wheel holds. tests/wheel.py builds and installs it."""
 
+import sys
 from pathlib import Path
 
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
+
+from tests import wheel
 
 ROOT = Path(__file__).parents[1]
 UNTRACKED = {"__pycache__", ".ipynb_checkpoints", ".lock"}
@@ -52,3 +55,9 @@ def test_the_sdist_holds_what_builds_and_tests_it():
         "docs/python.md",
     } < held
     assert not [name for name in held if name.startswith((".ci", ".github", "results/", ".venv"))]
+
+
+def test_what_was_installed_is_tried_without_a_path_of_ones_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    code = "import os, sys; print(sys.argv[1] + ': x', file=sys.stderr); sys.exit(2 + ('PYTHONPATH' in os.environ))"
+    wheel.refused(sys.executable, "-c", code, tmp_path, naming=tmp_path, cwd=tmp_path)
