@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analysis.comparisons import compare as compare
     from analysis.comparisons import difference_interval as difference_interval
     from analysis.comparisons import paired_difference_interval as paired_difference_interval
+    from analysis.decoding import decoded as decoded
     from analysis.design import without_effect as without_effect
     from analysis.doses import dose_response as dose_response
     from analysis.doses import monotone as monotone
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "comparisons": ("compare", "difference_interval", "paired_difference_interval"),
+    "decoding": ("decoded",),
     "design": ("without_effect",),
     "doses": ("dose_response", "monotone"),
     "equal_return": ("at_return",),
@@ -104,6 +106,7 @@ __all__ = [
     "compare",
     "compare_predictors",
     "confidence_sequence",
+    "decoded",
     "difference_interval",
     "dose_response",
     "effect_of_dose",

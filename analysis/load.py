@@ -35,6 +35,7 @@ INTERNALS = {
     "difference": ["goal", "layer", "vector", "sign"],
     "attribution": ["goal", "rival", "input"],
     "linear-probes": ["target", "layer", "network", "labels"],
+    "summaries": ["network", "of", "summary"],
 }
 """The same of each kind of internals."""
 
@@ -242,7 +243,8 @@ def load_internals(
 
     Args:
       what: `difference`, one row a lane × goal × layer × vector × sign; `attribution`, one a lane × rival × input;
-        `linear-probes`, one a lane × target × layer × network × true or permuted labels.
+        `linear-probes`, one a lane × target × layer × network × true or permuted labels; `summaries`, one a lane ×
+        network × summary.
       columns, filter: as for `load_probes`.
     Returns:
       Sorted by factors, lane, and what else names a row.

@@ -120,6 +120,55 @@ def linear_probes(folder: str, layer: str = "tower_1") -> None:
             print(f"| {value} | {len(found)} | {target} | {' | '.join(means)} | {more} | {chance:.2f} |")
 
 
+ELSEWHERE = [
+    "success.coin-absent",
+    "success.displaced",
+    "success.fork-mirrored",
+    "efficiency.coin",
+    "efficiency.right-end",
+    "blind.share.coin",
+]
+"""What policies do on other probes than that of labels, and on that with the coin hidden."""
+GOES = {"intended": True, "proxy:right-end": False}
+
+
+def summed_up(folder: str) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """A row a policy, with its label as `goes` and its summaries, and the names of these by network and kind."""
+    rows = analysis.load_internals(folder, "summaries")
+    rows = rows.assign(of=rows["network"] + " " + rows["of"], name=rows["network"] + " " + rows["summary"])
+    wide = rows.pivot(index=["condition", "seed"], columns="name", values="value").reset_index()
+    df = analysis.load(folder, columns=["condition", "seed", FACTOR, "label", "share.coin", *ELSEWHERE])
+    df = df.merge(wide, on=["condition", "seed"])
+    names = {of: sorted(found["name"].unique()) for of, found in rows.groupby("of", sort=False)}
+    return df.assign(goes=df["label"].astype(str).map(GOES), dose=np.log10(df[FACTOR] + 1e-3)), names
+
+
+def told(df: pd.DataFrame, features: list[str], target: str, **how: object) -> pd.DataFrame:
+    found = analysis.decoded(df, features, target, **how)
+    scores = zip(found["concordance"], found["low"], found["high"], found["permuted"], strict=True)
+    cells = ["{:.2f} [{:.2f}, {:.2f}] ({:.2f})".format(*one) for one in scores]
+    return found.assign(cell=[one.replace(" [nan, nan]", "") for one in cells])
+
+
+def summaries(folder: str) -> None:
+    """Concordance and its interval, and that of permuted targets, of the label and of the coin's share."""
+    df, names = summed_up(folder)
+    sets = {"the condition": ["dose"], "behaviour elsewhere": ELSEWHERE, **names}
+    ways = {"seeds": {}, "seeds, within": {"by": [FACTOR]}, "conditions, within": {"by": [FACTOR], "hold_out": FACTOR}}
+    for target, (way, how) in itertools.product(("goes", "share.coin"), ways.items()):
+        for place, (name, features) in enumerate(sets.items()):
+            found = told(df, features, target, **how)
+            found = found[found["pairs"] > 200]
+            if place == 0:
+                sizes = [f"{found[FACTOR].iloc[i]:g}" if how else "all" for i in range(len(found))]
+                heads = [f"{one} ({n} pairs)" for one, n in zip(sizes, found["pairs"], strict=True)]
+                print(
+                    f"\n{target}, held out: {way}\n\n| told from | {' | '.join(heads)} |\n|{'---|' * (1 + len(heads))}"
+                )
+            print(f"| {name} | {' | '.join(found['cell'])} |")
+
+
 if __name__ == "__main__":
     parts = {"difference": difference, "attribution": attribution, "linear-probes": linear_probes}
+    parts["summaries"] = summaries
     parts[sys.argv[2]](sys.argv[1], *sys.argv[3:])

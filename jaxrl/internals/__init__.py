@@ -7,8 +7,14 @@ from jaxrl.internals.difference import Difference
 from jaxrl.internals.lanes import Lanes
 from jaxrl.internals.layers import layers_of, through
 from jaxrl.internals.linear_probes import LinearProbes
+from jaxrl.internals.summaries import Summaries
 
-METHODS: dict[str, Any] = {"difference": Difference, "attribution": Attribution, "linear-probes": LinearProbes}
+METHODS: dict[str, Any] = {
+    "difference": Difference,
+    "attribution": Attribution,
+    "linear-probes": LinearProbes,
+    "summaries": Summaries,
+}
 """By name; each is made of a world, a learner, layers and a chunk, and gives the columns of a table for `Lanes`."""
 
-__all__ = ["METHODS", "Attribution", "Difference", "Lanes", "LinearProbes", "layers_of", "through"]
+__all__ = ["METHODS", "Attribution", "Difference", "Lanes", "LinearProbes", "Summaries", "layers_of", "through"]

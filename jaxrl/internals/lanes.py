@@ -1,11 +1,15 @@
 """Policies that are looked into together, and a function of one of them for all, a chunk at a time."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from envs import World
+from jaxrl import tangent
 
 
 class Lanes(NamedTuple):
@@ -33,3 +37,15 @@ def in_chunks(function: Callable, chunk: int, *given: Any) -> Any:
         out = function(*jax.tree.map(lambda leaf, rows=rows: jnp.asarray(leaf[rows]), given))
         found.append(jax.tree.map(lambda leaf, n=inside: np.asarray(leaf)[:n], out))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+
+
+@functools.cache
+def _beginner(world: World, learner: Any) -> Callable:
+    # One after the other: batched orthogonal initialisers can lock up a CPU's threads.
+    begin = functools.partial(tangent.initial, world, learner)
+    return jax.jit(lambda keys: jax.lax.map(lambda key: begin(jax.random.wrap_key_data(key)), keys))
+
+
+def untrained(world: World, learner: Any, chunk: int, key: np.ndarray) -> Any:
+    """The networks with which the training of lanes of these keys began, as policies; the learner is an `OnPolicy`."""
+    return in_chunks(_beginner(world, learner), chunk, key)

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs import Observation, World
-from jaxrl import probing, tangent
+from jaxrl import probing
 from jaxrl.internals.choice import Choice
 from jaxrl.internals.difference import INSIDE
-from jaxrl.internals.lanes import Lanes, in_chunks
+from jaxrl.internals.lanes import Lanes, in_chunks, untrained
 from jaxrl.internals.layers import through
 from jaxrl.internals.ridge import explained
 from jaxrl.learner import Learner
@@ -52,16 +52,13 @@ class LinearProbes:
         self.next = self.choice.probe.goals[:-1]
         """The last one is reached where these are not."""
         self.targets = (*where_names(world), *(f"next:{goal}" for goal in self.next))
-        # One after the other: batched orthogonal initialisers can lock up a CPU's threads.
-        begin = functools.partial(tangent.initial, world, learner)
-        self.begun = jax.jit(lambda keys: jax.lax.map(lambda key: begin(jax.random.wrap_key_data(key)), keys))
         self.products = jax.jit(jax.vmap(self._products))
 
     def __call__(self, lanes: Lanes) -> dict[str, np.ndarray]:
         """By column of the table, [lanes, rows]: a row a layer × network × target × true or permuted."""
         n, rows = len(lanes.key), list(itertools.product(self.layers, NETWORKS, LABELS, self.targets))
-        untrained = in_chunks(self.begun, self.chunk, lanes.key)
-        found = in_chunks(self.products, self.chunk, lanes.key, lanes.policy, untrained, lanes.params)
+        begun = untrained(self.world, self.learner, self.chunk, lanes.key)
+        found = in_chunks(self.products, self.chunk, lanes.key, lanes.policy, begun, lanes.params)
         scores = []
         for layer, network in itertools.product(self.layers, NETWORKS):
             gram = found[network][layer].astype(np.float64)
