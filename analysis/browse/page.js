@@ -108,7 +108,7 @@ const rateOf = () => state.rate || (label(labelOf(state.measure.replace(/^share\
 function legend() {
   const totals = labelNames().map((_, place) => view.rates.groups.reduce((sum, group) => sum + group.cells[place][0], 0));
   const toggle = name => { state.labels = state.labels.includes(name) ? state.labels.filter(one => one !== name) : [...state.labels, name]; update(); };
-  const items = labelNames().map((name, place) => make("li", {}, make("button", { type: "button", "aria-pressed": String(state.labels.includes(name)), title: `Show the seeds with this label alone`, onclick: () => toggle(name) }, labelChip(name), make("b", {}, totals[place].toLocaleString("en")))));
+  const items = labelNames().map((name, place) => make("li", {}, make("button", { type: "button", "aria-pressed": String(state.labels.includes(name)), title: `Show the seeds with this label alone`, onclick: () => toggle(name) }, state.colour ? chip(shapeOf(labelNames(), name), "var(--soft)", name) : labelChip(name), make("b", {}, totals[place].toLocaleString("en")))));
   const given = state.colour ? factor(state.colour).values.map((value, place, all) => make("li", { class: "chip" }, chip("circle", shade(place, all.length), `${state.colour} = ${value}`))) : [];
   const clear = state.labels.length ? make("li", {}, make("button", { type: "button", onclick: () => { state.labels = []; update(); } }, "all labels")) : null;
   $("legend").replaceChildren(...[...items, clear, ...given].filter(Boolean));
@@ -278,7 +278,7 @@ function code(words, lines) {
 function lines() {
   state.lane = null;
   const found = [view.lines.chisel && code("In a terminal", view.lines.chisel), code("In Python", view.lines.python)];
-  if (!view.lines.chisel) found.unshift(make("p", { class: "note" }, "Numbers that are put into intervals need Python."));
+  if (!view.lines.chisel) found.unshift(make("p", { class: "note" }, "The chisel command has no line for this."));
   open("The same numbers", ...found.filter(Boolean));
   $("close").focus();
 }

@@ -182,6 +182,30 @@ def test_a_run_that_goes_on_is_read_again_with_intervals_that_may_be_looked_at(w
     browsed.refresh(wait=True)
 
 
+def test_a_world_without_goals_has_dots_and_neither_rates_nor_outliers(sweep_folder):
+    df = analysis.load(sweep_folder)
+    plain = df.drop(columns=[name for name in df if name.startswith("share.")])
+    plain.attrs = df.attrs
+    lanes = Lanes(plain.assign(**{"return.evaluation": 7.5}))
+    assert lanes.labels == [] and "return.evaluation" in lanes.measures
+    asked = Question(x="env.diversity", measure="return.evaluation")
+    assert lanes.rates(asked)["groups"] == [] == lanes.outlying(asked)
+    assert set(lanes.dots(asked)["y"]) == {7.5} and lanes.dots(asked)["of"] == len(df)
+    copied = lines(["a"], lanes, asked)
+    assert copied["chisel"] == "" and copied["python"].endswith("df[['env.diversity', 'return.evaluation']]")
+
+
+def test_a_lane_of_two_folders_is_found_in_its_own(write_results):
+    """Of both folders the conditions are the same, and the seeds others."""
+    cells = [({"env.diversity": x}, {"coin": x}, 2) for x in (0.0, 1.0)]
+    folders = [write_results(name, cells, first_seed=first) for name, first in (("one", 0), ("two", 2))]
+    browsed = Browsed(folders)
+    for row, lane in browsed.lanes.df.iterrows():
+        told = browsed.seed(0, lane["condition"], lane["seed"])
+        assert told["folder"] == str(folders[lane["seed"] > 1]) and told["label"] == lane["label"]
+        assert told == browsed.seeds([row])[0]
+
+
 def test_what_cannot_be_shown_is_told_in_one_line(get):
     for path, query, said in (
         ("view", {"x": "env.divresity"}, "no factor named 'env.divresity'; nearest: env.diversity"),
@@ -240,6 +264,7 @@ def test_mistakes_exit_2_with_one_line(sweep_folder, browsed, tmp_path, capsys, 
     (tmp_path / "begun" / "manifest.json").write_bytes((sweep_folder / "manifest.json").read_bytes())
     if mistake not in ("nowhere", "begun"):
         monkeypatch.setattr("analysis.browse.Browsed", lambda paths: browsed)
+        monkeypatch.setattr("analysis.browse.page", lambda browsed, whole: "a page")
     if mistake == "flask":
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with socket.socket() as other:
@@ -265,6 +290,13 @@ def made(folder, lane, factors, probe, episode, greedy):
     return film | {"steps": 1, "episodes": 8, "note": ""}
 
 
+@pytest.fixture(scope="module")
+def tab():
+    """Of one browser for all tests here."""
+    with browser() as tab:
+        yield tab
+
+
 @pytest.fixture
 def served(browsed, monkeypatch):
     """The address of a page whose seeds all have policies."""
@@ -278,25 +310,24 @@ def served(browsed, monkeypatch):
 
 @needs_chromium
 @pytest.mark.slow
-def test_three_clicks_lead_to_the_rollout_of_an_outlier(served, get):
+def test_three_clicks_lead_to_the_rollout_of_an_outlier(tab, served, get):
     from playwright.sync_api import expect
 
     first = get("outliers")[0]
-    with browser() as tab:
-        shown = tab.show(served, 1280, 900)
-        shown.click("#outliers")
-        shown.click(".found button")
-        shown.click("#play")
-        shown.wait_for_selector(".player img")
-        assert shown.inner_text("#side h2") == f"Seed {first['seed']}"
-        assert f"seed {first['seed']}, fork, episode 0" in shown.inner_text(".player")
-        assert shown.inner_text(".which .chip") == first["label"]
-        expect(shown.locator(".player .title")).to_have_text("1: right")
-        assert tab.complaints(served) == []
-        _keys_and_clicks(tab, shown, get)
-        assert tab.complaints(served) == []
-        _phone(tab, served)
-        assert tab.complaints(served) == []
+    shown = tab.show(served, 1280, 900)
+    shown.click("#outliers")
+    shown.click(".found button")
+    shown.click("#play")
+    shown.wait_for_selector(".player img")
+    assert shown.inner_text("#side h2") == f"Seed {first['seed']}"
+    assert f"seed {first['seed']}, fork, episode 0" in shown.inner_text(".player")
+    assert shown.inner_text(".which .chip") == first["label"]
+    expect(shown.locator(".player .title")).to_have_text("1: right")
+    assert tab.complaints(served) == []
+    _keys_and_clicks(tab, shown, get)
+    assert tab.complaints(served) == []
+    _phone(tab, served)
+    assert tab.complaints(served) == []
 
 
 def _keys_and_clicks(tab, shown, get):
@@ -342,7 +373,7 @@ def _phone(tab, served):
 
 @needs_chromium
 @pytest.mark.slow
-def test_a_run_that_goes_on_shows_its_progress_and_new_seeds_while_one_watches(write_results):
+def test_a_run_that_goes_on_shows_its_progress_and_new_seeds_while_one_watches(tab, write_results):
     from playwright.sync_api import expect
 
     from analysis.browse import Server
@@ -353,36 +384,34 @@ def test_a_run_that_goes_on_shows_its_progress_and_new_seeds_while_one_watches(w
     path.rename(path.with_suffix(".later"))
     browsed = Browsed([folder])
     server = Server(application(browsed, lambda: [status(folder)]), 0).start()
-    with browser() as tab:
-        shown = tab.show(server.url, 1280, 900, clock=True)
-        expect(shown.locator("#progress")).to_contain_text("8 of 16 lanes done")
-        expect(shown.locator("#notes")).to_contain_text("95% confidence sequences")
-        expect(shown.locator(".dot")).to_have_count(8)
-        path.with_suffix(".later").rename(path)
-        browsed.refresh(wait=True)
-        shown.clock.fast_forward(5000)
-        expect(shown.locator(".dot")).to_have_count(16)
-        expect(shown.locator("#progress")).to_be_hidden()
-        expect(shown.locator("#notes")).to_contain_text("Clopper-Pearson")
-        assert tab.complaints(server.url) == []
+    shown = tab.show(server.url, 1280, 900, clock=True)
+    expect(shown.locator("#progress")).to_contain_text("8 of 16 lanes done")
+    expect(shown.locator("#notes")).to_contain_text("95% confidence sequences")
+    expect(shown.locator(".dot")).to_have_count(8)
+    path.with_suffix(".later").rename(path)
+    browsed.refresh(wait=True)
+    shown.clock.fast_forward(5000)
+    expect(shown.locator(".dot")).to_have_count(16)
+    expect(shown.locator("#progress")).to_be_hidden()
+    expect(shown.locator("#notes")).to_contain_text("Clopper-Pearson")
+    assert tab.complaints(server.url) == []
     server.close()
 
 
 @needs_chromium
 @pytest.mark.slow
-def test_a_page_that_stands_alone_needs_no_server_and_takes_nothing_as_markup(write_results, tmp_path):
+def test_a_page_that_stands_alone_needs_no_server_and_takes_nothing_as_markup(tab, write_results, tmp_path):
     cells = [({"env.diversity": x, f"env.{SCRIPT}": "<b>" * (x > 0) or SCRIPT}, {"coin": x}, 4) for x in (0.0, 1.0)]
     folder = write_results("<i>", cells)
     out = tmp_path / "page.html"
     assert main(["browse", str(folder), "--export", str(out)]) == 0
     assert out.read_text().count("<script") == 2 and "onerror=hacked" in out.read_text()
-    with browser() as tab:
-        shown = tab.show(out, 1280, 900)
-        shown.wait_for_selector("#figure svg")
-        shown.select_option("select[name=columns]", f"env.{SCRIPT}")
-        assert shown.locator(".panel").count() == 2
-        shown.click("#outliers")
-        shown.click(".found button")
-        assert shown.inner_text("#side h2").startswith("Seed ")
-        assert tab.ask("typeof hacked") == "undefined" and tab.ask("document.images.length") == 0
-        assert tab.complaints() == []
+    shown = tab.show(out, 1280, 900)
+    shown.wait_for_selector("#figure svg")
+    shown.select_option("select[name=columns]", f"env.{SCRIPT}")
+    assert shown.locator(".panel").count() == 2
+    shown.click("#outliers")
+    shown.click(".found button")
+    assert shown.inner_text("#side h2").startswith("Seed ")
+    assert tab.ask("typeof hacked") == "undefined" and tab.ask("document.images.length") == 0
+    assert tab.complaints() == []
