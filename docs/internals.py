@@ -1,7 +1,8 @@
 """Inside policies of `coin-run`: `python docs/internals.py FOLDER WHAT`, after `chisel inspect FOLDER --what WHAT`.
 
 Prints the tables of docs/internals.md; of difference vectors it draws docs/pictures/steerability.png too. A further
-argument names another layer than tower_1. The seed is the unit.
+argument names another layer than tower_1; of summaries, the folder of another world, with which the first is compared.
+The seed is the unit.
 """
 
 import itertools
@@ -129,18 +130,15 @@ ELSEWHERE = [
     "blind.share.coin",
 ]
 """What policies do on other probes than that of labels, and on that with the coin hidden."""
+LANE = ["condition", "seed"]
 GOES = {"intended": True, "proxy:right-end": False}
 
 
-def summed_up(folder: str) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """A row a policy, with its label as `goes` and its summaries, and the names of these by network and kind."""
+def wide(folder: str) -> pd.DataFrame:
+    """A row a policy, with its summaries, each in a column `NETWORK KIND SUMMARY`."""
     rows = analysis.load_internals(folder, "summaries")
-    rows = rows.assign(of=rows["network"] + " " + rows["of"], name=rows["network"] + " " + rows["summary"])
-    wide = rows.pivot(index=["condition", "seed"], columns="name", values="value").reset_index()
-    df = analysis.load(folder, columns=["condition", "seed", FACTOR, "label", "share.coin", *ELSEWHERE])
-    df = df.merge(wide, on=["condition", "seed"])
-    names = {of: sorted(found["name"].unique()) for of, found in rows.groupby("of", sort=False)}
-    return df.assign(goes=df["label"].astype(str).map(GOES), dose=np.log10(df[FACTOR] + 1e-3)), names
+    rows = rows.assign(name=rows["network"] + " " + rows["of"] + " " + rows["summary"])
+    return rows.pivot(index=LANE, columns="name", values="value").reset_index()
 
 
 def told(df: pd.DataFrame, features: list[str], target: str, **how: object) -> pd.DataFrame:
@@ -150,10 +148,15 @@ def told(df: pd.DataFrame, features: list[str], target: str, **how: object) -> p
     return found.assign(cell=[one.replace(" [nan, nan]", "") for one in cells])
 
 
-def summaries(folder: str) -> None:
+def summaries(folder: str, *others: str) -> None:
     """Concordance and its interval, and that of permuted targets, of the label and of the coin's share."""
-    df, names = summed_up(folder)
-    sets = {"the condition": ["dose"], "behaviour elsewhere": ELSEWHERE, **names}
+    if others:
+        return worlds(folder, *others)
+    df = analysis.load(folder, columns=[*LANE, FACTOR, "label", "share.coin", *ELSEWHERE]).merge(wide(folder), on=LANE)
+    df = df.assign(goes=df["label"].astype(str).map(GOES), dose=np.log10(df[FACTOR] + 1e-3))
+    sets = {"the condition": ["dose"], "behaviour elsewhere": ELSEWHERE}
+    for network, of in itertools.product(("trained", "untrained"), ("weights", "inputs", "activations")):
+        sets[f"{network} {of}"] = [name for name in df if name.startswith(f"{network} {of} ")]
     ways = {"seeds": {}, "seeds, within": {"by": [FACTOR]}, "conditions, within": {"by": [FACTOR], "hold_out": FACTOR}}
     for target, (way, how) in itertools.product(("goes", "share.coin"), ways.items()):
         for place, (name, features) in enumerate(sets.items()):
@@ -166,6 +169,27 @@ def summaries(folder: str) -> None:
                     f"\n{target}, held out: {way}\n\n| told from | {' | '.join(heads)} |\n|{'---|' * (1 + len(heads))}"
                 )
             print(f"| {name} | {' | '.join(found['cell'])} |")
+
+
+def worlds(*folders: str) -> None:
+    """Whether policies are intended, or labelled for another goal: by a regression on the other world, or on their own.
+
+    It is fed with what worlds have in common, which leaves out inputs and the columns that are named for a goal.
+    """
+    frames = []
+    for folder in folders:
+        df = analysis.load(folder, columns=["condition", "seed", "world", "label"]).merge(wide(folder), on=LANE)
+        label = df["label"].astype(str)
+        goes = (label == "intended").where((label == "intended") | label.str.contains(":"))
+        frames.append(df.assign(goes=goes.astype(float)))
+    df = pd.concat(frames, join="inner", ignore_index=True)
+    print(f"\n{df.groupby('world', observed=True)['goes'].value_counts().unstack().to_string()}\n")
+    print(f"| told from | policies of | their own seeds held out | fitted to the other world |\n|{'---|' * 4}")
+    for of in ("trained weights", "trained activations", "untrained weights", "untrained activations"):
+        features = [name for name in df if name.startswith(f"{of} ")]
+        other = told(df, features, "goes", by=["world"], hold_out="world").set_index("world")["cell"]
+        for world, mine in df.groupby("world", observed=True):
+            print(f"| {of} | {world} | {told(mine, features, 'goes')['cell'][0]} | {other[world]} |")
 
 
 if __name__ == "__main__":
