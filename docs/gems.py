@@ -1,5 +1,7 @@
 """What preset `gems-colour` found: `python docs/gems.py FOLDER` prints the tables of docs/gems.md and draws its figure.
 
+A folder with one order of the channels has neither the last two correlations nor a figure.
+
 Intervals are of 95%, over seeds: of means as in `analysis.mean_interval`, of correlations Fisher's, of standard
 deviations from the bootstrap.
 """
@@ -93,12 +95,13 @@ def tables(found: pd.DataFrame) -> None:
             cells += [f"{(values <= 0.1).sum()}", f"{(values >= 0.9).sum()}"]
             print(f"| {'RGB' if channels == RGB else 'GRB'} | {duel} | {len(values)} | " + " | ".join(cells) + " |")
     colour, red, green = (" over ".join(DUELS[i]) for i in range(3))
-    for channels, name in ((RGB, "RGB"), (GRB, "GRB")):
-        rows = found.loc[channels]
+    for channels, rows in found.groupby(level=0):
+        name = "RGB" if channels == RGB else "GRB"
         print(f"{name}: {red} with {green}: {correlated(rows[red], rows[green])}")
         regressed = correlated(1 - rows[red], 1 - rows[colour])
         print(f"{name}: yellow gem over red line with green line over red line: {regressed}")
-    for duel in (colour, " over ".join(DUELS[3])):
+    both = found.index.get_level_values(0).nunique() == 2
+    for duel in (colour, " over ".join(DUELS[3])) if both else ():
         print(f"RGB with GRB, {duel}: {correlated(found.loc[RGB][duel], found.loc[GRB][duel])}")
 
 
@@ -126,4 +129,5 @@ def figure(found: pd.DataFrame) -> None:
 if __name__ == "__main__":
     shares = duels(sys.argv[1])
     tables(shares)
-    figure(shares)
+    if shares.index.get_level_values(0).nunique() == 2:
+        figure(shares)
