@@ -38,8 +38,12 @@ RESAMPLED = 4_000
 class Study(NamedTuple):
     axis: str
     coin: dict[str, pd.DataFrame]
-    """By probe, the coin's share of decided episodes: a row a value of the axis and seed, a column a checkpoint.
-    Without policies that reached neither goal on any level."""
+    """By probe, the coin's share of decided episodes: a row a value of the axis and seed, a column a checkpoint; NaN
+    where a policy reached neither goal on any level."""
+    hidden: dict[str, pd.DataFrame]
+    """The same with the coin hidden from the policy."""
+    taken: dict[str, pd.DataFrame]
+    """By probe, the share of all episodes in which the coin was taken at the end, columns `trained` and `blind`."""
     ends: pd.DataFrame
     """A row a policy, by value and seed."""
     by_half: pd.Series
@@ -49,44 +53,69 @@ class Study(NamedTuple):
 def study(folder: str) -> Study:
     ends = analysis.load(folder)
     axis = next(name for name in AXES if name in ends)
+    lane = [axis, "seed"]
     probes = analysis.load_probes(folder)
-    probes = probes[(probes["actor"] == "trained") & probes["sampled"]]
-    coin = {
-        name: rows.pivot(index=[axis, "seed"], columns="checkpoint", values="share.coin").dropna()
-        for name in CHOICES
-        if len(rows := probes[probes["probe"] == name])
+    by_probe = {name: rows for name, rows in probes[probes["sampled"]].groupby("probe") if name in CHOICES}
+    coin, hidden = (
+        {
+            name: by_probe[name][by_probe[name]["actor"] == actor].pivot(
+                index=lane, columns="checkpoint", values="share.coin"
+            )
+            for name in CHOICES
+            if name in by_probe
+        }
+        for actor in ("trained", "blind")
+    )
+    taken = {
+        name: rows[rows["checkpoint"] == END].pivot(index=lane, columns="actor", values="success.coin")
+        for name, rows in by_probe.items()
     }
     curves = analysis.load_curves(folder)
     early = curves["episodes"].where(curves["env_step"] <= HALF * ends["env_steps"].max(), 0)
-    episodes = curves.assign(early=early).groupby([axis, "seed"])[["early", "episodes"]].sum()
-    return Study(axis, coin, ends.set_index([axis, "seed"]), episodes["early"] / episodes["episodes"])
+    episodes = curves.assign(early=early).groupby(lane)[["early", "episodes"]].sum()
+    return Study(axis, coin, hidden, taken, ends.set_index(lane), episodes["early"] / episodes["episodes"])
 
 
 def interval(values: pd.Series, signed: bool = False) -> str:
     """The mean over seeds and its interval; of differences, which lie in [-1, 1], if they are signed."""
+    values = values.dropna()
     ends = 2 * np.array(analysis.mean_interval((values + 1) / 2)) - 1 if signed else analysis.mean_interval(values)
     sign = "+" if signed else ""
     return f"{values.mean():{sign}.2f} [{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]"
 
 
+def line(cells: list[str]) -> None:
+    """A row of a table in Markdown."""
+    print("| " + " | ".join(cells).replace("-0.", "−0.") + " |")
+
+
 def table(found: Study) -> None:
-    """A row a condition; parted are the seeds below 0.2 or above 0.8 at the end."""
+    """By condition: what it can do; and for each probe the coin's share, and with the coin hidden.
+
+    `parted` are the seeds below 0.2 or above 0.8 at the end, `all` is the share of all episodes in which the coin was
+    taken.
+    """
     succeeded = [name for name in ("success.at-end", "success.displaced") if name in found.ends]
-    head = [found.axis, "displaced episodes", *succeeded]
-    head += [f"{name}: {what}" for name in found.coin for what in ("coin, half", "coin, end", "more", "parted")]
-    head += ["avoidable less fork"] if len(found.coin) == len(CHOICES) else []
-    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    line([found.axis, "displaced episodes", *succeeded, "lowest, median displaced"])
     for value, ends in found.ends.groupby(level=0):
-        cells = [f"{value:g}", f"{ends['displaced_episodes'].mean():,.0f}"]
-        cells += [f"{ends[column].mean():.2f}" for column in succeeded]
-        for rows in found.coin.values():
-            coin = rows.xs(value)
-            parted, more = ((coin[END] < 0.2) | (coin[END] > 0.8)).mean(), coin[END] - coin[HALF]
-            cells += [interval(coin[HALF]), interval(coin[END]), interval(more, True), f"{parted:.2f}"]
-        if len(found.coin) == len(CHOICES):
-            ahead, behind = (found.coin[name].xs(value)[END] for name in CHOICES)
-            cells.append(interval((ahead - behind).dropna(), True))
-        print("| " + " | ".join(cells) + " |")
+        displaced = ends["success.displaced"]
+        shown = [f"{ends[column].mean():.2f}" for column in succeeded]
+        count = f"{ends['displaced_episodes'].mean():,.0f}"
+        line([f"{value:g}", count, *shown, f"{displaced.min():.2f}, {displaced.median():.2f}"])
+    for name, rows in found.coin.items():
+        print(f"\n{name}")
+        line([found.axis, "half", "end", "more", "parted", "hidden", "end less hidden", "all", "all, hidden"])
+        for value, coin in rows.groupby(level=0):
+            hidden, taken = found.hidden[name].xs(value)[END], found.taken[name].xs(value)
+            end = coin[END].droplevel(0)
+            parted = ((end < 0.2) | (end > 0.8))[end.notna()].mean()
+            cells = [f"{value:g}", interval(coin[HALF]), interval(end), interval(coin[END] - coin[HALF], True)]
+            cells += [f"{parted:.2f}", interval(hidden), interval(end - hidden, True)]
+            line([*cells, f"{taken['trained'].mean():.2f}", f"{taken['blind'].mean():.2f}"])
+    if len(found.coin) == len(CHOICES):
+        ahead, behind = (found.coin[name][END] for name in CHOICES)
+        apart = (f"{value:g}: {interval(one, True)}" for value, one in (ahead - behind).groupby(level=0))
+        print("\nahead less behind: " + "; ".join(apart))
     print()
 
 
@@ -104,10 +133,10 @@ def crossing(doses: np.ndarray, coin: np.ndarray) -> float:
     return float(np.exp(np.interp(0.5, coin[around], np.log(np.maximum(doses[around], 1)))))
 
 
-def threshold(found: Study, probe: str) -> np.ndarray:
+def threshold(found: Study, probe: str, moment: float) -> np.ndarray:
     """f64[1 + RESAMPLED], displaced episodes at which a half is passed: in the study, and with its seeds drawn anew."""
-    doses = found.ends["displaced_episodes"].unstack().to_numpy(float)
-    coin = found.coin[probe][END].unstack().to_numpy()
+    displaced = found.ends["displaced_episodes"] * (1.0 if moment == END else found.by_half)
+    doses, coin = displaced.unstack().to_numpy(float), found.coin[probe][moment].unstack().to_numpy()
     draws = np.random.default_rng(0).integers(coin.shape[1], size=(RESAMPLED, coin.shape[1]))
     means = ((doses[:, one].mean(1), np.nanmean(coin[:, one], 1)) for one in [np.arange(coin.shape[1]), *draws])
     return np.array([crossing(*one) for one in means])
@@ -120,17 +149,18 @@ def quantiles(values: np.ndarray) -> str:
 
 
 def thresholds(pixels: Study, room: Study) -> None:
-    there = threshold(room, "fork")
-    print(f"coin-run, fork: half at {quantiles(there)}")
-    for probe in pixels.coin:
-        here = threshold(pixels, probe)
-        print(f"platformer, {probe}: half at {quantiles(here)}; times coin-run's: {quantiles(here / there)}")
+    for moment in (END, HALF):
+        there = threshold(room, "fork", moment)
+        print(f"at {moment:g} of training: coin-run, fork: half at {quantiles(there)}")
+        for probe in pixels.coin:
+            here = threshold(pixels, probe, moment)
+            print(f"platformer, {probe}: half at {quantiles(here)}; times coin-run's: {quantiles(here / there)}")
 
 
 def curve(ax: Any, x: pd.Series, coin: pd.Series, name: str, **style: Any) -> None:
     """Means over seeds of the coin's share with their intervals, a point a condition."""
     means = coin.groupby(level=0).mean()
-    ends = np.array([analysis.mean_interval(values) for _, values in coin.groupby(level=0)])
+    ends = np.array([analysis.mean_interval(values.dropna()) for _, values in coin.groupby(level=0)])
     error = np.abs(ends.T - means.to_numpy())
     ax.errorbar(x.reindex(means.index), means, error, lw=1.2, ms=4, capsize=2, label=name, **style)
 
@@ -169,13 +199,19 @@ def figure(found: Study, room: Study | None = None) -> None:
 
 def late_less_early(late: Study, early: Study) -> None:
     """By share and probe: late exposure, as much of it from the start, and the difference with Welch's interval."""
-    print("| share | probe | late | early | late less early |\n|---|---|---|---|---|")
+    line(["share", "probe", "late", "late, hidden", "early", "late less early"])
     for probe, rows in late.coin.items():
         for value, coin in rows.groupby(level=0):
-            one, other = coin[END], early.coin[probe].xs(value)[HALF]
-            ends = stats.ttest_ind(one, other, equal_var=False).confidence_interval()
-            apart = f"{one.mean() - other.mean():+.2f} [{ends.low:+.2f}, {ends.high:+.2f}]"
-            print(f"| {value:g} | {probe} | {interval(one)} | {interval(other)} | {apart} |")
+            hidden, before = late.hidden[probe].xs(value)[END], early.coin[probe].xs(value)[HALF]
+            cells = [f"{value:g}", probe, interval(coin[END]), interval(hidden), interval(before)]
+            line([*cells, welch(coin[END], before)])
+
+
+def welch(one: pd.Series, other: pd.Series) -> str:
+    """The difference of means over independent seeds, with Welch's interval."""
+    one, other = one.dropna(), other.dropna()
+    ends = stats.ttest_ind(one, other, equal_var=False).confidence_interval()
+    return f"{one.mean() - other.mean():+.2f} [{ends.low:+.2f}, {ends.high:+.2f}]"
 
 
 def jumping(levels: Any) -> float:
