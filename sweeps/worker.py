@@ -214,7 +214,8 @@ def _program(program: ProgramSpec) -> "jaxrl.Program":
     own = classes(program.code)
     kept = _programs.get(program.id)
     if kept is None or kept[0] != own:
-        if kept is not None:
+        others = {(one.__module__, one.__qualname__): one for known, _ in _programs.values() for one in known}
+        if any(others.get((one.__module__, one.__qualname__), one) is not one for one in own):
             import jax
 
             jax.clear_caches()  # functions that were compiled for a learner know its network by name alone

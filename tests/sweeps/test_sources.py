@@ -122,10 +122,12 @@ def test_a_cell_that_runs_again_is_trained_as_it_is_now(cell, monkeypatch):
     cell("Net")
     whole = Linear.__call__
     monkeypatch.setattr(session.Net, "__call__", lambda *given: jax.tree.map(jnp.zeros_like, whole(*given)))
+    (probed,) = make_plan(load_spec(OF_A_CELL | {"probes": {"at": [1.0]}})).programs
+    worker._program(probed.program)
+    assert not played.logits(state).any(), "another program of the same classes"
     third = worker._program(planned.program)
-    assert not played.logits(state).any()
     assert third is not second and type(third.learner.make_network(third.world)) is session.Net
-    assert worker._program(planned.program) is third and len(worker._programs) == 1
+    assert worker._program(planned.program) is third and len(worker._programs) == 2
 
 
 def test_a_folder_of_a_cells_class_is_not_continued(cell, tmp_path):
