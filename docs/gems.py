@@ -15,15 +15,12 @@ import pandas as pd
 from scipy import stats
 
 import analysis
+from envs.gems import COLOURS, SHAPES
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 - after the backend is chosen
 
-KINDS = {
-    f"{colour} {shape}": 2 * i + j
-    for i, colour in enumerate(("black", "blue", "green", "cyan", "red", "purple", "yellow", "white"))
-    for j, shape in enumerate(("line", "gem"))
-}
+KINDS = {f"{colour} {shape}": 2 * i + j for i, colour in enumerate(COLOURS) for j, shape in enumerate(SHAPES)}
 DUELS = (
     ("red line", "green line"),
     ("red line", "yellow gem"),
