@@ -20,6 +20,7 @@ quick: $(VENV)/ready
 	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile -m 'not slow'
 
 lint: $(VENV)/ready
+	$(VENV)/bin/codespell
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy

@@ -43,7 +43,7 @@ class Shaped(Wrapper):
       is optimal stays so (Ng, Harada and Russell 1999; that the end has no potential is part of it: Grzes 2017). A time
       limit is no such end: the state that it cuts at keeps its potential, and its value is bootstrapped.
     progress: the weight for each step that comes closer, the one at which the goal's event fires included, and nothing
-      for one that does not. This is no potential: going to and fro is paid (Randloev and Alstrom 1998).
+      for one that does not. This is no potential: going back and forth is paid (Randloev and Alstrom 1998).
 
     Where the goal cannot be reached any more, d is one more than from the farthest state of the level from which it
     can be; 0 where it can be reached from none. Distances are those of `tabular`, by value iteration over each level

@@ -1,4 +1,4 @@
-"""How things move in the platformer: a tile across in a step, a jump as a fixed arc of tiles, enemies to and fro.
+"""How things move in the platformer: a tile across in a step, a jump as a fixed arc of tiles, enemies back and forth.
 
 Levels are those of `levels.widened`.
 """

@@ -48,7 +48,7 @@ RESOURCES: dict[str, dict[str, Any]] = {
 AHEAD = 2
 """Tasks handed to Ray for each that it can run at once: nobody waits for the driver, and 100,000 are never queued."""
 RETRIES = 3
-"""Of a shard whose worker died: nodes may be pre-emptible."""
+"""Of a shard whose worker died: nodes may be preemptible."""
 REACH_SECONDS = 10.0
 """That the head of a cluster has to answer in."""
 SIZE_SECONDS = 10.0
