@@ -1,4 +1,4 @@
-"""What the presets of docs/quiz.md found: `python docs/quiz.py FOLDER` prints the table of one of them.
+"""What the presets of docs/studies/quiz.md found: `python docs/quiz.py FOLDER` prints the table of one of them.
 
 Of `quiz-threshold` it draws docs/pictures/quiz/threshold.png too. The seed is the unit.
 """
