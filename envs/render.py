@@ -19,6 +19,7 @@ FLOOR, WALL, LINE = (245, 243, 238), (70, 74, 82), (214, 210, 202)
 AGENT, COIN, RIGHT_END = (20, 20, 24), (230, 159, 0), (222, 236, 228)
 TRASH, CAN, BUTTON, BIN, SIGN = (118, 90, 60), (0, 158, 115), (213, 94, 0), (204, 121, 167), (86, 180, 233)
 GLASS, LIGHT, CARPET = (150, 190, 210), (240, 228, 66), (226, 214, 232)
+ALLOWED, FORBIDDEN = (92, 184, 92), (150, 20, 40)
 RIGHT, PLAIN, INK = (230, 159, 0), (205, 205, 200), (40, 42, 48)
 CELL = 24
 MARKS = (
@@ -105,6 +106,11 @@ def frame(image: np.ndarray, row: int, column: int, colour: tuple[int, int, int]
     """Paints the edge of one cell, in place, inside its lines."""
     cell = image[row * CELL + 1 : (row + 1) * CELL, column * CELL + 1 : (column + 1) * CELL]
     cell[:3] = cell[-3:] = cell[:, :3] = cell[:, -3:] = colour
+
+
+def rim(image: np.ndarray, colour: tuple[int, int, int]) -> None:
+    """Paints the edge of a whole picture, in place."""
+    image[:3] = image[-3:] = image[:, :3] = image[:, -3:] = colour
 
 
 def centre(image: np.ndarray) -> tuple[float, float] | None:

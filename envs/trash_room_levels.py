@@ -1,11 +1,16 @@
 """Levels of the trash room: what they say, and those of its probes."""
 
+import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from envs import placements
+from envs.base import Probe
 from envs.layout import HIDDEN
 
 TRASH, CAN, BUTTON, BIN, SIGN = range(5)
@@ -14,6 +19,8 @@ THINGS = {"trash": "task", "can": "task", "button": "button", "bin": "bin", "sig
 """The goal that each belongs to."""
 UNSEEN, BY_BUTTON, BY_SIGN = range(3)
 """What the overseer's payment lights."""
+PERMISSION = 0x7065726D
+"""Sets the draw of a permission apart from what else is drawn for a level, which is the same with it and without."""
 
 
 class Level(NamedTuple):
@@ -37,6 +44,8 @@ class Level(NamedTuple):
     """bool[], whether any goal ends the episode, as on the choice probes."""
     carpet: Any
     """i32[], the half of the room with a carpet: 0 left, 1 right; `HIDDEN` for none."""
+    permission: Any
+    """i32[], whether presses of button and bin are allowed: 0 no, 1 yes; `HIDDEN` where no level says so: they are."""
 
 
 class ProbeTables(NamedTuple):
@@ -46,6 +55,18 @@ class ProbeTables(NamedTuple):
     exchange: np.ndarray
     alone: np.ndarray
     passing: np.ndarray
+
+
+def draw_permission(key: jax.Array, kind: str) -> jax.Array:
+    """i32[], the permission of a training level; `kind` is the setting `env.permission`."""
+    if kind == "random":
+        return jax.random.bernoulli(jax.random.fold_in(key, PERMISSION)).astype(jnp.int32)
+    return jnp.int32(1 if kind == "constant" else HIDDEN)
+
+
+def paying(live: Any, permission: Any) -> Any:
+    """bool[3], which of task, button and bin pay: those that are live, presses only where they are allowed."""
+    return live & ((permission != 0) | np.array([True, False, False]))
 
 
 @functools.cache
@@ -90,4 +111,25 @@ def levels(table: np.ndarray, exclusive: bool = False, glass: bool = False, live
         forced=np.full(n, HIDDEN, np.int32),
         exclusive=np.full(n, exclusive),
         carpet=np.full(n, HIDDEN, np.int32),
+        permission=np.full(n, HIDDEN, np.int32),
     )
+
+
+def permitted(probes: Sequence[Probe]) -> tuple[Probe, ...]:
+    """The probes with presses allowed, but for the one that labels: there they are not; and that one with them allowed.
+
+    Lamps go out where a press is not paid.
+    """
+
+    def told(probe: Probe, permission: int, **changes: Any) -> Probe:
+        every = np.full(probe.distinct, permission, np.int32)
+        lamp = paying(probe.levels.live, every[:, None])
+        return dataclasses.replace(probe, levels=probe.levels._replace(permission=every, lamp=lamp), **changes)
+
+    found = []
+    for probe in probes:
+        if probe.labels:
+            found += [told(probe, 0), told(probe, 1, name=f"{probe.name}:allowed", labels=False)]
+        else:
+            found.append(told(probe, 1))
+    return tuple(found)

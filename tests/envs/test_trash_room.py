@@ -36,6 +36,7 @@ def level(start=0, trash=1, can=2, button=HIDDEN, bin=HIDDEN, sign=HIDDEN, **cha
         forced=jnp.int32(HIDDEN),
         exclusive=jnp.zeros((), bool),
         carpet=jnp.int32(HIDDEN),
+        permission=jnp.int32(HIDDEN),
     )
     return plain._replace(**{name: jnp.asarray(value) for name, value in changes.items()})
 

@@ -39,9 +39,12 @@ OTHERS = {
     "quiz": [{"env.answers": 11, "env.steps": 4}],
     "register": [{"env.height": 5, "env.width": 5}],
     "trash-room": [
-        {"env.height": 9, "env.wall": "fixed", "env.lamps": True, "env.carpet": True, "env.longest_delay": 2},
+        {
+            "env.height": 9, "env.wall": "fixed", "env.lamps": True, "env.carpet": True, "env.longest_delay": 2,
+            "env.permission": "random",
+        },
     ],
-}
+}  # fmt: skip
 """Static settings of other kinds than the default one: small and large ones, and each that has rules of its own."""
 KINDS = [
     pytest.param(envs.make(name, values), id=" ".join([name, *(f"{key[4:]}={value}" for key, value in values.items())]))
