@@ -43,8 +43,9 @@ wheel:
 pythons:
 	$(PYTHON) tests/pythons.py
 
-# What has to be so before a version is tagged: version, citation, changelog, everything committed, and a wheel that works.
-release-check:
+# What has to be so before a version is tagged: version, citation, changelog, everything committed, the pages' long commands
+# (some hours, with `chisel checks` among them), and a wheel that works.
+release-check: $(VENV)/ready
 	$(PYTHON) tests/release.py
 
 clean:

@@ -1,7 +1,8 @@
 """The release checklist: what has to be so before a version is tagged and uploaded.
 
-`make release-check` runs it. The quick items come first; building and trying out the wheel (tests/wheel.py) takes
-minutes. The suite itself is `.ci/run`, and `make pythons` the supported versions of Python and jax.
+`make release-check` runs it. The quick items come first; the pages' long commands (tests/documented.py) take hours, and
+building and trying out the wheel (tests/wheel.py) minutes. The suite itself is `.ci/run`, and `make pythons` the
+supported versions of Python and jax.
 """
 
 import re
@@ -21,6 +22,7 @@ def main() -> None:
     if faults:
         sys.exit("\n".join(faults))
     print(f"{version}: version, citation, changelog and repository are ready", flush=True)
+    subprocess.run([ROOT / ".venv" / "bin" / "python", "-m", "tests.documented"], cwd=ROOT, check=True)
     subprocess.run([sys.executable, ROOT / "tests" / "wheel.py"], check=True)
     for kind in ("-py3-none-any.whl", ".tar.gz"):
         if not (path := ROOT / "dist" / f"chisel_rl-{version}{kind}").is_file():

@@ -36,6 +36,11 @@ _BOTTOM = """## What cannot be compared
   range that decays, the second with normalised observations. This PPO has neither: nothing is held against them.
 - **PureJaxRL and rejax** publish curves and speeds, but no return on these environments that we could find.
 - **bsuite** scores Catch by the regret over 10,000 episodes, which these tables do not hold.
+
+## Where to go next
+
+- [Reliability](reliability.md): how a sweep keeps its numbers.
+- [Performance](performance.md): speed beside other libraries.
 """
 
 
