@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from analysis.export.summary import Summary
-from analysis.export.tables import is_ours
+from analysis.export.tables import foreign
 from analysis.folder import Place, as_place
 from analysis.names import check_name
 
@@ -66,8 +66,8 @@ def export(directory: str | Place, to: str, out: str | Path | None = None) -> Pa
     inside = [path for path in place.iterdir() if not path.name.startswith(".")] if place.is_dir() else []
     if form.module == "trackers" and inside:
         raise ValueError(f"{place}: is not empty, and {to} would add to it; remove it, or give another folder (--out)")
-    if foreign := [path.name for path in inside if not is_ours(path, to)]:
-        raise ValueError(f"{place}: has {min(foreign)}, which is of no earlier export; give another folder (--out)")
+    if others := foreign(inside, to):
+        raise ValueError(f"{place}: has {others[0]}, which is of no earlier export; give another folder (--out)")
     place.mkdir(parents=True, exist_ok=True)
     write(found, place)
     return place

@@ -1,7 +1,7 @@
 """Plain tables: CSV, and a data set as the Hugging Face hub shows one."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -41,14 +41,20 @@ policies = pd.read_parquet("PATH/policies.parquet")  # the same without `dataset
 
 {made}
 """
+CARD_NAME = "README.md"
 MADE = "Made by `chisel export DIR --to huggingface`."
 
 
-def is_ours(path: Path, to: str) -> bool:
-    """Whether a file is of an earlier export of this form."""
-    if to == "huggingface" and path.name == "README.md":
-        return MADE in path.read_text("utf-8", "replace")
-    return path.name in {f"{name}.{'csv' if to == 'csv' else 'parquet'}" for name in MEANINGS}
+def foreign(inside: Iterable[Path], to: str) -> list[str]:
+    """Names of the files in a folder that are not of an earlier export of this form, which left all of its files."""
+    ending = "csv" if to == "csv" else "parquet"
+    there = {path.name: path for path in inside}
+    always = {f"policies.{ending}", f"curves.{ending}"}
+    own = always | {f"rates.{ending}"}
+    if to == "huggingface":
+        is_card = CARD_NAME in there and MADE in there[CARD_NAME].read_text("utf-8", "replace")
+        always, own = always | {CARD_NAME}, own | ({CARD_NAME} if is_card else set())
+    return sorted(there.keys() - own if always <= there.keys() else there)
 
 
 def write_csv(found: Summary, out: Path) -> None:
@@ -82,7 +88,7 @@ def write_huggingface(found: Summary, out: Path) -> None:
         tables="\n".join(f"- `{name}`: {MEANINGS[name]}." for name in tables),
         factors="\nFactors and their values:\n\n" + "\n".join(values) if values else "\nNothing varies but the seed.",
     )
-    (out / "README.md").write_text(card, "utf-8")
+    (out / CARD_NAME).write_text(card, "utf-8")
 
 
 def _tables(found: Summary) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -140,6 +140,21 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path):
         analysis.export(RESULTS, "csv", hub)
 
 
+@pytest.mark.parametrize(("form", "name"), [("csv", "policies.csv"), ("huggingface", "policies.parquet")])
+def test_a_table_of_somebody_else_is_not_replaced(form, name, tmp_path):
+    """An export left its tables all together; one that is alone is the user's own."""
+    (tmp_path / name).write_text("my own")
+    with pytest.raises(ValueError, match=f"has {name}, which is of no earlier export; give another folder"):
+        analysis.export(RESULTS, form, tmp_path)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["my own"]
+    (tmp_path / name).unlink()
+    analysis.export(RESULTS, form, tmp_path)
+    written = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(written[:100])
+    analysis.export(RESULTS, form, tmp_path)
+    assert (tmp_path / name).read_bytes() == written
+
+
 @pytest.mark.parametrize("form", ["csv", "huggingface", "tensorboard"])
 def test_an_export_to_a_bucket_is_refused(form, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
