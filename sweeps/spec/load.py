@@ -26,15 +26,17 @@ def load_spec(source: str | Path | Mapping[str, Any], overrides: Iterable[str] =
 
     Args:
       source: the path of a .toml file, the name of a preset, or the content as a mapping, whose values may be NumPy's.
-      overrides: `KEY=VALUE` strings as given to `--set`; KEY is any path in the file, VALUE is TOML or a bare string.
+      overrides: `KEY=VALUE` strings as given to `--set`; KEY is any path in the file, or a setting, which is then
+        fixed; VALUE is TOML or a bare string.
     Raises:
       SpecError: one line that says where, what was found and what would be accepted.
     """
     checker = Checker(read(source, overrides))
-    given = dict(checker.flat)
     top = {key.attribute: key for key in KEYS}
     world = checker.take(top["world"])
     settings, of_learner, of_curriculum, scheduled = _settings(checker, world)
+    _fix_overrides(checker, settings)
+    given = dict(checker.flat)
     names = {kind: checker.take(top[kind]) for kind in ("learner", "curriculum")}
     owners = {"env": world, "learner": "/".join(of_learner), "curriculum": "/".join(of_curriculum)}
     choices = _choices({"learner": of_learner, "curriculum": of_curriculum}, names)
@@ -72,6 +74,31 @@ def load_spec(source: str | Path | Mapping[str, Any], overrides: Iterable[str] =
     )
     _check_size(checker, spec)
     return spec
+
+
+def _fix_overrides(checker: Checker, settings: "dict[str, Setting]") -> None:
+    """Puts settings that `--set` gives by their own keys, as env.diversity=0.5, into the section `fixed`."""
+    for key in settings.keys() & checker.flat.keys():
+        section, value = f"fixed.{key}", checker.flat[key]
+        if checker.origin[key] != "--set" or key.partition(".")[0] in SECTIONS:
+            continue
+        if elsewhere := _given_elsewhere(checker.flat, key):
+            value = "[VALUE, ...]" if elsewhere.startswith("factors.") else "VALUE"
+            raise checker.error(key, f"the spec gives it as {elsewhere}; change that: --set '{elsewhere}={value}'")
+        if checker.origin.get(section) == "--set":
+            raise checker.error(key, f"is given as {section} too; give it once")
+        if isinstance(value, list):
+            raise checker.error(key, f"{short(value)} is a list; for a factor: --set 'factors.{key}=[VALUE, ...]'")
+        checker.flat[section] = checker.flat.pop(key)
+        checker.origin[section] = "--set"
+        if key in checker.hints:
+            checker.hints[section] = checker.hints[key]
+
+
+def _given_elsewhere(flat: Iterable[str], key: str) -> str | None:
+    """Where a spec has values for a setting that what is fixed would not replace."""
+    places = rf"((?:factors|(?:arms|stages)\.[^.]*|sampled)\.{re.escape(key)})(?:\.(?:low|high|scale))?"
+    return next((found[1] for path in flat if (found := re.fullmatch(places, path))), None)
 
 
 def _settings(
@@ -149,6 +176,8 @@ def _check_keys(checker: Checker, settings: Settings) -> None:
                 raise unknown_setting(checker, section, key, settings)
         elif path not in names and not (section in SECTIONS and key):
             written = [f"{section}.{key}" for section in ("fixed", "factors") for key in settings.own]
+            if checker.origin[path] == "--set":
+                names += settings.own
             raise checker.error(path, f"a spec has no such key; nearest: {nearest(path, names + written)}")
 
 

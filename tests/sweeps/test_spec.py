@@ -57,7 +57,14 @@ OVERRIDES = {
     "world=3": ("world", "3 is not a name"),
     "learner='pop'": ("learner", "'pop' is not a learner; nearest: ppo"),
     "sede=3": ("sede", "a spec has no such key; nearest: seeds"),
-    "env.diversity=[0, 1]": ("env.diversity", "a spec has no such key; nearest: fixed.env.diversity"),
+    "env.diversity=0.5": (
+        "env.diversity",
+        "the spec gives it as factors.env.diversity; change that: --set 'factors.env.diversity=[VALUE, ...]'",
+    ),
+    "env.height=[5, 6]": ("env.height", "[5, 6] is a list; for a factor: --set 'factors.env.height=[VALUE, ...]'"),
+    "env.heihgt=5": ("env.heihgt", "a spec has no such key; nearest: env.height."),
+    "learner.discount=1.5": ("fixed.learner.discount", f"1.5 is not {PROBABILITY}"),
+    "learner.discount=.5": ("fixed.learner.discount", "TOML writes 0.5."),
     "run.chunks=3": ("run.chunks", "nearest: run.chunk"),
     "fixed.learner.learning_rat=1": (
         "fixed.learner.learning_rat",
@@ -302,6 +309,24 @@ def test_overrides_are_toml_or_bare_strings_and_replace_whole_tables():
     assert (spec.seeds, spec.keys, spec.factors, spec.fixed) == (
         8, "paired", {"env.height": (5, 6)}, {"env.diversity": 1.0},
     )  # fmt: skip
+
+
+def test_a_setting_by_its_own_key_is_fixed_unless_the_spec_gives_it_elsewhere():
+    head = {"name": "a", "world": "coin-run", "seeds": 1}
+    short = load_spec({**head, "fixed": {"env.height": 5}}, ["env.height=6", "learner.learning_rate=0.1"])
+    assert short == load_spec(head, ["fixed.env.height=6", "fixed.learner.learning_rate=0.1"])
+    for there, given in (
+        ("arms.one.env.height", {"arms": {"one": {"env.height": 5}, "two": {"env.width": 6}}}),
+        ("sampled.env.diversity", {"sampled": {"env.diversity": {"low": 0.1, "high": 0.5}}}),
+        ("fixed.env.height", {}),
+    ):
+        key = there.split(".", 1)[1].removeprefix("one.")
+        more = [f"fixed.{key}=7"] * (not given)
+        with pytest.raises(SpecError, match=rf"^--set: {key}: (the spec gives it|is given) as {there}"):
+            load_spec(head | given, [*more, f"{key}=0.25"])
+    stages = {"stages": {"red": {"env.paid_colour": 1}}, "pipelines": {"red": ["red"]}}
+    with pytest.raises(SpecError, match=r"^--set: env.paid_colour: the spec gives it as stages.red.env.paid_colour"):
+        load_spec({**head, "world": "kinds", **stages}, "env.paid_colour=0")
 
 
 def test_values_from_a_notebook_mean_what_they_print():
