@@ -34,8 +34,8 @@ def browse(folders: str | Place | Sequence[str | Place], port: int = PORT, expor
       an `analysis.browse.Server`, whose `url` answers after `serve()` (until it is interrupted) or `start()` (in a
       thread); or the place of the file.
     Raises:
-      ValueError: one line: no results folder, no rows yet, the port is taken, the file cannot be written, or the
-        server's library is not installed.
+      ValueError: one line: no results folder, the port is taken, the file cannot be written, there are no rows for it
+        yet, or the server's library is not installed.
     """
     if export is None and importlib.util.find_spec("flask") is None:
         raise SpecError("browse", "needs Flask, which is not installed; run pip install 'chisel-rl[browse]'.")
@@ -46,10 +46,13 @@ def browse(folders: str | Place | Sequence[str | Place], port: int = PORT, expor
     if export is not None:
         out = as_place(export)
         try:
-            out.write_bytes(page(browsed, whole=True).encode())
+            out.write_bytes(page(browsed, whole=True, rollouts=Films()).encode())
         except OSError as error:
             raise SpecError(out, f"cannot be written ({error.strerror or error}); give another --export.") from None
         return out
+    if browsed.waits:
+        names = ", ".join(browsed.names)
+        warnings.warn(f"{names}: no rows yet; the page waits for the first finished shard", stacklevel=2)
     return Server(application(browsed, lambda: [status(path) for path in paths], Films()), port)
 
 

@@ -35,8 +35,10 @@ class Found(NamedTuple):
 class Browsed:
     """Some results folders; `version` grows whenever they are read again.
 
+    A folder may have no rows yet: `waits` says so, and `refresh` reads all once each has some.
+
     Raises:
-      ValueError: as `load`.
+      ValueError: as `load`, but for want of rows.
     """
 
     def __init__(self, folders: Sequence[str | Place]):
@@ -44,7 +46,19 @@ class Browsed:
         self._given = list(folders)
         self._lock, self._due = threading.Lock(), 0.0
         self.version = 0
-        self.found = self._read()
+        self._found = self._read() if all(done for done, _ in self._counts()) else None
+
+    @property
+    def waits(self) -> bool:
+        return self._found is None
+
+    @property
+    def found(self) -> Found:
+        """Raises ValueError where a folder has no rows yet."""
+        if self._found is None:
+            name = next(name for name, (done, _) in zip(self.names, self._counts(), strict=True) if not done)
+            raise ValueError(f"{name}: no rows yet; the first finished shard writes some")
+        return self._found
 
     def _read(self) -> Found:
         began = time.monotonic()
@@ -61,12 +75,17 @@ class Browsed:
 
     def done(self) -> tuple[int, int]:
         """Lanes that are there now, and those planned; nothing but names of files is read."""
-        folders = [Results.open(one) for one in self._given]
-        done = 0
-        for one in folders:
+        counts = self._counts()
+        return sum(done for done, _ in counts), sum(planned for _, planned in counts)
+
+    def _counts(self) -> list[tuple[int, int]]:
+        """The same, by folder."""
+        found = []
+        for one in map(Results.open, self._given):
             ready = finished(one.path, one.manifest.shards)
-            done += sum(lanes for shard, lanes in one.manifest.shards.items() if shard in ready)
-        return done, sum(one.manifest.lanes for one in folders)
+            done = sum(lanes for shard, lanes in one.manifest.shards.items() if shard in ready)
+            found.append((done, one.manifest.lanes))
+        return found
 
     def refresh(self, wait: bool = False) -> None:
         """Reads the folders again if they hold other lanes than before, unless that was done just now.
@@ -74,7 +93,10 @@ class Browsed:
         Args:
           wait: whether to have it done at the end, rather than in a thread, and whenever it was done last.
         """
-        if self.done() == (len(self.lanes.df), self.found.planned):
+        if self._found is None:
+            if not all(done for done, _ in self._counts()):
+                return
+        elif self.done() == (len(self._found.lanes.df), self._found.planned):
             return
         if wait:
             self._refresh()
@@ -85,7 +107,7 @@ class Browsed:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            self.found = self._read()
+            self._found = self._read()
         except ValueError:
             self._due = time.monotonic() + PATIENCE  # a file that was replaced meanwhile, as by `chisel pack`
         finally:

@@ -226,6 +226,7 @@ function notes() {
   for (const name of PLACES.map(place => state[place])) if (name && factor(name).intervals) found.push(`${name} has many values: they are in intervals with equal counts of seeds, and each rate is of the mixture.`);
   if (choices.crowded.length) found.push(`Too many values for a figure: ${choices.crowded.join(", ")}.`);
   if (choices.labels.length) found.push(`Bars are 95% ${choices.method}s over seeds; rings are outliers.`);
+  if (held) found.push(held.rollouts);
   $("notes").replaceChildren(...found.map(one => make("li", {}, one)));
 }
 function numbers() {
@@ -333,7 +334,8 @@ function throughPart(one) {
 let timer = null;
 function stop() { clearInterval(timer); timer = null; }
 function rolloutPart(one) {
-  if (!one.policy || !one.plays) return make("p", { class: "note" }, one.policy ? "Its policy was saved: chisel browse and chisel watch play it." : "Its policy was not saved (save.policies), so that it cannot be played.");
+  if (one.films) return heldPart(one.films);
+  if (!one.policy || !one.plays) return make("p", { class: "note" }, one.policy ? "This page does not hold its rollouts: chisel browse and chisel watch play its policy, which was saved." : "Its policy was not saved (save.policies), so that it cannot be played.");
   const out = make("div", { class: "player" });
   const chosen = { probe: (one.probes.find(probe => probe.labels) || one.probes[0]).probe, episode: 0, greedy: false };
   let turn = 0;
@@ -353,6 +355,13 @@ function rolloutPart(one) {
   return make("div", { class: "rollouts" }, make("h3", {}, "Rollouts"),
     make("div", { class: "asked" }, make("button", { type: "button", id: "play", onclick: play }, "Play"), select("probe", "", one.probes.map(probe => [probe.probe, probe.probe]), chosen.probe, value => { chosen.probe = value; play(); }),
       make("label", {}, "episode ", number), make("label", {}, greedy, " greedy")), out);
+}
+function heldPart(films) {  // of a page without a server
+  const out = make("div", { class: "player" });
+  let chosen = 0;
+  const play = () => { stop(); player(out, films[chosen]); };
+  return make("div", { class: "rollouts" }, make("h3", {}, "Rollouts"), make("div", { class: "asked" }, make("button", { type: "button", id: "play", onclick: play }, "Play"),
+    select("episode", "episode ", films.map((_, place) => [String(place), String(place)]), "0", value => { chosen = +value; play(); })), out);
 }
 function player(out, film) {
   const last = film.frames.length - 1;

@@ -2,14 +2,13 @@
 
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from analysis.browse.browsed import Browsed
 from analysis.browse.lanes import Question
 from analysis.browse.lines import lines
-from analysis.browse.page import page
-from analysis.folder import Place
+from analysis.browse.page import Rollouts, page, waiting
 
 if TYPE_CHECKING:
     from flask import Flask, Request
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 HOST, PORT = "127.0.0.1", 8017
 HOSTS = ["127.0.0.1", "localhost"]
 """Names by which a browser may ask: a page of somebody else's that points its own name here is refused."""
-Rollouts = Callable[[Place, Mapping[str, Any], Sequence[str], str, int, bool], dict[str, Any]]
-"""(folder, the lane, names of factors, probe, episode, greedy) → what the page plays; it needs jax, which `sweeps` has.
-
-Of what is returned: frames (PNG as data URLs), titles, caption, legend (names and colours), steps, episodes.
-"""
 
 
 def application(
@@ -41,7 +35,11 @@ def application(
 
     @app.get("/")
     def index() -> Response:
-        return Response(page(browsed), headers={"Cache-Control": "no-store"})
+        if browsed.waits:
+            browsed.refresh(wait=True)
+        told = status() if status and browsed.waits else []
+        text = waiting(browsed, told) if browsed.waits else page(browsed)
+        return Response(text, headers={"Cache-Control": "no-store"})
 
     @app.get("/api/choices")
     def choices() -> dict[str, Any]:

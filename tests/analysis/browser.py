@@ -8,6 +8,8 @@ writes PREFIX-desktop-light.png, -desktop-dark, -phone-light and -phone-dark: 12
 import argparse
 import io
 import itertools
+import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -89,6 +91,21 @@ def browser() -> Iterator[Tab]:
             yield Tab(started)
         finally:
             started.close()
+
+
+def held(text: str) -> Any:
+    """What a page of results holds for its script."""
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
+
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+
+def made(folder: Any, lane: Any, factors: Any, probe: str, episode: int, greedy: bool) -> dict[str, Any]:
+    """A film of two frames, as `sweeps` makes them of saved policies."""
+    said = f"seed {lane['seed']}, {probe}, episode {episode}{', greedy' * greedy}"
+    film = {"frames": [PIXEL] * 2, "titles": ["start", "1: right"], "caption": said, "legend": [["wall", "#333333"]]}
+    return film | {"steps": 1, "episodes": 8, "note": ""}
 
 
 def main() -> None:

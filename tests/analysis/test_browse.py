@@ -2,25 +2,25 @@
 
 import importlib.util
 import json
-import re
 import shlex
 import socket
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import analysis
-from analysis.browse import Browsed, application, page
+import sweeps
+from analysis.browse import Browsed, application
 from analysis.browse.lanes import DOTS, LEAST, Lanes, Question
 from analysis.browse.lines import lines
 from analysis.folder import table_path
 from sweeps.cli import main
 from sweeps.cli.arguments import parser
-from tests.analysis.browser import browser, needs_chromium
+from tests.analysis.browser import browser, held, made, needs_chromium
 from tests.analysis.conftest import shard
-
-SCRIPT = "</script><script>hacked=1</script><img src=x onerror=hacked=1>"
 
 
 @pytest.fixture(scope="module")
@@ -228,29 +228,26 @@ def test_only_this_machine_may_ask(browsed):
     assert client.post("/api/view").status_code == 405
 
 
-def held(text):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
-
-
-def test_a_page_that_stands_alone_holds_the_same(browsed, get, sweep_folder):
-    text = page(browsed, whole=True)
-    data = held(text)["held"]
-    view = get("view", x="env.diversity", measure="share.coin")
-    assert data["rates"]["0"]["groups"] == view["rates"]["groups"]
-    assert data["rates"][""]["groups"] == get("view")["rates"]["groups"]
-    lane = held(text)["choices"]["conditions"], len(data["seeds"])
-    assert lane == (7, 112)
-    one = data["outliers"][0]
-    name = f"{one['master_seed']}/{one['condition']}/{one['seed']}"
-    told = get("seed", **{key: one[key] for key in ("master_seed", "condition", "seed")})
-    told.pop("plays")
-    assert data["seeds"][name] == told
-    assert "connect-src" not in text and "connect-src 'self'" in page(browsed)
+def test_a_folder_without_rows_is_waited_for(write_results):
+    folder = write_results("begun", [({"env.diversity": 0.0}, {"coin": 1.0}, 8)], shards=1)
+    path = table_path(folder, "outcomes", shard(0))
+    path.rename(path.with_suffix(".later"))
+    with pytest.warns(UserWarning, match="begun: no rows yet; the page waits for the first finished shard"):
+        server = sweeps.browse(folder, port=0).start()
+    with urlopen(server.url) as answer:
+        waiting = answer.read().decode()
+    assert "0 of 8 lanes are done" in waiting and 'http-equiv="refresh"' in waiting and "<script" not in waiting
+    with pytest.raises(HTTPError, match="400"):
+        urlopen(f"{server.url}api/view")
+    path.with_suffix(".later").rename(path)
+    with urlopen(server.url) as answer:
+        assert held(answer.read().decode())["choices"]["seeds"] == 8
+    server.close()
 
 
 MISTAKES = {
     "nowhere": "nowhere: is not a results folder: there is no such folder.",
-    "begun": "outcomes: no rows yet; the first finished shard writes some",
+    "begun": "begun: no rows yet; the first finished shard writes some",
     "taken": "cannot be served ([Errno 98] Address already in use); give another --port",
     "port": "port 70000 cannot be served",
     "flask": "browse: needs Flask, which is not installed; run pip install 'chisel-rl[browse]'.",
@@ -264,7 +261,7 @@ def test_mistakes_exit_2_with_one_line(sweep_folder, browsed, tmp_path, capsys, 
     (tmp_path / "begun" / "manifest.json").write_bytes((sweep_folder / "manifest.json").read_bytes())
     if mistake not in ("nowhere", "begun"):
         monkeypatch.setattr("analysis.browse.Browsed", lambda paths: browsed)
-        monkeypatch.setattr("analysis.browse.page", lambda browsed, whole: "a page")
+        monkeypatch.setattr("analysis.browse.page", lambda browsed, **given: "a page")
     if mistake == "flask":
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with socket.socket() as other:
@@ -274,20 +271,11 @@ def test_mistakes_exit_2_with_one_line(sweep_folder, browsed, tmp_path, capsys, 
             "taken": ["--port", str(other.getsockname()[1])], "port": ["--port", "70000"],
             "export": ["--export", str(tmp_path / "no" / "a.html")],
         }.get(mistake, [])  # fmt: skip
+        more += ["--export", str(tmp_path / "a.html")] * (mistake == "begun")
         folder = tmp_path / mistake if mistake in ("nowhere", "begun") else sweep_folder
         assert main(["browse", str(folder), *more]) == 2
     said = capsys.readouterr().err
     assert MISTAKES[mistake] in said and said.count("\n") == 1
-
-
-PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
-
-
-def made(folder, lane, factors, probe, episode, greedy):
-    """A film of two frames, as `sweeps` makes them of saved policies."""
-    said = f"seed {lane['seed']}, {probe}, episode {episode}{', greedy' * greedy}"
-    film = {"frames": [PIXEL] * 2, "titles": ["start", "1: right"], "caption": said, "legend": [["wall", "#333333"]]}
-    return film | {"steps": 1, "episodes": 8, "note": ""}
 
 
 @pytest.fixture(scope="module")
@@ -396,22 +384,3 @@ def test_a_run_that_goes_on_shows_its_progress_and_new_seeds_while_one_watches(t
     expect(shown.locator("#notes")).to_contain_text("Clopper-Pearson")
     assert tab.complaints(server.url) == []
     server.close()
-
-
-@needs_chromium
-@pytest.mark.slow
-def test_a_page_that_stands_alone_needs_no_server_and_takes_nothing_as_markup(tab, write_results, tmp_path):
-    cells = [({"env.diversity": x, f"env.{SCRIPT}": "<b>" * (x > 0) or SCRIPT}, {"coin": x}, 4) for x in (0.0, 1.0)]
-    folder = write_results("<i>", cells)
-    out = tmp_path / "page.html"
-    assert main(["browse", str(folder), "--export", str(out)]) == 0
-    assert out.read_text().count("<script") == 2 and "onerror=hacked" in out.read_text()
-    shown = tab.show(out, 1280, 900)
-    shown.wait_for_selector("#figure svg")
-    shown.select_option("select[name=columns]", f"env.{SCRIPT}")
-    assert shown.locator(".panel").count() == 2
-    shown.click("#outliers")
-    shown.click(".found button")
-    assert shown.inner_text("#side h2").startswith("Seed ")
-    assert tab.ask("typeof hacked") == "undefined" and tab.ask("document.images.length") == 0
-    assert tab.complaints() == []

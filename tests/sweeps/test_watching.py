@@ -19,6 +19,7 @@ from analysis.folder import as_place
 from envs import render
 from sweeps import watching
 from sweeps.cli import main
+from tests.analysis.browser import held
 
 pytestmark = pytest.mark.slow
 
@@ -161,7 +162,7 @@ def test_nothing_in_a_world_and_no_frame_of_a_goal_has_the_agents_colour(name):
         assert np.abs(np.subtract(colour, render.AGENT)).sum() >= 120, colour
 
 
-def test_a_page_plays_the_episode_that_the_table_holds(folder):
+def test_a_page_plays_the_episode_that_the_table_holds(folder, tmp_path):
     """Of a saved policy, with a frame for each step and for the start."""
     from analysis.browse import Browsed, application
     from sweeps.browsing import Films
@@ -182,5 +183,9 @@ def test_a_page_plays_the_episode_that_the_table_holds(folder):
             assert f"{goal} at step {step}" in film["caption"] if step > 0 else f"{goal} never" in film["caption"]
     picture = Image.open(io.BytesIO(base64.b64decode(film["frames"][0].partition(",")[2])))
     assert picture.format == "PNG" and min(picture.size) > 20
+    alone = held(sweeps.browse(folder, export=tmp_path / "page.html").read_text())["held"]["seeds"].values()
+    one = next(one for one in alone if "films" in one)
+    lane = {key: one[key] for key in lane} | {"probe": "fork", "episode": 1}
+    assert one["films"][1] == get("/api/rollout", query_string=lane).json
     beyond = get("/api/rollout", query_string=lane | {"probe": "fork", "episode": 64})
     assert beyond.status_code == 400 and "has no sampled episode 64; they go from 0 to 63" in beyond.json["error"]
