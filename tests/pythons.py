@@ -46,20 +46,23 @@ def passed(combination: str, folder: Path, tests: list[str]) -> tuple[bool, floa
 
 
 def environment(combination: str, folder: Path) -> Path:
-    """The Python of an environment with Chisel and what its tests need; made where it is not whole."""
+    """The Python of an environment with this Chisel and what its tests need; made, or brought up to date."""
     version, jax = combination.split("/")
     place = folder / combination.replace("/", "-jax")
-    python, whole = place / "bin" / "python", place / "whole"
-    if not whole.exists():
+    python, made = place / "bin" / "python", place / "made-for"
+    allowed = constraints((ROOT / "constraints.txt").read_text(), jax, combination in PINNED)
+    wanted = "\n".join([str(ROOT), (ROOT / "pyproject.toml").read_text(), allowed])
+    if not made.exists():
         subprocess.run([interpreter(version), "-m", "venv", "--clear", place], check=True)
+    if not made.exists() or made.read_text() != wanted:
         constraint = place / "constraints.txt"
-        constraint.write_text(constraints((ROOT / "constraints.txt").read_text(), jax, combination in PINNED))
+        constraint.write_text(allowed)
         install = [python, "-m", "pip", "install", "--quiet", "--constraint", constraint, "--editable", f"{ROOT}[dev]"]
         subprocess.run(install, check=True)
         found = subprocess.run([python, "-c", "import jax; print(jax.__version__)"], capture_output=True, text=True)
         if not found.stdout.startswith(f"{jax}."):
             sys.exit(f"{place}: has jax {found.stdout.strip() or found.stderr}, and not {jax}")
-        whole.touch()
+        made.write_text(wanted)
     return python
 
 
