@@ -1,11 +1,14 @@
-"""Draws docs/pictures/schedules.png: every kind of schedule, as training evaluates it."""
+"""Draws docs/pictures/schedules.png: every kind of schedule, as training evaluates it.
+
+`gated-by-return` moves as `gated` does.
+"""
 
 from pathlib import Path
 
 import jax.numpy as jnp
 import matplotlib
 
-from jaxrl.schedules import KINDS, moved
+from jaxrl.schedules import moved
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 - after the backend is chosen
@@ -23,7 +26,7 @@ OPENED = 0.4
 UPDATES = 500
 
 figure, axes = plt.subplots(2, 4, figsize=(11.5, 4.2), sharex=True, sharey=True, layout="constrained")
-for ax, kind in zip(axes.flat, KINDS, strict=False):
+for ax, kind in zip(axes.flat, NUMBERS, strict=False):
     numbers = {name: jnp.asarray(value) for name, value in eval(f"dict({NUMBERS[kind]})").items()}
     opened = jnp.asarray(round(OPENED * UPDATES))
     values = [moved(kind, jnp.asarray(0.1), numbers, update, UPDATES, opened) for update in range(UPDATES + 1)]

@@ -10,6 +10,7 @@ from flax import struct
 from envs import World
 from envs.settings import Count, Probability
 from jaxrl import advantages, on_policy, rollout
+from jaxrl.anchors import divergence
 from jaxrl.on_policy import Lesson, OnPolicy
 
 
@@ -45,7 +46,7 @@ class A2C(OnPolicy):
     ) -> tuple[Any, Any, Metrics]:
         """One gradient step on the whole rollout."""
         gradients, metrics = jax.grad(self.loss, argnums=1, has_aux=True)(world, variables, lesson, params)
-        return *self.descend(params, variables, optimiser_state, gradients), metrics
+        return *self.descend(params, variables, optimiser_state, gradients, lesson.held), metrics
 
     def loss(self, world: World, variables: Any, lesson: Lesson, params: Any) -> tuple[jax.Array, Metrics]:
         """Policy-gradient loss, value loss and entropy bonus of a rollout (Mnih et al. 2016, algorithm S3)."""
@@ -57,4 +58,6 @@ class A2C(OnPolicy):
         loss_value = 0.5 * jnp.mean((value - (advantage + steps.value)) ** 2)
         entropy = -jnp.mean(jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1))
         total = loss_policy + params.value_coef * loss_value - params.entropy_coef * entropy
+        if (reference := self.reference(world, lesson)) is not None:
+            total += params.kl_coef * jnp.mean(divergence(log_probs, reference))
         return total, Metrics(loss_policy, loss_value, entropy)

@@ -198,7 +198,8 @@ class Evolution(Learner):
         metrics = Metrics(jnp.mean(fitness), jnp.max(fitness), jnp.std(fitness), params.sigma, norm)
         finite = jnp.all(jnp.isfinite(fitness)) & jnp.isfinite(norm)
         update = state.update + 1
-        clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, tally.successes)
+        seen = tally.episodes, tally.successes, tally.returns
+        clock = settings.tick(state.clock, update, self.total_updates, *seen)
         return State(policy, algorithm, key, update, clock, state.diverged | ~finite), tally, metrics
 
 

@@ -25,6 +25,8 @@ class Batch(NamedTuple):
     target: jax.Array
     context: Context = NOTHING
     """With the memory at the first step, if there is one."""
+    reference: Any = None
+    """f32[..., actions], logarithms of the reference policy's probabilities, where there is one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Minibatches(OnPolicy):
         advantage = advantages.of_rollout(steps, params.discount, params.gae_lambda, lesson.horizon)
         batch = Batch(
             steps.observation, steps.action, steps.log_prob, steps.value, advantage, advantage + steps.value,
-            steps.context,
+            steps.context, self.reference(world, lesson),
         )  # fmt: skip
         if recurrent:
             batch = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), batch)
@@ -83,12 +85,12 @@ class Minibatches(OnPolicy):
 
         def descend(carry, rows):
             variables, optimiser_state = carry
-            observation, action, context = jax.tree.map(
-                lambda leaf: leaf[rows], (batch.observation, batch.action, batch.context)
+            observation, action, context, reference = jax.tree.map(
+                lambda leaf: leaf[rows], (batch.observation, batch.action, batch.context, batch.reference)
             )
-            part = Batch(observation, action, *jnp.moveaxis(numbers[rows], 1, 0), context)
+            part = Batch(observation, action, *jnp.moveaxis(numbers[rows], 1, 0), context, reference)
             gradients, metrics = jax.grad(self.loss, argnums=1, has_aux=True)(world, variables, part, params)
-            return self.descend(params, variables, optimiser_state, gradients), metrics
+            return self.descend(params, variables, optimiser_state, gradients, lesson.held), metrics
 
         (variables, optimiser_state), metrics = jax.lax.scan(
             descend, (variables, optimiser_state), self._shuffles(lesson.bits, size)

@@ -15,7 +15,7 @@ from flax import struct
 from envs import Approved, Observation, World
 from envs.promotion import implicit_promotion
 from envs.settings import IMPORTABLE, LATER, Count, NonNegative, Positive, Probability, Range
-from jaxrl import convolution, networks, pretraining, reward_model, reward_scale, rollout
+from jaxrl import anchors, convolution, networks, pretraining, reward_model, reward_scale, rollout
 from jaxrl.curricula import Experience
 from jaxrl.learner import LaneResult, Learner
 from jaxrl.networks import NOTHING, Context
@@ -31,7 +31,7 @@ REWARD_MODEL = 0x7265776D
 
 
 @struct.dataclass
-class Params:
+class Params(anchors.Decay):
     """The numbers that all have; every field is traced."""
 
     learning_rate: NonNegative = 1e-3
@@ -53,7 +53,7 @@ class Params:
 
 
 @struct.dataclass
-class PolicyGradientParams(Params):
+class PolicyGradientParams(Params, anchors.Reference):
     """What those have besides that ascend a policy gradient."""
 
     entropy_coef: NonNegative = 0.01
@@ -81,6 +81,7 @@ class State(NamedTuple):
     """`reward_model.Learnt`, where the reward is learnt."""
     scale: Any = ()
     """`reward_scale.Scale`, where rewards are normalised."""
+    held: anchors.Anchors = anchors.Anchors()
 
 
 class Lesson(NamedTuple):
@@ -93,10 +94,11 @@ class Lesson(NamedTuple):
     """u32[learning_bits], random."""
     horizon: jax.Array | None = None
     """i32[], how many rewards to sum up, those of approval; None for returns."""
+    held: anchors.Anchors = anchors.Anchors()
 
 
 @dataclasses.dataclass(frozen=True)
-class OnPolicy(Learner):
+class OnPolicy(anchors.Anchored, Learner):
     """The shapes and counts that all have; every field is static. A subclass says `Params`, `Metrics` and `learn`."""
 
     total_steps: Annotated[int, Range(1, 800_000_000)] = 102_400
@@ -207,7 +209,7 @@ class OnPolicy(Learner):
         weights = tower * (1 if self.towers == "shared" else 2) + self.width * (world.num_actions + 1)
         weights += 6 * self.width**2 if self.memory == "gru" else 0
         model = reward_model.flops(self, 2 * weights) if self.learns_reward else 0
-        return self.steps_per_update * 2 * weights * (1 + 3 * self.passes) + model
+        return self.steps_per_update * 2 * weights * (1 + self.kl_to_reference + 3 * self.passes) + model
 
     def make_network(self, world: World) -> nn.Module:
         """The network: what is called as `ActorCritic` is, and has its `context`.
@@ -236,8 +238,10 @@ class OnPolicy(Learner):
         if self.learns_reward:
             reward_model.check(self, world)
         networks.check(self, world)
+        self.check_anchors(world)
 
     def check_values(self, values: dict[str, Any]) -> None:
+        self.check_anchoring(values)
         labels = values.get("learner.labels", 0)
         if self.learns_reward and labels > self.most_labels:
             raise ValueError(f"learner.labels: {labels} is more than learner.most_labels, which is {self.most_labels}")
@@ -319,7 +323,9 @@ class OnPolicy(Learner):
             learnt = reward_model.begun(self, world, model_key, variables, observation, env_params)
         none, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
         scale = reward_scale.begun(self.n_envs) if self.normalise_rewards else ()
-        return State(variables, optimiser, envs, key, none, clock, no, remembered, learnt, scale), rollout.empty(world)
+        held = self.first_anchors(variables)
+        state = State(variables, optimiser, envs, key, none, clock, no, remembered, learnt, scale, held)
+        return state, rollout.empty(world)
 
     def advance(
         self, world: World, state: State, settings: Settings, updates: jax.Array
@@ -343,8 +349,8 @@ class OnPolicy(Learner):
         return LaneResult(state.variables, state.diverged, reward_model.outcomes(state.learnt), state.curriculum)
 
     def first_layer(self, policy: Any) -> jax.Array | None:
-        """Adam's direction is exactly 0 for a weight that has never had a gradient, and no weight decays."""
-        if self.network != "mlp":
+        """Adam's direction is exactly 0 for a weight that has never had a gradient, but decay to zero moves it."""
+        if self.network != "mlp" or self.decays_to == "zero":
             return None
         return policy["params"]["tower_0" if self.towers == "shared" else "actor_0"]["kernel"]
 
@@ -382,7 +388,8 @@ class OnPolicy(Learner):
         blank = self.optimiser(params).init(state.variables)
         before = jax.tree.map(lambda new, old: jnp.where(reset, new, old), blank, state.optimiser_state)
         horizon = env_params.approval.horizon if isinstance(world, Approved) else None
-        lesson = Lesson(steps, state.envs.context.memory, bits[2], horizon)
+        held, params = self.next_anchors(state.held, state.variables, state.update, params)
+        lesson = Lesson(steps, state.envs.context.memory, bits[2], horizon, held)
         variables, optimiser_state, metrics = self.learn(world, state.variables, before, lesson, params)
         if curriculum is not None:
             variables, optimiser_state = jax.tree.map(
@@ -397,15 +404,19 @@ class OnPolicy(Learner):
         if curves is not None:
             metrics = reward_model.with_curves(self.Metrics)(*metrics, *curves)
         update = state.update + 1
-        clock = settings.tick(state.clock, update, self.total_updates, tally.episodes, tally.successes)
+        seen = tally.episodes, tally.successes, tally.returns
+        clock = settings.tick(state.clock, update, self.total_updates, *seen)
         diverged = state.diverged | ~finite
-        state = State(variables, optimiser_state, envs, key, update, clock, diverged, remembered, learnt, scale)
+        state = State(variables, optimiser_state, envs, key, update, clock, diverged, remembered, learnt, scale, held)
         return state, tally, metrics
 
-    def descend(self, params: Any, variables: Any, optimiser_state: Any, gradients: Any) -> tuple[Any, Any]:
-        """One step of the optimiser."""
+    def descend(
+        self, params: Any, variables: Any, optimiser_state: Any, gradients: Any, held: anchors.Anchors | None = None
+    ) -> tuple[Any, Any]:
+        """One step of the optimiser, with weight decay where anchors are given."""
         with implicit_promotion():
             direction, optimiser_state = self.optimiser(params).update(gradients, optimiser_state)
+        direction = direction if held is None else self.decayed(direction, variables, held, params)
         return jax.tree.map(
             lambda weight, step: weight - params.learning_rate * step, variables, direction
         ), optimiser_state

@@ -10,6 +10,7 @@ from flax import struct
 from envs import World
 from envs.settings import LATER, Positive, Probability, Range
 from jaxrl import on_policy, rollout
+from jaxrl.anchors import divergence
 from jaxrl.minibatches import Batch, Minibatches
 
 
@@ -70,4 +71,7 @@ class PPO(Minibatches):
         moved = (jnp.abs(ratio - 1) > params.clip_eps).astype(jnp.float32)
         approx_kl, clip_fraction = jnp.mean(jnp.stack([ratio - 1 - log_ratio, moved]), axis=1)
         metrics = Metrics(loss_policy, loss_value, entropy, approx_kl, clip_fraction)
-        return loss_policy + params.value_coef * loss_value - params.entropy_coef * entropy, metrics
+        total = loss_policy + params.value_coef * loss_value - params.entropy_coef * entropy
+        if batch.reference is not None:
+            total += params.kl_coef * jnp.mean(divergence(log_probs, batch.reference))
+        return total, metrics

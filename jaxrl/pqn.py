@@ -65,6 +65,8 @@ class PQN(Minibatches):
             raise ValueError("learner.pretraining_updates: demonstrations have no values to learn; expected 0")
         if self.learns_reward:
             raise ValueError("learner.reward_model_updates: a greedy policy has no distance from another; expected 0")
+        if self.kl_to_reference:
+            raise ValueError("learner.kl_to_reference: a greedy policy has no distance from another; expected false")
 
     def make_network(self, world: World) -> nn.Module:
         """Its policy head gives Q-values; its value head is not used."""

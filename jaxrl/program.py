@@ -92,10 +92,11 @@ class Program:
             if curriculum is not None and curriculum.needs_values:
                 raise ValueError("curriculum.name: its scores are of returns, not of approval; expected random")
         for schedule in schedules:
+            where = f"schedules.{schedule.key}.kind: {schedule.kind}"
             if schedule.kind == "gated" and not (learner.steps_per_update and world.goals):
-                raise ValueError(
-                    f"schedules.{schedule.key}.kind: gated waits for episodes that reach a goal; here are none"
-                )
+                raise ValueError(f"{where} waits for episodes that reach a goal; here are none")
+            if schedule.kind == "gated-by-return" and not learner.steps_per_update:
+                raise ValueError(f"{where} waits for episodes, and this learner plays none")
         self.world, self.learner, self.chunk, self.schedules = world, learner, chunk, schedules
         self.curriculum = curriculum
         self.probes = world.probes()

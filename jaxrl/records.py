@@ -11,7 +11,7 @@ from jaxrl import probing
 from jaxrl.course import Course
 from jaxrl.learner import LaneResult, Learner
 from jaxrl.planner import Planned
-from jaxrl.schedules import Schedule
+from jaxrl.schedules import GATED, Schedule
 
 
 def outcomes(world: World, learner: Learner, course: Course, finished: LaneResult) -> dict[str, np.ndarray]:
@@ -56,7 +56,7 @@ def openings(schedules: Sequence[Schedule], state: Any, total_updates: int) -> d
     """f32[lanes] for each gated schedule, the share of training at which it opened; NaN for never."""
     found = {}
     for i, schedule in enumerate(schedules):
-        if schedule.kind == "gated":
+        if schedule.kind in GATED:
             share = np.asarray(state.clock.opened[:, i], np.float32) / np.float32(total_updates)
             # One that opened when the last update was done has moved nothing.
             found[f"opened.{schedule.key}"] = np.where(share < 1, share, np.float32(np.nan))

@@ -11,6 +11,7 @@ from envs import World
 from envs.settings import Count, NonNegative
 from jaxrl import on_policy, rollout
 from jaxrl.advantages import returns_to_go
+from jaxrl.anchors import divergence
 from jaxrl.on_policy import Lesson, OnPolicy
 
 
@@ -59,7 +60,7 @@ class Reinforce(OnPolicy):
     ) -> tuple[Any, Any, Metrics]:
         """One gradient step on the episodes that ended within the rollout."""
         gradients, metrics = jax.grad(self.loss, argnums=1, has_aux=True)(world, variables, lesson, params)
-        return *self.descend(params, variables, optimiser_state, gradients), metrics
+        return *self.descend(params, variables, optimiser_state, gradients, lesson.held), metrics
 
     def loss(self, world: World, variables: Any, lesson: Lesson, params: Any) -> tuple[jax.Array, Metrics]:
         """Policy-gradient loss, value loss and entropy bonus of a rollout's whole episodes.
@@ -77,4 +78,6 @@ class Reinforce(OnPolicy):
         loss_value = 0.5 * mean((value - returns) ** 2) if self.baseline == "value" else jnp.zeros(())
         entropy = -mean(jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1))
         total = loss_policy + params.value_coef * loss_value - params.entropy_coef * entropy
+        if (reference := self.reference(world, lesson)) is not None:
+            total += params.kl_coef * mean(divergence(log_probs, reference))
         return total, Metrics(loss_policy, loss_value, entropy, jnp.mean(taught))

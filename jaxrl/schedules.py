@@ -19,6 +19,7 @@ _BEGIN = Setting("begin", float, 0.0, False, 0, 1, doc="Share of training at whi
 _END = Setting("end", float, 1.0, False, 0, 1, doc="Share of training at which it has arrived.")
 _CYCLES = Setting("cycles", float, 4.0, False, 0, 1e6, low_open=True, doc="Times that it goes there and back.")
 _THRESHOLD = Setting("threshold", float, 0.9, False, 0, 1, doc="Running success rate at which it may begin to move.")
+_RETURN = Setting("threshold", float, None, False, doc="Running mean return at which it may begin to move.")
 _OVER = Setting("over", float, 0.0, False, 0, 1, doc="Share of training that the movement takes; 0 jumps.")
 
 KINDS: dict[str, tuple[Setting, ...]] = {
@@ -29,8 +30,11 @@ KINDS: dict[str, tuple[Setting, ...]] = {
     "piecewise": (),
     "stages": (),
     "gated": (_BEGIN, _THRESHOLD, _OVER),
+    "gated-by-return": (_BEGIN, _RETURN, _OVER),
 }
 """Each kind of schedule, with its numbers beside `to`."""
+GATED = ("gated", "gated-by-return")
+"""The kinds that wait for how training goes."""
 LISTED = ("piecewise", "stages")
 """The kinds that go to several values, each at a time of its own."""
 JUMPING = ("step", "stages")
@@ -62,6 +66,8 @@ class Clock(NamedTuple):
     episodes: jax.Array
     successes: jax.Array
     """Episodes, and those in which an intended goal was reached."""
+    returns: jax.Array
+    """The sum of the episodes' returns."""
     opened: jax.Array
     """i32[schedules], the updates done when each gate opened; NEVER for not yet, or for no gate."""
 
@@ -84,27 +90,36 @@ class Settings:
 
     def clock(self) -> Clock:
         """Before training."""
-        return Clock(jnp.zeros(()), jnp.zeros(()), jnp.full(len(self.schedules), NEVER, jnp.int32))
+        zero = jnp.zeros(())
+        return Clock(zero, zero, zero, jnp.full(len(self.schedules), NEVER, jnp.int32))
 
     def tick(
-        self, clock: Clock, update: jax.Array, total_updates: int, episodes: jax.Array, successes: jax.Array
+        self,
+        clock: Clock,
+        update: jax.Array,
+        total_updates: int,
+        episodes: jax.Array,
+        successes: jax.Array,
+        returns: jax.Array,
     ) -> Clock:
         """The clock when `update` updates are done, of which the last saw these episodes."""
         if not self.schedules:
             return clock
         episodes = DECAY * clock.episodes + episodes
         successes = DECAY * clock.successes + successes
-        rate = successes / jnp.maximum(episodes, 1.0)
+        returns = DECAY * clock.returns + returns
+        seen = jnp.maximum(episodes, 1.0)
+        running = {"gated": successes / seen, "gated-by-return": returns / seen}
         opened = []
         for i, schedule in enumerate(self.schedules):
-            if schedule.kind == "gated":
+            if schedule.kind in GATED:
                 numbers = self.numbers[schedule.key]
                 begun = update >= nearest(numbers["begin"], total_updates)
-                now = (rate >= numbers["threshold"]) & (episodes >= 1) & begun
+                now = (running[schedule.kind] >= numbers["threshold"]) & (episodes >= 1) & begun
                 opened.append(jnp.where(now, jnp.minimum(clock.opened[i], update), clock.opened[i]))
             else:
                 opened.append(clock.opened[i])
-        return Clock(episodes, successes, jnp.stack(opened))
+        return Clock(episodes, successes, returns, jnp.stack(opened))
 
     def at(self, update: jax.Array | int, total_updates: int, clock: Clock) -> tuple[Any, Any]:
         """The world's and the learner's Params when `update` updates are done, i32[].
@@ -174,7 +189,7 @@ def moved(
     match kind:
         case "step":
             share = (update >= nearest(numbers["begin"], total_updates)).astype(jnp.float32)
-        case "gated":
+        case "gated" | "gated-by-return":
             last = opened + nearest(numbers["over"], total_updates)
             share = _within(update, opened, last, (update - opened) / (last - opened))
         case _:

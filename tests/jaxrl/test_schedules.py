@@ -64,7 +64,7 @@ def test_every_share_of_n_updates_is_the_update_that_it_names():
     @jax.jit
     def opened(share, n, update):
         settings = Settings(*params, {"env.diversity": {"begin": share, "threshold": 0.5}}, schedules)
-        return settings.tick(settings.clock(), update, n, jnp.ones(()), jnp.ones(())).opened[0]
+        return settings.tick(settings.clock(), update, n, jnp.ones(()), jnp.ones(()), jnp.ones(())).opened[0]
 
     assert np.all(jax.vmap(opened)(shares, n, k - 1) == NEVER)
     np.testing.assert_array_equal(jax.vmap(opened)(shares, n, k), k)
@@ -96,8 +96,20 @@ def test_a_gate_opens_at_the_first_update_whose_running_success_passes_and_not_b
     settings = Settings(envs.make("coin-line").default_params, jaxrl.PPO().Params(), numbers, schedules)
     clock = settings.clock()
     for update, successes in enumerate([10, 0, 0, 10, 10, 10], start=1):  # rates 1, .47, .30, .50, .62
-        clock = settings.tick(clock, jnp.int32(update), 10, jnp.asarray(10.0), jnp.asarray(float(successes)))
+        seen = jnp.asarray(10.0), jnp.asarray(float(successes)), jnp.zeros(())
+        clock = settings.tick(clock, jnp.int32(update), 10, *seen)
     assert clock.opened.tolist() == [5, NEVER]
+
+
+def test_a_gate_by_return_opens_at_the_first_update_whose_running_mean_return_passes():
+    schedules = (Schedule("env.diversity", "gated"), Schedule("learner.learning_rate", "gated-by-return"))
+    values = {"schedules.env.diversity.threshold": 0.55, "schedules.learner.learning_rate.threshold": -1.5}
+    settings = Settings(None, None, numbers_of(schedules, values), schedules)
+    clock = settings.clock()
+    for update, returns in enumerate([-40, -20, -10, -10, 0], start=1):  # means -4, -2.9, -2.2, -1.8, -1.4
+        seen = jnp.asarray(10.0), jnp.zeros(()), jnp.asarray(float(returns))
+        clock = settings.tick(clock, jnp.int32(update), 10, *seen)
+        assert clock.opened.tolist() == [NEVER, 5 if update == 5 else NEVER]
 
 
 @pytest.mark.slow
@@ -149,11 +161,15 @@ def test_a_term_of_lives_follows_a_schedule():
     assert (float(env_params.lives.others), float(env_params.lives.moves)) == (0.25, 0.5)
 
 
-def test_gates_are_refused_where_no_goal_can_open_them():
+def test_gates_are_refused_where_nothing_can_open_them():
     gate = (Schedule("learner.learning_rate", "gated"),)
     for world, learner in (("gymnax:CartPole-v1", "ppo"), ("coin-line", "cloning")):
         with pytest.raises(ValueError, match="schedules.learner.learning_rate.kind: gated waits"):
             jaxrl.Program(envs.make(world), jaxrl.make(learner), 2, (1,), gate)
+    by_return = (Schedule("learner.learning_rate", "gated-by-return"),)
+    assert jaxrl.Program(envs.make("gymnax:CartPole-v1"), jaxrl.make("ppo"), 2, (1,), by_return).schedules == by_return
+    with pytest.raises(ValueError, match="gated-by-return waits for episodes, and this learner plays none"):
+        jaxrl.Program(envs.make("coin-line"), jaxrl.make("cloning"), 2, (1,), by_return)
 
 
 @pytest.mark.slow
@@ -182,10 +198,19 @@ def test_settings_without_schedules_are_handed_out_as_they_are():
 
 @pytest.mark.slow
 def test_the_outcomes_say_when_each_lane_s_gate_opened():
-    """A threshold of 0 opens at the first update that sees an episode end, one of 1 never: some episodes fail."""
+    """A threshold of 0 opens at the first update that sees an episode end, one of 1 never: some episodes fail.
+
+    So does one of a return of 0, and never one of 2.
+    """
     learner = jaxrl.make("ppo", {"learner.total_steps": 1280, "learner.n_envs": 8, "learner.n_steps": 16})
-    program = jaxrl.Program(envs.make("coin-line"), learner, 2, (1,), (Schedule("env.diversity", "gated"),))
-    lanes = [{"schedules.env.diversity.to": 1.0, "schedules.env.diversity.threshold": value} for value in (0.0, 1.0)]
+    schedules = (Schedule("env.diversity", "gated"), Schedule("learner.learning_rate", "gated-by-return"))
+    program = jaxrl.Program(envs.make("coin-line"), learner, 2, (1,), schedules)
+    gates = "schedules.env.diversity", "schedules.learner.learning_rate"
+    lanes = [
+        {f"{gates[0]}.to": 1.0, f"{gates[0]}.threshold": share, f"{gates[1]}.threshold": mean}
+        for share, mean in ((0.0, 0.0), (1.0, 2.0))
+    ]
     found = program.train(np.arange(4, dtype=np.uint32).reshape(2, 2), lanes).outcomes
-    np.testing.assert_allclose(found["opened.env.diversity"], [0.1, np.nan])
+    for key in ("env.diversity", "learner.learning_rate"):
+        np.testing.assert_allclose(found[f"opened.{key}"], [0.1, np.nan])
     assert found["displaced_episodes"][0] > 0 and found["displaced_episodes"][1] == 0
