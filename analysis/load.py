@@ -32,10 +32,10 @@ _MARKS = {*LANE, "diverged"}
 PAIR = ["checkpoint", "kind", "rival"]
 """Names a row of the table of preferences within a lane."""
 INTERNALS = {
-    "difference": ["goal", "layer", "vector", "sign"],
-    "attribution": ["goal", "rival", "input"],
-    "linear-probes": ["target", "layer", "network", "labels"],
-    "summaries": ["network", "of", "summary"],
+    "difference": ["checkpoint", "goal", "layer", "vector", "sign"],
+    "attribution": ["checkpoint", "goal", "rival", "input"],
+    "linear-probes": ["checkpoint", "target", "layer", "network", "labels"],
+    "summaries": ["checkpoint", "network", "of", "summary"],
 }
 """The same of each kind of internals."""
 
@@ -242,9 +242,9 @@ def load_internals(
     """What `chisel inspect` found in saved policies, with the factors beside it; docs/internals.md has the columns.
 
     Args:
-      what: `difference`, one row a lane × goal × layer × vector × sign; `attribution`, one a lane × rival × input;
-        `linear-probes`, one a lane × target × layer × network × true or permuted labels; `summaries`, one a lane ×
-        network × summary.
+      what: `difference`, one row a lane × checkpoint × goal × layer × vector × sign; `attribution`, one a lane ×
+        checkpoint × rival × input; `linear-probes`, one a lane × checkpoint × target × layer × network × true or
+        permuted labels; `summaries`, one a lane × checkpoint × network × summary.
       columns, filter: as for `load_probes`.
     Returns:
       Sorted by factors, lane, and what else names a row.

@@ -33,6 +33,8 @@ class Course(NamedTuple):
     """What the probes gave, by update."""
     preferred: dict[int, np.ndarray]
     """What the pairs of kinds gave, by update; empty in a world that compares none."""
+    kept: dict[int, Any]
+    """The policies by update, leaves [lanes, ...]; empty where they are not kept."""
 
 
 class Training:
@@ -43,6 +45,7 @@ class Training:
       stops: the updates, rising, at which a stretch ends; the last is the end of training.
       checkpoints: the updates after which the probes are played.
       compiled: `init`, `advance`, `probe` and `first_layer` over a chunk, compiled.
+      keep: whether to keep the policies that are probed.
     """
 
     def __init__(
@@ -53,16 +56,17 @@ class Training:
         stops: Sequence[int],
         checkpoints: Mapping[int, float],
         compiled: Mapping[str, Any],
+        keep: bool = False,
     ):
         self.world, self.learner, self.chunk = world, learner, chunk
-        self.stops, self.checkpoints, self.compiled = stops, checkpoints, compiled
+        self.stops, self.checkpoints, self.compiled, self.keep = stops, checkpoints, compiled, keep
 
     def begun(self, keys: np.ndarray, settings: Settings) -> Course:
         """The course before the first update."""
         state, tally = self.compiled["init"](keys, settings)
         initial = self.compiled["first_layer"](self.learner.finish(state).policy)
         met = np.full((self.chunk, len(self.world.goals)), -1, np.int64)
-        course = Course(np.array(0, np.int64), state, initial, _to_host(tally), met, {}, {}, {})
+        course = Course(np.array(0, np.int64), state, initial, _to_host(tally), met, {}, {}, {}, {})
         return self._probed(course, keys, settings)
 
     def stretched(self, course: Course, keys: np.ndarray, settings: Settings, stop: int) -> Course:
@@ -102,6 +106,9 @@ class Training:
         results, preferred = jax.tree.map(np.asarray, self.compiled["probe"](*given))
         if preferred is not None:
             course = course._replace(preferred=course.preferred | {update: preferred})
+        if self.keep:
+            # Training reuses the memory of what it is given, hence copies.
+            course = course._replace(kept=course.kept | {update: jax.tree.map(np.array, policy)})
         return course._replace(played=course.played | {update: results})
 
     def _shapes(self, update: int) -> Course:
@@ -122,6 +129,7 @@ class Training:
             {name: np.zeros((self.chunk, points), values.dtype) for name, values in point.items() if points},
             {at: shapes["probe"][0] for at in probed},
             {at: shapes["probe"][1] for at in probed if shapes["probe"][1] is not None},
+            {at: self.learner.finish(state).policy for at in probed if self.keep},
         )
 
     def _point(self, seen: Any, metrics: Any, update: int) -> dict[str, np.ndarray]:

@@ -45,6 +45,8 @@ class Trained(NamedTuple):
     """The networks' parameters."""
     preference: dict[str, np.ndarray] = {}
     """Which kinds of things are preferred: name -> [lanes, checkpoints * pairs]; see `preferences.columns`."""
+    kept: dict[float, Any] = {}
+    """By checkpoint, the parameters then; empty unless they were to be kept."""
 
 
 def _each(functions: Lowering) -> dict[str, Any]:
@@ -325,6 +327,7 @@ class Program:
         on_progress: Callable[[int], None] | None = None,
         resume: Sequence[np.ndarray] | None = None,
         on_state: Callable[[Callable[[], list[np.ndarray]]], None] | None = None,
+        keep: bool = False,
     ) -> Trained:
         """Trains one chunk of lanes from beginning to end, probing on the way.
 
@@ -335,6 +338,7 @@ class Program:
           resume: a state of training of the same lanes; it goes on from there, and ends with the same bits.
           on_state: called after each stretch but the last with a function that copies the state to the host: arrays of
             plain dtypes, the first of them the updates done. What it raises ends the training.
+          keep: whether to keep the policies of every checkpoint.
         Returns:
           `Trained`. A probe record has checkpoint, update, probe, kind, actor (those of a run, or `planner`), sampled,
           and i16[lanes, episodes] `reached.<goal>`, the step at which a goal was first reached or -1; or, without
@@ -348,7 +352,7 @@ class Program:
         compiled, world, learner = self._compiled, self.world, self.learner
         keys = np.asarray(keys, np.uint32)
         settings = self.settings(values, keys)
-        training = Training(world, learner, self.chunk, self.stops, self.checkpoints, compiled)
+        training = Training(world, learner, self.chunk, self.stops, self.checkpoints, compiled, keep)
         course = training.begun(keys, settings) if resume is None else training.restored(resume)
         for stop in self.stops:
             if stop <= course.update:
@@ -383,7 +387,8 @@ class Program:
         preferred = {}
         if self.comparisons is not None:
             preferred = preferences.columns(self.comparisons, course.preferred, self.checkpoints)
-        return Trained(outcomes, course.curves, rows, policies, preferred)
+        kept = {self.checkpoints[update]: policy for update, policy in course.kept.items()}
+        return Trained(outcomes, course.curves, rows, policies, preferred, kept)
 
     def _rows(self, results: list[probing.Played], update: int, plain: bool = True) -> list[dict[str, Any]]:
         runs = [run for run in self.runs if run.is_plain == plain]

@@ -26,12 +26,12 @@ class Checkpoint(NamedTuple):
     tables: dict[str, pa.Table]
     """Their rows, by kind; empty where no chunk is finished."""
     policies: list[np.ndarray]
-    """The leaves of their parameters, [lanes, ...]; empty where they are not kept."""
+    """The leaves of their parameters, at every checkpoint where these are kept, [lanes, ...]; empty where none is."""
     state: list[np.ndarray]
     """Of the chunk in training; see `Program.train`."""
 
 
-def write(folder: Place, shard: Shard, policies: bool, checkpoint: Checkpoint) -> None:
+def write(folder: Place, shard: Shard, policies: bool | str, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint in place of the one before, whole or not at all."""
     arrays = {f"state.{i}": leaf for i, leaf in enumerate(checkpoint.state)}
     arrays |= {f"policies.{i}": leaf for i, leaf in enumerate(checkpoint.policies)}
@@ -43,7 +43,7 @@ def write(folder: Place, shard: Shard, policies: bool, checkpoint: Checkpoint) -
     write_file(_path(folder, shard), _digest(content) + b"\n" + content)
 
 
-def read(folder: Place, shard: Shard, policies: bool) -> tuple[Checkpoint | None, str]:
+def read(folder: Place, shard: Shard, policies: bool | str) -> tuple[Checkpoint | None, str]:
     """The checkpoint of a shard, and the reason why there is none to be used, empty where none was written."""
     path = _path(folder, shard)
     try:
@@ -75,7 +75,7 @@ def _path(folder: Place, shard: Shard) -> Place:
     return folder / "checkpoints" / f"{shard.id}.checkpoint"
 
 
-def _owner(shard: Shard, policies: bool) -> dict[str, Any]:
+def _owner(shard: Shard, policies: bool | str) -> dict[str, Any]:
     """What has to be the same for the bits to be. A shard's id stands for its program and its lanes."""
     import jax
 

@@ -14,6 +14,7 @@ from analysis.folder import (
     damage,
     internals_in,
     internals_name,
+    load_checkpoints,
     load_policies,
     read_manifest,
     read_table,
@@ -45,6 +46,7 @@ class Inspected:
 def inspect(folder: str | Place, what: str, layers: Sequence[str] | None = None) -> Inspected:
     """Looks inside all saved policies of a folder, and writes what it finds to `folder`/internals, a file a shard.
 
+    Where policies were saved at checkpoints, it looks into those of all of them.
     What has been written is not done again, so that it can be interrupted, and continues when a sweep has grown.
     `analysis.load_internals(folder, what)` reads it.
 
@@ -133,20 +135,25 @@ class _Look:
                 return False
         program = self.programs[shard.program.id]
         conditions = np.array([condition.id for condition, _ in shard.lanes])
-        params, policies = program.settings(shard.values()).env, load_policies(self.folder, shard.id)
-        found = self._method(shard.program, wanted)(Lanes(shard.keys(), policies, params, conditions))
-        found = {name: _where(_finite(policies), values) for name, values in found.items()}
-        table = tables.internals(shard.lanes, found)
-        whole = table if before is None else pa.concat_tables([before.cast(table.schema), table])
-        write_table(self.folder, "internals", internals_name(self.what, shard.id), whole)
+        method, params = self._method(shard.program, wanted), program.settings(shard.values()).env
+        parts = []
+        for checkpoint, policies in load_checkpoints(self.folder, shard.id).items():
+            found = method(Lanes(shard.keys(), policies, params, conditions))
+            at = np.full(next(iter(found.values())).shape, checkpoint)
+            parts.append({"checkpoint": at} | {name: _where(_finite(policies), one) for name, one in found.items()})
+        whole = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+        table = tables.internals(shard.lanes, whole)
+        rows = table if before is None else pa.concat_tables([before.cast(table.schema), table])
+        write_table(self.folder, "internals", internals_name(self.what, shard.id), rows)
         return True
 
     def _before(self, shard: str) -> pa.Table | None:
-        """What has been written of a shard; None where that is nothing, or damaged."""
+        """What has been written of a shard; None where that is nothing, damaged, or without checkpoints."""
         name = internals_in(self.folder, self.what, [shard]).get(shard)
         if name is None or damage(self.folder, ("internals",), name):
             return None
-        return read_table(self.folder, "internals", name)
+        found = read_table(self.folder, "internals", name)
+        return found if "checkpoint" in found.column_names else None
 
 
 def _finite(policies: Any) -> np.ndarray:

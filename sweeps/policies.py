@@ -40,22 +40,26 @@ class Saved:
     policy: "jaxrl.Policy"
 
 
-def policy(folder: str | Place, condition: str, seed: int) -> "jaxrl.Policy":
+def policy(folder: str | Place, condition: str, seed: int, checkpoint: float = 1.0) -> "jaxrl.Policy":
     """A saved policy, ready to act in its world.
 
     Args:
       folder: a results folder, of this machine or in a store, whose spec has `save.policies = true`.
       condition, seed: as in the frame of `analysis.load`.
+      checkpoint: the share of training after which it was saved; others than 1 need `save.policies = "checkpoints"`.
     Raises:
-      ValueError: one line: the folder is no results folder, has no such lane, has not trained it or kept no policies,
-        or its code has changed since.
+      ValueError: one line: the folder is no results folder, has no such lane, has not trained it or kept no such
+        policies, or its code has changed since.
     """
-    (found,) = saved(folder, [(condition, seed)])
+    (found,) = saved(folder, [(condition, seed)], checkpoint=checkpoint)
     return found.policy
 
 
 def saved(
-    folder: str | Place, lanes: Iterable[tuple[str, int]], programs: "dict[str, jaxrl.Program] | None" = None
+    folder: str | Place,
+    lanes: Iterable[tuple[str, int]],
+    programs: "dict[str, jaxrl.Program] | None" = None,
+    checkpoint: float = 1.0,
 ) -> list[Saved]:
     """The policies of some lanes, (condition, seed); those of one program share it. Raises as `policy` does.
 
@@ -77,7 +81,7 @@ def saved(
             programs[shard.program.id] = built(folder, layer, shard)
         program = programs[shard.program.id]
         params = jax.tree.map(lambda leaf: leaf[0], program.settings(shard.values()).env)
-        weights = load_policy(folder, condition, int(seed))
+        weights = load_policy(folder, condition, int(seed), checkpoint)
         found.append(Saved(shard, program, jaxrl.Policy(program.world, params, program.learner, weights)))
     return found
 

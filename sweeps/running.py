@@ -38,6 +38,7 @@ from sweeps.rounds import next_round
 from sweeps.sheets import leave_sheets
 from sweeps.sources import unrecorded
 from sweeps.spec import Spec, SpecError, load_spec
+from sweeps.spec.keys import CHECKPOINTS
 from sweeps.worker import Receipt
 
 
@@ -306,7 +307,8 @@ def _checked(sweep: Sweep, folder: Place, part: Part) -> Iterator[tuple[Task, bo
         if task.shard.id not in there:
             return task, [], False
         found = damage(folder, sweep.asked.tables, task.shard.id) if task.shard.id in there.alone else None
-        return task, found, not sweep.asked.spec.policies or has_policies(folder, task.shard.id)
+        saved = sweep.asked.spec.policies
+        return task, found, not saved or has_policies(folder, task.shard.id, saved == CHECKPOINTS)
 
     programs: dict[str, bool] = {}
     for task, found, kept in at_once(folder, look, sweep.tasks(part)):

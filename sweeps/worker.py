@@ -19,6 +19,7 @@ from analysis.folder import (
     has_policies,
     in_order,
     read_table,
+    save_checkpoints,
     save_policies,
     write_table,
 )
@@ -26,6 +27,7 @@ from sweeps import checkpoints, compiling, tables
 from sweeps.devices import smaller
 from sweeps.plan import Condition, ProgramSpec, Shard
 from sweeps.sources import classes
+from sweeps.spec.keys import CHECKPOINTS
 
 if TYPE_CHECKING:
     import jaxrl
@@ -56,7 +58,7 @@ _programs: dict[str, tuple[tuple[type, ...], "jaxrl.Program"]] = {}
 def run_shard(
     folder: Place,
     shard: Shard,
-    policies: bool = False,
+    policies: bool | str = False,
     on_progress: Callable[[int], None] = lambda updates: None,
     checkpoint_every: float | None = None,
     stopping: Callable[[], bool] = lambda: False,
@@ -65,7 +67,7 @@ def run_shard(
 
     Args:
       folder: the results folder.
-      policies: whether to save the trained parameters.
+      policies: whether to save the trained parameters; CHECKPOINTS: also those at every checkpoint.
       on_progress: called with the shard's lane-updates done so far; what it raises ends the training.
       checkpoint_every: seconds between two checkpoints, which are written where a point of the curves is taken.
       stopping: whether to write one at the next occasion, and to raise Stopped.
@@ -75,7 +77,7 @@ def run_shard(
     program = _program(shard.program)
     kinds = (*program.tables, *SHARD_TABLES)
     is_there = shard.packed or damage(folder, kinds, shard.id) is None
-    if is_there and (not policies or has_policies(folder, shard.id)):
+    if is_there and (not policies or has_policies(folder, shard.id, policies == CHECKPOINTS)):
         _write_program_tables(folder, shard.program, program)
         return Receipt(shard.id, 0, 0)
     before = program.compiles
@@ -101,7 +103,7 @@ class _Work:
 
     folder: Place
     shard: Shard
-    policies: bool
+    policies: bool | str
     program: "jaxrl.Program"
     on_progress: Callable[[int], None]
     checkpoint_every: float | None
@@ -144,8 +146,9 @@ class _Work:
         padded = [*range(self.done, self.done + n), *[self.done] * (chunk - n)]
         with _memory_errors(chunk):
             trained = self.program.train(
-                self.keys[padded], [self.values[i] for i in padded], self._report, self.state, self._save
-            )
+                self.keys[padded], [self.values[i] for i in padded], self._report, self.state, self._save,
+                keep=self.policies == CHECKPOINTS,
+            )  # fmt: skip
         if self.state is not None:
             self.resumed = self.done * self.program.total_updates + n * int(self.state[0])
             self.state = None
@@ -158,14 +161,17 @@ class _Work:
         if "preference" in self.tables:
             self.tables["preference"].append(tables.preference(lanes, trained))
         if self.policies:
-            leaves, self.structure = _leaves(trained.policies, n)
+            leaves, self.structure = _leaves((trained.policies, trained.kept), n)
             self.parameters.append(leaves)
         self.done += n
 
     def write(self, levels: pa.Table) -> None:
         """Writes the shard's files, its episodes on these levels counted; with the table of outcomes it is done."""
         if self.policies:
-            save_policies(self.folder, self.shard.id, [self.structure.unflatten(leaves) for leaves in self.parameters])
+            last, kept = zip(*(self.structure.unflatten(leaves) for leaves in self.parameters), strict=True)
+            if self.policies == CHECKPOINTS:
+                save_checkpoints(self.folder, self.shard.id, kept)
+            save_policies(self.folder, self.shard.id, last)
         for kind, parts in self.tables.items():
             if kind == "outcomes" and self.has_checkpoint:  # nobody comes back to a shard that is done
                 checkpoints.remove(self.folder, self.shard)

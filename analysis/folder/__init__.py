@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from analysis.folder.places import as_place as as_place
     from analysis.folder.policies import find_policy as find_policy
     from analysis.folder.policies import has_policies as has_policies
+    from analysis.folder.policies import load_checkpoints as load_checkpoints
     from analysis.folder.policies import load_policies as load_policies
     from analysis.folder.policies import load_policy as load_policy
+    from analysis.folder.policies import save_checkpoints as save_checkpoints
     from analysis.folder.policies import save_policies as save_policies
     from analysis.folder.remote import Remote as Remote
     from analysis.folder.remote import RemoteError as RemoteError
@@ -80,7 +82,10 @@ _NAMES = {
     ),
     "packs": ("Finished", "finished", "is_pack", "pack_name", "packs_among"),
     "places": ("Place", "as_place"),
-    "policies": ("find_policy", "has_policies", "load_policies", "load_policy", "save_policies"),
+    "policies": (
+        "find_policy", "has_policies", "load_checkpoints", "load_policies", "load_policy", "save_checkpoints",
+        "save_policies",
+    ),
     "remote": ("Remote", "RemoteError"),
     "rows": ("Keep", "read_in_parts", "read_rows"),
     "store": ("Lock", "Store", "at_once", "set_aside", "store_of", "write_file"),

@@ -13,6 +13,7 @@ DIR/levels/PROGRAM.parquet     one row a probe episode
 DIR/baselines/PROGRAM.parquet  known policies on the probes
 DIR/checkpoints/               shards in their midst, on request (see `sweeps.checkpoints`)
 DIR/policies/SHARD/            trained parameters, on request; in an object store SHARD.tar, the same folder packed
+DIR/policies/SHARD-checkpoints/  those at every checkpoint of the probes, on request
 DIR/rollouts/                  pictures of policies at work (see `sweeps.watching`); a report shows them
 DIR/levels.png                 training and probe levels (see `sweeps.sheets`); a report shows it
 """

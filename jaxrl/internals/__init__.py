@@ -4,7 +4,7 @@ from typing import Any
 
 from jaxrl.internals.attribution import Attribution
 from jaxrl.internals.difference import Difference
-from jaxrl.internals.lanes import Lanes
+from jaxrl.internals.lanes import Lanes, untrained
 from jaxrl.internals.layers import layers_of, through
 from jaxrl.internals.linear_probes import LinearProbes
 from jaxrl.internals.summaries import Summaries
@@ -17,4 +17,14 @@ METHODS: dict[str, Any] = {
 }
 """By name; each is made of a world, a learner, layers and a chunk, and gives the columns of a table for `Lanes`."""
 
-__all__ = ["METHODS", "Attribution", "Difference", "Lanes", "LinearProbes", "Summaries", "layers_of", "through"]
+__all__ = [
+    "METHODS",
+    "Attribution",
+    "Difference",
+    "Lanes",
+    "LinearProbes",
+    "Summaries",
+    "layers_of",
+    "through",
+    "untrained",
+]

@@ -23,7 +23,7 @@ class Job:
     """What all shards of a run have in common."""
 
     folder: Place
-    policies: bool
+    policies: bool | str
     platform: str
     devices: int
     """Accelerators at hand; has no meaning on a CPU."""

@@ -14,6 +14,8 @@ MAX_MASTER_SEED = 2**63 - 1
 REQUIRED = object()
 """The default of a key that has to be given."""
 
+CHECKPOINTS = "checkpoints"
+"""The value of `save.policies` that saves policies at every checkpoint."""
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PLAIN = "expected letters, digits, '.', '_' and '-', a letter or digit first"
 
@@ -85,6 +87,12 @@ def _rising_fractions(value: Any) -> tuple[float, ...]:
     return at
 
 
+def _saved(value: Any) -> bool | str:
+    if isinstance(value, bool) or value == CHECKPOINTS:
+        return value
+    raise ValueError(f"{short(value)} is not true or false, or {CHECKPOINTS!r}")
+
+
 KEYS = (
     Key("name", str, REQUIRED, "Name of the sweep, and of its folder in `results/`.", parse=_plain_name),
     Key("world", str, REQUIRED, "World that is trained in: a name, `gymnax:NAME` or `module:Name`.", parse=text),
@@ -100,7 +108,8 @@ KEYS = (
         choices=("independent", "paired")),
     Key("probes.at", list, (0.0, 0.25, 0.5, 1.0), "Fractions of training at which the probes are run.", "probe_at",
         parse=_rising_fractions),
-    Key("save.policies", bool, False, "Whether to save the parameters of trained policies.", "policies"),
+    Key("save.policies", bool, False, "Whether to save the parameters of trained policies; "
+        '`"checkpoints"` saves those at every one of `probes.at` too.', "policies", parse=_saved),
     Key("save.kernel", bool, False, "Whether to save the shares that the tangent kernel at initialisation predicts.",
         "kernel"),
     Key("run.chunk", int, None, "Lanes trained together; by default the platform's, or what the folder began with.",

@@ -63,7 +63,7 @@ class Spec:
     master_seed: int
     keys: str
     probe_at: tuple[float, ...]
-    policies: bool
+    policies: bool | str
     kernel: bool
     chunk: int | None
     shard_chunks: int

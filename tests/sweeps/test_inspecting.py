@@ -12,7 +12,7 @@ import analysis
 import envs
 import jaxrl
 import sweeps
-from analysis.folder import save_policies, write_manifest, write_table
+from analysis.folder import save_checkpoints, save_policies, write_manifest, write_table
 from analysis.load import INTERNALS
 from jaxrl import Trained
 from jaxrl.internals import METHODS
@@ -26,7 +26,7 @@ SPEC = {
 }  # fmt: skip
 
 
-def write(folder, spec, make=goes_to_the_coin_by):
+def write(folder, spec, make=goes_to_the_coin_by, before=None):
     """A folder as a sweep would leave it, of policies that were built by hand; without the tables of its probes."""
     plan = make_plan(load_spec(spec))
     write_manifest(folder, [plan.layer()])
@@ -34,6 +34,10 @@ def write(folder, spec, make=goes_to_the_coin_by):
         n = len(shard.lanes)
         policies = [make(seed) for _, seed in shard.lanes]
         save_policies(folder, shard.id, [jax.tree.map(lambda *leaves: np.stack(leaves), *policies)])
+        if before is not None:
+            kept = {0.0: [before] * n, 1.0: policies}
+            kept = {at: jax.tree.map(lambda *leaves: np.stack(leaves), *each) for at, each in kept.items()}
+            save_checkpoints(folder, shard.id, [kept])
         trained = Trained({"diverged": np.zeros(n, bool)}, {}, [], None)
         write_table(folder, "outcomes", shard.id, tables.outcomes(shard, shard.lanes, {}, trained))
     return folder
@@ -78,6 +82,15 @@ def test_each_kind_has_files_of_its_own(folder):
     assert (df.loc["agent", "attribution"] == 0).all()
     coin = df.loc["coin"]
     assert np.allclose(coin["attribution"], coin["margin"] - coin["hidden"], rtol=0.01) and coin["margin"].min() > 30
+
+
+def test_policies_of_all_checkpoints_are_looked_into(tmp_path):
+    spec = SPEC | {"save": {"policies": "checkpoints"}, "factors": {}}
+    folder = write(tmp_path / "through", spec, before=zeros())
+    assert (sweeps.inspect(folder, "attribution").policies, sweeps.inspect(folder, "attribution").ready) == (2, 2)
+    df = analysis.load_internals(folder, "attribution", columns=["seed", "checkpoint", "margin"])
+    assert df.groupby("seed")["checkpoint"].apply(list).to_list() == 2 * [2 * [0.0] + 2 * [1.0]]
+    assert np.allclose(df["margin"][df["checkpoint"] == 0], 0) and df["margin"][df["checkpoint"] == 1].min() > 30
 
 
 def test_what_cannot_be_looked_into_is_told_in_one_line_before_anything_compiles(folder, tmp_path, capsys, monkeypatch):

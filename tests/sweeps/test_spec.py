@@ -178,7 +178,10 @@ OVERRIDES = {
         "'.001' is not a finite number of at least 0; TOML writes 0.001.",
     ),
     "fixed.learner.learning_rate=1.": ("fixed.learner.learning_rate", "; TOML writes 1.0."),
-    "save.policies=True": ("save.policies", "'True' is not true or false; TOML writes true."),
+    "save.policies=True": (
+        "save.policies",
+        "'True' is not true or false, or 'checkpoints'; TOML writes true.",
+    ),
     "factors.learner.activation=[tanh,relu]": (
         "factors.learner.activation",
         '; TOML writes ["tanh", "relu"] (put the argument in single quotes).',
@@ -189,7 +192,7 @@ OVERRIDES = {
     "fixed.learner.labels=0": ("fixed.learner.labels", "0 is not an integer of at least 1"),
     "factors.learner.label_noise=[-0.1]": ("factors.learner.label_noise", "-0.1 is not a probability in [0, 1]"),
     "keys='shared'": ("keys", "'shared' is not one of independent, paired"),
-    "save.policies=1": ("save.policies", "1 is not true or false"),
+    "save.policies=1": ("save.policies", "1 is not true or false, or 'checkpoints'"),
     "run.chunk=0": ("run.chunk", "0 is not an integer in [1, 1,000,000]"),
     "probes.at=[0, 2]": ("probes.at", "[0, 2] will not do; expected rising fractions of training"),
     "probes.at=[true]": ("probes.at", "[True] will not do"),

@@ -15,7 +15,7 @@ from PIL import Image
 import analysis
 import envs
 import sweeps
-from analysis.folder import as_place
+from analysis.folder import as_place, find_policy, load_checkpoints
 from envs import render
 from sweeps import watching
 from sweeps.cli import main
@@ -30,7 +30,7 @@ SPEC = {
         "learner.memory": "gru", "learner.previous_action": True, "learner.previous_reward": True,
     },
     "sampled": {"learner.entropy_coef": {"low": 0.0, "high": 0.02}},
-    "save": {"policies": True}, "probes": {"at": [1]}, "run": {"chunk": 2},
+    "save": {"policies": "checkpoints"}, "probes": {"at": [0, 1]}, "run": {"chunk": 2},
 }  # fmt: skip
 
 
@@ -83,6 +83,22 @@ def test_a_policy_acts_step_by_step_as_it_was_recorded(folder):
         assert reached == {name: n for name in ("coin", "right-end") if (n := row[f"reached.{name}"][episode]) > 0}
     with pytest.raises(ValueError, match="this policy sees the reward of the step before; expected `reward`"):
         policy.act(None, state, carry)
+
+
+def test_a_policy_is_had_as_it_was_at_a_checkpoint(folder):
+    shard, place = find_policy(folder, condition := only(folder), 1)
+    kept = load_checkpoints(folder, shard)
+    first, last = (jax.tree.map(lambda leaf: leaf[place], kept[at]) for at in (0.0, 1.0))
+    jax.tree.map(np.testing.assert_array_equal, last, sweeps.policy(folder, condition, 1).weights)
+    jax.tree.map(np.testing.assert_array_equal, first, sweeps.policy(folder, condition, 1, 0).weights)
+    assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (first, last)), strict=True))
+    with pytest.raises(ValueError, match="kept no policies at checkpoint 0.5"):
+        sweeps.policy(folder, condition, 1, 0.5)
+
+
+def only(folder):
+    """Its one condition."""
+    return pq.read_table(folder / "outcomes")["condition"][0].as_py()
 
 
 def test_what_is_no_saved_policy_is_told_in_one_line(folder, tmp_path):

@@ -22,11 +22,14 @@ from analysis.folder import (
     diverged_lanes,
     encode_table,
     find_policy,
+    has_policies,
+    load_checkpoints,
     names_in,
     read_failure,
     read_manifest,
     read_rows,
     read_table,
+    save_checkpoints,
     save_policies,
     set_aside,
     store_of,
@@ -152,6 +155,23 @@ def test_the_manifest_says_where_a_lane_lies(folder):
     for lane in (("c" * 16, 5), ("d" * 16, 0)):
         with pytest.raises(ValueError, match=f"has no lane of condition '{lane[0]}' and seed {lane[1]}"):
             load_policy(folder, *lane)
+
+
+def test_policies_of_checkpoints_are_read_one_at_a_time_and_all_together(folder):
+    write_manifest(folder, [LAYER])
+    lane, shard = ("c" * 16, 3), SHARDS[0]
+    last = np.arange(4.0).reshape(2, 2)
+    save_policies(folder, shard, [{"w": {"kernel": last}}])
+    assert list(load_checkpoints(folder, shard)) == [1.0] and not has_policies(folder, shard, checkpoints=True)
+    every = (0.0, 0.25, 1.0)
+    save_checkpoints(folder, shard, [{at: {"w": {"kernel": row[None] * at}} for at in every} for row in last])
+    assert has_policies(folder, shard, checkpoints=True)
+    found = load_checkpoints(folder, shard)
+    assert [(at, found[at]["w"]["kernel"].tolist()) for at in found] == [(at, (last * at).tolist()) for at in every]
+    assert load_policy(folder, *lane, 0.25)["w"]["kernel"].tolist() == [0.5, 0.75]
+    assert load_policy(folder, *lane)["w"]["kernel"].tolist() == [2, 3]
+    with pytest.raises(ValueError, match="kept no policies at checkpoint 0.5; expected one of probes.at"):
+        load_policy(folder, *lane, 0.5)
 
 
 def test_why_a_shard_failed_is_noted(folder):

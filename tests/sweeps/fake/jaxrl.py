@@ -108,7 +108,7 @@ class Program:
     def compile(self, get):
         self.compiles = 1
 
-    def train(self, keys, values, on_progress=None, resume=None, on_state=None):
+    def train(self, keys, values, on_progress=None, resume=None, on_state=None, keep=False):
         wanted = json.loads(os.environ.get("CHISEL_FAKE", "{}"))
         diversity = [value["env.diversity"] for value in values]
         if resume is not None and resume[0].shape:
@@ -148,5 +148,10 @@ class Program:
         preference = {"checkpoint": 1.0 * ones, "kind": np.int16(0) * ones, "rival": np.array([1, 2], np.int16) * ones}
         preference |= {"kind_first": (draws[:, :2] * 16).astype(np.int8), "rival_first": ones, "undecided": ones}
         return SimpleNamespace(
-            outcomes=outcomes, curves=curves, probes=probes, policies={"w": draws}, preference=preference
+            outcomes=outcomes,
+            curves=curves,
+            probes=probes,
+            policies={"w": draws},
+            preference=preference,
+            kept={at: {"w": draws * at} for at in self.probe_at} if keep else {},
         )
