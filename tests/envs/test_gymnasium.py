@@ -1,5 +1,6 @@
 """Every world as a Gymnasium environment, and known to gymnax."""
 
+import importlib
 import warnings
 
 import gymnasium
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from gymnax.wrappers.purerl import FlattenObservationWrapper, LogWrapper
 
 from envs import gymnasium_env, registered
@@ -124,6 +126,53 @@ def test_a_training_loop_of_pure_jax_with_gymnaxs_own_wrappers_learns_in_a_world
         train = jax.jit(lambda start, keys: jax.lax.scan(update, start, keys)[1])
         returns, ended = train(start, jax.random.split(jax.random.key(1), 60))
     assert returns[-1] > 0.97 > returns[1] and ended[-1] > 2 * ended[0], "each episode ends sooner, with the coin"
+
+
+def test_a_training_loop_of_numpy_learns_through_the_batch():
+    """An actor-critic of linear functions in the order of CleanRL's files: a rollout, advantages, a step of each.
+
+    After an end the batch starts again without regard to the action: that step is no experience, and is left out.
+    """
+    lanes, steps, discount = 32, 16, 0.9
+    batch = RecordEpisodeStatistics(gymnasium.make_vec("chisel/CoinLine-v0", lanes, settings={"env.diversity": 1.0}))
+    random, returns, actor, critic = np.random.default_rng(0), [], np.zeros(3), np.zeros(3)
+    seen, fresh = batch.reset(seed=0)[0], np.zeros(lanes, bool)
+    for _ in range(60):
+        rows = []
+        for _ in range(steps):
+            right, before = 1 / (1 + np.exp(-seen @ actor)), seen
+            action = (random.random(lanes) < right).astype(int)
+            seen, reward, terminated, truncated, info = batch.step(action)
+            rows.append((before, action - right, reward, terminated, truncated, ~fresh, seen @ critic))
+            fresh = terminated | truncated
+            returns += info["episode"]["r"][fresh].tolist() if fresh.any() else []
+        before, chosen, reward, terminated, truncated, counts, after = map(np.array, zip(*rows, strict=True))
+        gained, later = np.zeros((steps, lanes)), after[-1]
+        for step in reversed(range(steps)):
+            later = np.where(truncated[step] | ~counts[step], after[step], later)
+            later = gained[step] = reward[step] + discount * np.where(terminated[step], 0, later)
+        ahead = (gained - before @ critic)[counts]
+        actor += 2.0 * before[counts].T @ (chosen[counts] * ahead) / len(ahead)
+        critic += 0.05 * before[counts].T @ ahead / len(ahead)
+    assert np.mean(returns[-200:]) > 0.97 and np.mean(returns[:200]) < 0.75, len(returns)
+
+
+def test_stable_baselines3_trains_a_policy_that_is_played_on_a_probe():
+    """Where it is installed: it needs PyTorch, which would be the largest of all packages that the tests need."""
+    sb3 = pytest.importorskip("stable_baselines3")
+    importlib.import_module("torch").set_num_threads(1)
+    made = gymnasium.make("chisel/CoinLine-v0", settings={"env.diversity": 1.0})
+    model = sb3.PPO("MlpPolicy", made, n_steps=256, learning_rate=3e-3, seed=0, device="cpu").learn(2048)
+    probe = gymnasium.make("chisel/CoinLine-v0")
+    coins = 0
+    for level in range(4):
+        seen, _ = probe.reset(seed=level, options={"probe": "capable:coin", "level": level})
+        ended, got = False, False
+        while not ended:
+            seen, _, terminated, truncated, info = probe.step(model.predict(seen, deterministic=True)[0])
+            ended, got = terminated or truncated, got or info["events"][0]
+        coins += got
+    assert coins == 4
 
 
 def test_what_is_wrong_is_told_in_one_line(line):
