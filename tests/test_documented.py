@@ -1,5 +1,6 @@
 """Commands and Python in the code blocks of the pages: each is of a form that works, and the quick ones are run."""
 
+import re
 import subprocess
 
 import pytest
@@ -8,9 +9,10 @@ import yaml
 from sweeps.cli import main
 from tests import documented
 from tests.analysis.conftest import write
-from tests.documented import Block
+from tests.documented import ROOT, Block
 
-COMMANDS = [command for page in documented.pages() for block in documented.blocks(page) for command in block.commands()]
+PAGES = documented.pages()
+COMMANDS = [command for page in PAGES for block in documented.blocks(page) for command in block.commands()]
 
 
 @pytest.mark.slow
@@ -20,7 +22,7 @@ def test_every_command_of_every_page_would_work():
 
 
 def test_every_python_block_of_every_page_names_what_there_is():
-    blocks = [block for page in documented.pages() for block in documented.blocks(page) if block.language == "python"]
+    blocks = [block for page in PAGES for block in documented.blocks(page) if block.language == "python"]
     assert len(blocks) > 20 and not [fault for block in blocks for fault in documented.of_block(block)]
 
 
@@ -89,8 +91,18 @@ def test_a_wrong_command_is_found(line, found):
 
 def test_every_page_ends_with_where_to_go_next():
     """But for the home page, which is a map."""
-    without = [page for page in documented.pages() if documented.last_heading(page) != "Where to go next"]
+    without = [page for page in PAGES if documented.last_heading(page) != "Where to go next"]
     assert without == ["README.md"]
+
+
+def test_the_bibliography_has_every_preprint_that_a_page_cites():
+    """Entries have a key of their own, a title, authors and a year."""
+    text = (ROOT / "docs" / "references.bib").read_text()
+    entries = re.findall(r"^@\w+\{(\w+), (.*)\}$", text, re.M)
+    assert len(entries) == len(dict(entries)) == text.count("\n@") > 70
+    assert not [key for key, entry in entries if {"title=", "author=", "year="} - set(re.findall(r"\w+=", entry))]
+    cited = {found for page in PAGES for found in re.findall(r"arXiv[: ](\d{4}\.\d{4,5})", (ROOT / page).read_text())}
+    assert len(cited) > 10 and cited <= set(re.findall(r"eprint=\{([\d.]+)\}", text))
 
 
 def test_marks_are_for_a_block_or_for_commands_that_begin_so():
