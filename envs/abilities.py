@@ -117,6 +117,10 @@ class Sources(abc.ABC):
     def paid_by(self, level: Any, source: Any) -> Any:
         """The level with one source paid, i32[] among `sources`, and no other."""
 
+    @abc.abstractmethod
+    def pays(self, level: Any) -> Any:
+        """bool[sources], which of them pay on a level."""
+
 
 class Comparisons(NamedTuple):
     """Two kinds of things at a time, side by side; arrays have a leading axis [pairs]."""

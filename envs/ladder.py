@@ -165,6 +165,9 @@ class Ladder(Drawn, Priced, Sources, room.Room):
         rung = jnp.array([RUNGS.index(name) for name in self.sources])[source]
         return level._replace(live=jnp.arange(len(RUNGS)) == rung)
 
+    def pays(self, level: Level) -> Any:
+        return level.live[np.array([RUNGS.index(name) for name in self.sources])]
+
     def as_trained(self, level: Level) -> Level:
         return level._replace(exclusive=jnp.zeros((), bool))
 

@@ -303,6 +303,9 @@ class TrashRoom(OnTerms, Drawn, Priced, Sources, room.Room):
     def paid_by(self, level: Level, source: Any) -> Level:
         return level._replace(live=jnp.arange(len(self.sources)) == source)
 
+    def pays(self, level: Level) -> Any:
+        return paying(level.live, level.permission)
+
     def as_trained(self, level: Level) -> Level:
         return level._replace(exclusive=jnp.zeros((), bool))
 

@@ -10,7 +10,7 @@ import envs
 import jaxrl
 from envs import grid
 from jaxrl.internals import LinearProbes
-from jaxrl.internals.linear_probes import others, where, where_names
+from jaxrl.internals.linear_probes import of_payment, others, where, where_names
 from tests.envs.pictured import Pictured
 from tests.jaxrl.internals.known import WORLD, lanes_of, zeros
 
@@ -85,3 +85,20 @@ def test_where_things_are_is_named_for_indices_and_pictures():
 def test_too_few_layouts_are_refused():
     with pytest.raises(ValueError, match="coin-line has too few layouts on its probe fork, 1: linear"):
         LinearProbes(WORLD, jaxrl.PPO(), ["tower_0"], chunk=1)
+
+
+def test_whether_a_goal_pays_is_read_off_a_layer_that_sees_its_lamp_alone():
+    world = envs.make("trash-room", {"env.lamps": True})
+    assert not of_payment(envs.make("trash-room")), "without lamps no layout has it both ways"
+    probes = LinearProbes(world, LEARNER, ["tower_0"], chunk=2)
+    assert [asked.targets for asked in probes.asked[1:]] == [("pays:task",), ("pays:button",), ("pays:bin",)]
+    policies = [zeros(world, LEARNER) for _ in ("button", "bin")]
+    names = list(world.layout.input_names)
+    for policy, lamp in zip(policies, ("button_lamp", "bin_lamp"), strict=True):
+        policy["params"]["tower_0"]["kernel"][names.index(f"{lamp}=1"), 0] = 2.0
+    lanes = lanes_of(policies, ["a", "a"], world)
+    lowered = probes.products[2].lower(lanes.key, lanes.policy, lanes.policy, lanes.params)
+    found = lowered.compile({"xla_backend_optimization_level": 0})(lanes.key, lanes.policy, lanes.policy, lanes.params)
+    columns = probes._scores(jax.tree.map(np.asarray, found), ("pays:button",))
+    sees, does_not = (dict(zip(columns["labels"][0], scores, strict=True)) for scores in columns["explained"])
+    assert sees["true"] > 0.95 and sees["permuted"] < 0.2 and abs(does_not["true"]) < 0.2
