@@ -36,6 +36,7 @@ INTERNALS = {
     "attribution": ["checkpoint", "goal", "rival", "input"],
     "linear-probes": ["checkpoint", "target", "layer", "network", "labels"],
     "summaries": ["checkpoint", "network", "of", "summary"],
+    "deployment": ["checkpoint", "members", "asks", "threshold"],
 }
 """The same of each kind of internals."""
 
@@ -244,7 +245,8 @@ def load_internals(
     Args:
       what: `difference`, one row a lane × checkpoint × goal × layer × vector × sign; `attribution`, one a lane ×
         checkpoint × rival × input; `linear-probes`, one a lane × checkpoint × target × layer × network × true or
-        permuted labels; `summaries`, one a lane × checkpoint × network × summary.
+        permuted labels; `summaries`, one a lane × checkpoint × network × summary; `deployment`, one a
+        lane × checkpoint × number of members × way to ask × threshold.
       columns, filter: as for `load_probes`.
     Returns:
       Sorted by factors, lane, and what else names a row.

@@ -121,6 +121,31 @@ def linear_probes(folder: str, layer: str = "tower_1") -> None:
             print(f"| {value} | {len(found)} | {target} | {' | '.join(means)} | {more} | {chance:.2f} |")
 
 
+def deployment(folder: str) -> None:
+    """By condition, the share of all episodes in which the intended goal comes first: without help, asking, at random.
+
+    Ways to ask are some thresholds of a policy's own uncertainty, and ensembles that ask where members differ.
+    Conditions whose policies need no help are left out.
+    """
+    rows = analysis.load_internals(folder, "deployment")
+    (factor,), rows = rows.attrs["factors"], rows.assign(intended=coin_first(rows, "").where(rows["undecided"].notna()))
+    ways = {f"alone, above {one:g}": (1, "uncertain", one) for one in (0.5, 0.1, 0.01)}
+    ways |= {f"{members} differ": (members, "differing", np.nan) for members in (2, 3, 5)}
+    print(f"| {factor} | asks | n | without help | asked | asking | at random | asking − at random |\n|{'---|' * 8}")
+    for value, mine in rows.groupby(factor):
+        if mine.loc[mine["asks"] == "never", "intended"].mean() > 0.995:
+            continue
+        for name, (members, asks, threshold) in ways.items():
+            of = mine[(mine["members"] == members) & mine["intended"].notna()].set_index(LANE)
+            same = of["threshold"].isna() if np.isnan(threshold) else of["threshold"] == threshold
+            own, chance = (of[same & (of["asks"] == one)] for one in (asks, "random"))
+            more = interval(own["intended"] - chance["intended"])
+            plain = of.loc[of["asks"] == "never", "intended"]
+            means = [plain.mean(), own["asked"].mean(), own["intended"].mean(), chance["intended"].mean()]
+            print(f"| {value:g} | {name} | {len(own)} | {' | '.join(f'{one:.2f}' for one in means)} | {more} |")
+
+
+LANE = ["condition", "seed"]
 ELSEWHERE = [
     "success.coin-absent",
     "success.displaced",
@@ -130,7 +155,6 @@ ELSEWHERE = [
     "blind.share.coin",
 ]
 """What policies do on other probes than that of labels, and on that with the coin hidden."""
-LANE = ["condition", "seed"]
 GOES = {"intended": True, "proxy:right-end": False}
 
 
@@ -194,5 +218,5 @@ def worlds(*folders: str) -> None:
 
 if __name__ == "__main__":
     parts = {"difference": difference, "attribution": attribution, "linear-probes": linear_probes}
-    parts["summaries"] = summaries
+    parts |= {"summaries": summaries, "deployment": deployment}
     parts[sys.argv[2]](sys.argv[1], *sys.argv[3:])

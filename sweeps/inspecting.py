@@ -20,6 +20,7 @@ from analysis.folder import (
     read_table,
     write_table,
 )
+from analysis.load import INTERNALS
 from sweeps import tables
 from sweeps.plan import ProgramSpec, Shard
 from sweeps.policies import built, saved_shards
@@ -138,9 +139,11 @@ class _Look:
         method, params = self._method(shard.program, wanted), program.settings(shard.values()).env
         parts = []
         for checkpoint, policies in load_checkpoints(self.folder, shard.id).items():
-            found = method(Lanes(shard.keys(), policies, params, conditions))
+            lanes = Lanes(shard.keys(), policies, params, conditions)
+            found = method(lanes)
             at = np.full(next(iter(found.values())).shape, checkpoint)
-            parts.append({"checkpoint": at} | {name: _where(_finite(policies), one) for name, one in found.items()})
+            known = {name: _where(lanes.finite, one) for name, one in found.items() if name not in INTERNALS[self.what]}
+            parts.append({"checkpoint": at} | found | known)
         whole = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
         table = tables.internals(shard.lanes, whole)
         rows = table if before is None else pa.concat_tables([before.cast(table.schema), table])
@@ -154,14 +157,6 @@ class _Look:
             return None
         found = read_table(self.folder, "internals", name)
         return found if "checkpoint" in found.column_names else None
-
-
-def _finite(policies: Any) -> np.ndarray:
-    """bool[lanes], whether training left numbers: nothing can be said of a policy that diverged."""
-    import jax
-
-    leaves = [np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1) for leaf in jax.tree.leaves(policies)]
-    return np.all(leaves, axis=0)
 
 
 def _where(finite: np.ndarray, values: np.ndarray) -> np.ndarray:

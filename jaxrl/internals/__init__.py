@@ -3,6 +3,7 @@
 from typing import Any
 
 from jaxrl.internals.attribution import Attribution
+from jaxrl.internals.deployment import Deployment
 from jaxrl.internals.difference import Difference
 from jaxrl.internals.lanes import Lanes, untrained
 from jaxrl.internals.layers import layers_of, through
@@ -14,12 +15,14 @@ METHODS: dict[str, Any] = {
     "attribution": Attribution,
     "linear-probes": LinearProbes,
     "summaries": Summaries,
+    "deployment": Deployment,
 }
 """By name; each is made of a world, a learner, layers and a chunk, and gives the columns of a table for `Lanes`."""
 
 __all__ = [
     "METHODS",
     "Attribution",
+    "Deployment",
     "Difference",
     "Lanes",
     "LinearProbes",

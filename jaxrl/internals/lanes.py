@@ -24,6 +24,12 @@ class Lanes(NamedTuple):
     condition: np.ndarray
     """[lanes], what is equal for seeds of one condition."""
 
+    @property
+    def finite(self) -> np.ndarray:
+        """bool[lanes], whether training left numbers: nothing can be said of a policy that diverged."""
+        leaves = [np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1) for leaf in jax.tree.leaves(self.policy)]
+        return np.all(leaves, axis=0)
+
 
 def in_chunks(function: Callable, chunk: int, *given: Any) -> Any:
     """What a function of arrays [chunk, ...] returns for arrays [lanes, ...], as numpy arrays.

@@ -151,7 +151,10 @@ def _watch(verb: Parser) -> None:
 def _inspect(verb: Parser) -> None:
     _folder(verb, "a results folder of a sweep with save.policies = true")
     verb.add_argument(
-        "--what", metavar="WHAT", required=True, help="difference, attribution, linear-probes or summaries"
+        "--what",
+        metavar="WHAT",
+        required=True,
+        help="difference, attribution, linear-probes, summaries or deployment",
     )
     verb.add_argument("--layer", metavar="NAME", action="append", help="a layer to look at; repeatable (default: all)")
 

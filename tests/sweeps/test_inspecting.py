@@ -15,7 +15,7 @@ import sweeps
 from analysis.folder import save_checkpoints, save_policies, write_manifest, write_table
 from analysis.load import INTERNALS
 from jaxrl import Trained
-from jaxrl.internals import METHODS
+from jaxrl.internals import METHODS, Lanes
 from sweeps import inspecting, load_spec, make_plan, tables
 from sweeps.cli import main
 from tests.jaxrl.internals.known import goes_to_the_coin_by, zeros
@@ -131,8 +131,24 @@ def test_what_cannot_be_looked_into_is_told_in_one_line_before_anything_compiles
         analysis.load_internals(folder, "diference")
 
 
+def test_rows_of_a_policy_that_diverged_keep_their_names_and_lose_their_numbers(tmp_path, monkeypatch):
+    def diverged(seed):
+        return jax.tree.map(lambda leaf: leaf + np.float32(np.nan if seed else 0), goes_to_the_coin_by(seed))
+
+    folder = write(tmp_path / "diverged", SPEC | {"factors": {}}, diverged)
+    columns = {"members": 1, "asks": "uncertain", "threshold": 0.5, "share": 0.25}
+    found = {name: np.full((2, 1), value) for name, value in columns.items()}
+    monkeypatch.setattr("jaxrl.internals.Deployment.__call__", lambda self, lanes: found)
+    assert sweeps.inspect(folder, "deployment").policies == 2 and sweeps.status(folder, verify=True)["damaged"] == []
+    assert sweeps.inspect(folder, "deployment").ready == 2
+    df = analysis.load_internals(folder, "deployment", columns=["seed", "threshold", "share"])
+    assert df["seed"].to_list() == [0, 1] and df["threshold"].to_list() == [0.5, 0.5]
+    assert df["share"].isna().to_list() == [False, True]
+
+
 def test_no_number_is_given_of_a_policy_that_diverged():
-    finite = inspecting._finite({"kernel": np.array([[1.0, 2.0], [np.nan, 2.0], [3.0, np.inf]]), "bias": np.zeros(3)})
+    policy = {"kernel": np.array([[1.0, 2.0], [np.nan, 2.0], [3.0, np.inf]]), "bias": np.zeros(3)}
+    finite = Lanes(np.zeros((3, 2)), policy, (), np.zeros(3)).finite
     assert finite.tolist() == [True, False, False]
     assert np.isnan(inspecting._where(finite, np.ones((3, 2)))).all(axis=1).tolist() == [False, True, True]
     signs = np.array([[-1, 1]] * 3, np.int8)

@@ -27,6 +27,12 @@ def zeros(world=WORLD, learner=LEARNER):
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
+def drawn(world, learner, seed=0):
+    """A policy of random weights, none of them small."""
+    generator = np.random.default_rng(seed)
+    return jax.tree.map(lambda leaf: generator.normal(size=leaf.shape).astype(np.float32), zeros(world, learner))
+
+
 def goes_to_the_coin_by(unit):
     """Goes left while it sees a coin, of which one unit alone knows, and else right.
 

@@ -10,15 +10,9 @@ from envs import dense
 from jaxrl.internals import Attribution
 from jaxrl.internals.attribution import named_inputs, relaxed
 from tests.envs.pictured import Pictured
-from tests.jaxrl.internals.known import WORLD, lanes_of, zeros
+from tests.jaxrl.internals.known import WORLD, drawn, lanes_of
 
 LINEAR = jaxrl.PPO(network="jaxrl.networks:Linear")
-
-
-def drawn(world, learner, seed=0):
-    """A policy of random weights, none of them small."""
-    generator = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: generator.normal(size=leaf.shape).astype(np.float32), zeros(world, learner))
 
 
 def test_of_a_linear_policy_they_are_weights_times_inputs():
