@@ -1,5 +1,6 @@
 """Cells of the shipped atlas, drawn at random, against a float64 implementation and initialisations of its own."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,11 @@ import pytest
 
 from tests.jaxrl import coin_line_reference as reference
 
-CELLS = Path(__file__).parents[1] / "docs" / "atlas" / "cells.parquet"
+ATLAS = Path(__file__).parents[1] / "docs" / "atlas"
+CELLS = ATLAS / "cells.parquet"
+_spec = importlib.util.spec_from_file_location("atlas_page", ATLAS / "page.py")
+page = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(page)
 LANES, MOST_WORK = 400, 200_000
 
 
@@ -38,3 +43,12 @@ def test_no_cell_lost_an_initialisation():
     table = pd.read_parquet(CELLS)
     assert (table["n"] == 1024).all() and (table["diverged"] == 0).all()
     assert (table["right"] + table["left"] + table["silent"] == table["n"]).all()
+
+
+def test_the_page_has_the_tables_and_sentences_that_the_shipped_cells_give():
+    """All but the one of the Gaussian process, which takes long to compute: some three hundred numbers."""
+    cells, verdicts = pd.read_parquet(CELLS), pd.read_parquet(ATLAS / "verdicts.parquet")
+    tables = page.ran(cells), page.by_width(cells), page.crossovers(cells), page.at_competence(verdicts)
+    said = *map(page.table, tables), page.same_time(cells), *page.monotone(cells), f"{len(page.last_rows(cells)):,}"
+    text = (ATLAS / "README.md").read_text()
+    assert not [one for one in said if one not in text]

@@ -1,14 +1,19 @@
 """The comparisons of docs/pipelines.py, on made tables of preferences whose answers are known."""
 
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-_spec = importlib.util.spec_from_file_location("pipelines_page", Path(__file__).parents[1] / "docs" / "pipelines.py")
+DOCS = Path(__file__).parents[1] / "docs"
+_spec = importlib.util.spec_from_file_location("pipelines_page", DOCS / "pipelines.py")
 page = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(page)
+
+
+RULES = ("order", "persistence", "inhibition", "salience", "optimiser")
 
 
 def going_by(*scores):
@@ -18,6 +23,41 @@ def going_by(*scores):
 
 COLOUR, SHAPE = np.divmod(np.arange(24), 6)
 BY_COLOUR, BY_SHAPE = -COLOUR, -SHAPE
+
+
+@pytest.mark.slow
+def test_the_page_has_the_numbers_of_the_shipped_table_of_preferences():
+    """34 numbers: means with their intervals, shares of choices, and counts of comparisons."""
+    found = page.wins(str(DOCS / "studies" / "pipelines"))
+    text = (DOCS / "pipelines.md").read_text().replace("\N{MINUS SIGN}", "-")
+
+    def mean(terms):
+        every = [(weight / len(terms), *rest) for some in terms for weight, *rest in some]
+        return str(page.contrast(found, "mean", every))
+
+    def order(pairs):
+        both = [(f"two-{a}-{b}", f"two-{b}-{a}", page.conflict(a, b)) for a, b in pairs]
+        return mean([[(1, there, 1.0, measure), (-1, back, 1.0, measure)] for there, back, measure in both])
+
+    def persistence(pairs):
+        both = [(a, b, page.pull(a, [b])) for pair in pairs for a, b in (pair, pair[::-1])]
+        return mean([[(1, f"two-{a}-{b}", 1.0, m), (-1, f"single-{b}", 0.5, m)] for a, b, m in both])
+
+    colours, shapes = ("red", "green", "violet"), ("square", "disc", "ring")
+    across = list(itertools.product(colours, shapes))
+    within = [*itertools.combinations(colours, 2), *itertools.combinations(shapes, 2)]
+    inhibition, salience = page.inhibition(found)[-1], page.salience(found)
+    expected = [order(across + within), order(across), order(within)]
+    expected += [persistence(across + within), persistence(across), persistence(within), str(inhibition)]
+    expected += [str(salience[-1]), *(f"{one.value:.2f}" for one in salience if one.name.startswith("colours x"))][:3]
+    for first, second in (("red", "square"), ("square", "red")):
+        measure = page.pull(first, [second])
+        for pipeline, at in ((f"two-{first}-{second}", 1.0), (f"single-{second}", 0.5)):
+            expected.append(f"{np.nanmean(measure(found[pipeline, at])):.2f}")
+    verdicts = page.verdicts({rule: getattr(page, rule)(found) for rule in RULES})
+    assert verdicts["order"].startswith("matters in 12 of 15") and verdicts["optimiser"] == "no difference in 6 of 12"
+    expected += ["12 of 15 pairs", "6 of 12 comparisons"]
+    assert len(expected) == 16 and not [one for one in expected if one not in text]
 
 
 def test_pulls_and_conflicts_of_made_policies():
@@ -51,9 +91,7 @@ def test_the_rules_read_the_preset():
         score = scores.get(last, np.zeros(24))
         for at in (0.5, 1.0):
             found[pipeline, at] = going_by(*(score + 1e-3 * rng.random(24) for _ in range(3)))
-    every = {
-        rule: getattr(page, rule)(found) for rule in ("order", "persistence", "inhibition", "salience", "optimiser")
-    }
+    every = {rule: getattr(page, rule)(found) for rule in RULES}
     assert [len(rows) for rows in every.values()] == [16, 31, 5, 6, 12]
     assert all(one.value == pytest.approx(-1) for one in every["order"]), "what came last won"
     assert abs(every["persistence"][-1].value) < 0.1
