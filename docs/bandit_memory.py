@@ -1,4 +1,4 @@
-"""What preset `memory` found: `python docs/bandit_memory.py FOLDER` prints the table of docs/bandit.md.
+"""What preset `memory` found: `python docs/bandit_memory.py FOLDER` prints the table of docs/studies/bandit.md.
 
 Draws docs/pictures/memory.png too. The seed is the unit: a policy's return on a probe is the mean over its episodes.
 """

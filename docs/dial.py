@@ -1,4 +1,4 @@
-"""What preset `dial` found: `python docs/dial.py FOLDER` prints the table of docs/dial.md.
+"""What preset `dial` found: `python docs/dial.py FOLDER` prints the table of docs/studies/dial.md.
 
 Draws docs/pictures/dial.png too, or another picture that is named. Intervals are over seeds, of `analysis.shares`.
 """
