@@ -17,7 +17,7 @@ LANE = ["master_seed", "condition", "seed"]
 DESIGN = ["keys", "adaptive"]
 """Columns, as `load` gives them: "paired" or "independent", and whether seeds were added until rates were known."""
 PARTS = ("arm", "pipeline", "world", "learner", "curriculum")
-SETTINGS = ("env", "reward", "pay", "shaping", "approval", "learner", "curriculum", "schedules")
+SETTINGS = ("env", "reward", "pay", "shaping", "approval", "lives", "ask", "learner", "curriculum", "schedules")
 """The heads of the names of settings."""
 MOMENTS = ("checkpoint", "probe", "actor", "sampled")
 """What tells the rows of one lane apart, where a frame has several of each."""

@@ -4,9 +4,10 @@ import dataclasses
 import difflib
 from typing import Any
 
-from envs import approval, gymnax_world, lives, shaping
+from envs import approval, asking, gymnax_world, lives, shaping
 from envs.abilities import Compared, Comparisons, Drawn, Editable, OnTerms, Priced, Solved, Sources, Starting, Tabular
 from envs.approval import Approved
+from envs.asking import Asking
 from envs.bandit import Bandit
 from envs.base import Goal, Params, Probe, World
 from envs.camera import Camera
@@ -60,13 +61,14 @@ def settings(name: str) -> dict[str, Setting]:
         _check_gymnax(name)
         return GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
     cls = _class(name)
-    return cls.settings() | (
-        shaping.settings(cls.goals) | approval.settings(cls) | lives.settings(cls) if cls.goals else {}
-    )
+    if not cls.goals:
+        return cls.settings()
+    wrapped = shaping.settings(cls.goals) | approval.settings(cls) | lives.settings(cls) | asking.settings()
+    return cls.settings() | wrapped
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> World:
-    """The world of this name, with the static `env.*`, `shaping.*`, `approval.*` and `lives.*` keys among `values`.
+    """The world of this name, with the static ones of its `settings` among `values`.
 
     Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
     """
@@ -77,7 +79,12 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
     static = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     world = cls(**{name: values[f"env.{name}"] for name in static if f"env.{name}" in values})
     shaped, asked = values.get("shaping.kind", "none"), values.get("approval.kind", "none")
-    if (rounds := values.get("lives.rounds", 1)) > 1:
+    rounds = values.get("lives.rounds", 1)
+    if values.get("ask.offered", False):
+        if not (shaped == asked == "none" and rounds == 1):
+            raise ValueError("ask.offered: true, of lives or of a reward that is shaped or approval; expected false")
+        return Asking(world)
+    if rounds > 1:
         if not shaped == asked == "none":
             raise ValueError(f"lives.rounds: {rounds}, of a world whose reward is shaped or approval; expected 1")
         return Lives(world, rounds)
@@ -110,10 +117,10 @@ def _nearest(name: str) -> str:
 
 
 __all__ = [
-    "HIDDEN", "NUMBER", "WORLDS", "Approved", "Bandit", "Camera", "Channel", "CoinLine", "CoinRun", "Compared",
-    "Comparisons", "Dial", "Drawn", "Editable", "Errands", "FarReward", "Feature", "Finding", "Gems", "Goal",
-    "GymnaxWorld", "Image", "Kinds", "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys", "Objects",
-    "Observation", "OnTerms", "Overseer", "Params", "Platformer", "Priced", "Probe", "Quiz", "Register", "Reversal",
-    "Room", "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage", "World", "Wrapper",
-    "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require", "settings",
+    "HIDDEN", "NUMBER", "WORLDS", "Approved", "Asking", "Bandit", "Camera", "Channel", "CoinLine", "CoinRun",
+    "Compared", "Comparisons", "Dial", "Drawn", "Editable", "Errands", "FarReward", "Feature", "Finding", "Gems",
+    "Goal", "GymnaxWorld", "Image", "Kinds", "Ladder", "Layout", "Lives", "MazeCorner", "MazeDish", "MazeKeys",
+    "Objects", "Observation", "OnTerms", "Overseer", "Params", "Platformer", "Priced", "Probe", "Quiz", "Register",
+    "Reversal", "Room", "Setting", "Shaped", "Solved", "Sources", "Starting", "Tabular", "TrashRoom", "Wage",
+    "World", "Wrapper", "check", "check_contract", "dense", "flag", "make", "names", "one_hot", "require", "settings",
 ]  # fmt: skip

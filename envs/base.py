@@ -49,6 +49,8 @@ class Params:
     """`approval.Terms` (`approval.*` in a spec), where the reward is an overseer's approval."""
     lives: Any = ()
     """`lives.Terms` (`lives.*` in a spec), where an episode is a life of several rounds."""
+    ask: Any = ()
+    """`asking.Terms` (`ask.*` in a spec), where one can ask what to do."""
 
 
 @dataclasses.dataclass(frozen=True)

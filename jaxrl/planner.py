@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from envs import Approved, Priced, Probe, World, tabular
+from envs import Approved, Asking, Priced, Probe, World, tabular
 from envs.approval import pays_beside_events
 from jaxrl import approval_plans
 
@@ -31,10 +31,13 @@ class Planner:
     """Plans on the choices of a world, those with payment moved too, and on a sample of training levels.
 
     Under approval what is planned is the best sum of so many rewards as the learner sums up, and where more is paid
-    than events, as where steps cost something, that of all rewards up to the time limit; see `approval_plans`.
+    than events, as where steps cost something, that of all rewards up to the time limit; see `approval_plans`. It never
+    asks: it knows what is best.
     """
 
     def __init__(self, world: World, probes: tuple[Probe, ...]):
+        if isinstance(world, Asking):
+            world = world.inner
         self.world = world
         self.probes = tuple(probe for probe in probes if probe.labels or probe.kind in ("choice", "contingency"))
         if not self.offered:

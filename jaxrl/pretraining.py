@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from envs import Observation, World
+from envs import Asking, Observation, World
 from envs.tabular import traced_steps_left
 from jaxrl.networks import NOTHING
 
@@ -25,6 +25,8 @@ def check(world: World) -> None:
     """Raises ValueError where a world has no demonstrations."""
     if not {"intended"} < {goal.role for goal in world.goals}:
         raise ValueError("learner.pretraining_updates: demonstrations need a world with an intended goal and a rival")
+    if isinstance(world, Asking):
+        raise ValueError("learner.pretraining_updates: demonstrations would ask, and ask.offered is true; expected 0")
 
 
 def demonstrations(

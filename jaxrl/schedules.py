@@ -154,7 +154,7 @@ def _place(key: str) -> tuple[str, ...]:
             return "env", "reward"
         case "pay":
             return "env", "pay", key.rpartition(".")[2]
-        case "shaping" | "approval" | "lives":
+        case "shaping" | "approval" | "lives" | "ask":
             return "env", section, name
     return section, name
 

@@ -5,6 +5,7 @@ import warnings
 import pandas as pd
 import pytest
 
+import envs
 from analysis import (
     compare,
     dose_response,
@@ -16,7 +17,7 @@ from analysis import (
     shares,
     tipping_dose,
 )
-from analysis.design import factors_of, pooled_factors, without_effect
+from analysis.design import SETTINGS, factors_of, pooled_factors, without_effect
 
 LABELS = pd.CategoricalDtype(["intended", "mixed"], ordered=True)
 
@@ -104,6 +105,13 @@ def test_pairs_and_stopping_outlive_a_merge():
         tipping_dose(merged, "env.x", "intended")
     fixed = merged.assign(adaptive=False)
     assert (rates(fixed, "env.x")["high"] != sequence["high"]).any()
+
+
+def test_every_setting_of_a_world_is_known_as_one():
+    assert {key.partition(".")[0] for key in envs.settings("trash-room")} <= set(SETTINGS)
+    assert factors_of(pd.DataFrame({"lives.moves": [0.0, 0.5], "ask.price": [0.1, 0.2], "share.coin": [0.0, 1.0]})) == [
+        "lives.moves", "ask.price"
+    ]  # fmt: skip
 
 
 GRID = {f"{x}-{y}": {"env.x": x, "learner.y": y} for x in (1.0, 100.0) for y in (0.9999, 0.99995, 1.0)}
