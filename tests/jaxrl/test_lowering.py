@@ -29,8 +29,8 @@ CALLS = {
     "cuda": {"AllocateBuffer", "cusolver_geqrf_ffi", "cusolver_orgqr_ffi"},
     "tpu": {"AllocateBuffer", "Qr", "ProductOfElementaryHouseholderReflectors"},
 }
-"""Custom calls that jax has on a platform, of those that an orthogonal initialisation makes, and ranks in jax 0.11, which
-fill all of the buffer that they allocate."""
+"""Custom calls that jax has on a platform: those of an orthogonal initialisation, and of ranks in jax 0.11, which fill
+the whole buffer that they allocate."""
 WRONG = {
     "f64>": "computes in float64",
     "stablehlo.infeed": "waits for the host",
