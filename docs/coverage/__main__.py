@@ -1,6 +1,6 @@
 """What the intervals and tests of `analysis` do on data whose truth is known: `python docs/coverage [SECTION ...]`.
 
-Prints the tables of docs/statistics.md. Each number is from REPEATS simulated data sets, with a fixed seed.
+Prints the tables of docs/studies/coverage.md. Each number is from REPEATS simulated data sets, with a fixed seed.
 """
 
 import sys

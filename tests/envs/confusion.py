@@ -1,6 +1,6 @@
 """How well labels recover policies whose goal is known.
 
-`python -m tests.envs.confusion` prints the tables of docs/labels.md.
+`python -m tests.envs.confusion` prints the tables of docs/studies/label-recovery.md.
 
 Each policy is run as lanes are, on the episodes of the labelling probe and of each `capable:GOAL`, 1,000 times over: a
 random walker, an oracle for each goal, a reflex for each action, and weak oracles, which take a random action instead

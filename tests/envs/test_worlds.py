@@ -134,9 +134,9 @@ def test_the_tables_of_labels_have_a_row_a_policy_and_each_adds_to_1():
 
 
 @pytest.mark.parametrize("name", [name for name in envs.WORLDS if envs.WORLDS[name].goals])
-def test_the_page_on_labels_has_a_table_of_every_world(name):
+def test_the_study_of_label_recovery_has_a_table_of_every_world(name):
     """What `python -m tests.envs.confusion` prints; a new world, or other goals, take a new run."""
-    (table,) = re.findall(rf"^{name}\n((?:.+\n)+)", (DOCS / "labels.md").read_text(), re.MULTILINE)
+    (table,) = re.findall(rf"^{name}\n((?:.+\n)+)", (DOCS / "studies" / "label-recovery.md").read_text(), re.MULTILINE)
     world = envs.make(name)
     labels = [analysis.goal_label(goal.name, goal.role) for goal in world.aims]
     assert table.split("\n")[0].split()[: len(labels)] == labels
