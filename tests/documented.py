@@ -11,6 +11,7 @@ What has no mark is run by tests/test_documented.py. Every block of every page i
 """
 
 import ast
+import functools
 import importlib
 import importlib.util
 import os
@@ -37,8 +38,8 @@ FENCE = re.compile(
 PACKAGES = ("analysis", "envs", "jaxrl", "sweeps")
 PROGRAMS = ("chisel", "python", "make", "pip", "docker", "source", "export")
 """A block without a language is one of commands if its first line begins with one of these."""
-PYTHON_TESTED = ("docs/tutorial.md", "docs/python.md", "docs/worlds.md")
-"""Pages whose Python tests/test_tutorial.py runs, with fewer steps."""
+PYTHON_TESTED = ("docs/tutorial.md", "docs/python.md", "docs/worlds.md", "docs/own-learner.md")
+"""Pages whose Python tests/test_tutorial.py and tests/jaxrl/test_examples.py run, with fewer steps."""
 COLUMNS = {"arm", "checkpoint", "pipeline", "learner.name", "curriculum.name"}
 """What figures take beside the settings that a sweep varies."""
 
@@ -107,6 +108,12 @@ def blocks(page: str) -> list[Block]:
         )
         for found in FENCE.finditer(text)
     ]
+
+
+def inline(page: str) -> list[list[str]]:
+    """The arguments of each `chisel ...` within the sentences of a page."""
+    text = FENCE.sub("", (ROOT / page).read_text())
+    return [shlex.split(found)[1:] for found in re.findall(r"`(chisel [^`\n|…]+)`", text)]
 
 
 def last_heading(page: str) -> str:
@@ -183,6 +190,7 @@ def of_chisel(words: list[str], page: str) -> list[str]:
     return [f"{preset} varies no {key}" for preset in presets for key in flat if key not in varied(preset)]
 
 
+@functools.cache
 def varied(preset: str) -> set[str]:
     """The settings that may differ between lanes of a preset."""
     from sweeps.spec import load_spec

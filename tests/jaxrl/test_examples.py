@@ -1,4 +1,4 @@
-"""The worked examples of docs/networks.md and docs/learners.md: a network and a learner of one's own."""
+"""The worked examples of docs/networks.md and docs/own-learner.md: a network and a learner of one's own."""
 
 import re
 from pathlib import Path
@@ -111,7 +111,7 @@ def test_a_network_without_a_picture_keeps_fields_that_settings_of_convolutions_
 
 @pytest.mark.slow
 def test_a_learner_of_ones_own_learns(written):
-    name = written("one_step", example("learners.md")) + ":OneStep"
+    name = written("one_step", example("own-learner.md")) + ":OneStep"
     assert jaxrl.settings(name)["learner.value_coef"].doc == "Weight of the value loss."
     counts = {"learner.total_steps": 20_480, "learner.n_envs": 8, "learner.n_steps": 8, "learner.width": 8}
     program = jaxrl.Program(probe_world.ProbeWorld(), jaxrl.make(name, counts), 1)
