@@ -87,8 +87,7 @@ def pages() -> list[str]:
 
 def followed() -> list[str]:
     """The pages whose commands are run: README, tutorial and how-to guides, as the site's navigation has them."""
-    loader = type("Loader", (yaml.SafeLoader,), {})
-    navigation = yaml.load((ROOT / "mkdocs.yml").read_text(), loader)["nav"]
+    navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
     sections = {name: inside for section in navigation for name, inside in section.items()}
     guides = [one if isinstance(one, str) else next(iter(one.values())) for one in sections["How-to guides"]]
     of_site = [sections["Tutorial"], *(one for one in guides if isinstance(one, str) and "/" not in one)]
