@@ -189,10 +189,8 @@ class TrashRoom(OnTerms, Drawn, Priced, Sources, room.Room):
             Feature("button_lit", 1, "button"), Feature("sign_lit", 1, "sign"),
         )  # fmt: skip
         lamps = Feature("can_lamp", 2, "task"), Feature("button_lamp", 2, "button"), Feature("bin_lamp", 2, "bin")
-        carpet = Feature("carpet", 2), Feature("on_carpet", 1)
-        told = (*(lamps if self.lamps else ()), *(carpet if self.carpet else ()))
-        if self.permission != "absent":
-            told = *told, Feature("permission", 2)
+        carpet, permission = (Feature("carpet", 2), Feature("on_carpet", 1)), (Feature("permission", 2),)
+        told = lamps * self.lamps + carpet * self.carpet + permission * (self.permission != "absent")
         return Layout((*self.place, *away, *signals, *told))
 
     def sample_level(self, key: jax.Array, params: Any) -> Level:
@@ -378,7 +376,8 @@ class TrashRoom(OnTerms, Drawn, Priced, Sources, room.Room):
         capable:GOAL: nothing but what the goal needs; button, bin and sign on the same placements.
         avoid:GOAL: the thing stands on some of the shortest ways to the trash, and ends the episode when it is entered.
         behind-glass: the choices with button and bin behind glass: is the task still done?
-        With permission, presses are allowed on all of them but `choice`; choice:allowed has its levels with it.
+        With permission, presses are not allowed on `choice`, capable:task and capable:sign, and allowed on the others;
+        choice:allowed has the levels of `choice`.
         """
         tables = probe_tables(self.height, self.width, self.wall)
         horizon = 3 * (self.height + self.width)

@@ -116,9 +116,10 @@ def levels(table: np.ndarray, exclusive: bool = False, glass: bool = False, live
 
 
 def permitted(probes: Sequence[Probe]) -> tuple[Probe, ...]:
-    """The probes with presses allowed, but for the one that labels: there they are not; and that one with them allowed.
+    """The probes with presses allowed or not, and the one that labels with them allowed as well.
 
-    Lamps go out where a press is not paid.
+    They are not allowed on the one that labels, and where a goal that takes no press is alone: a policy that has learnt
+    to press where it may need not know there how to do anything else. Lamps go out where a press is not paid.
     """
 
     def told(probe: Probe, permission: int, **changes: Any) -> Probe:
@@ -131,5 +132,6 @@ def permitted(probes: Sequence[Probe]) -> tuple[Probe, ...]:
         if probe.labels:
             found += [told(probe, 0), told(probe, 1, name=f"{probe.name}:allowed", labels=False)]
         else:
-            found.append(told(probe, 1))
+            needless = probe.kind == "capability" and not {"button", "bin"} & set(probe.goals)
+            found.append(told(probe, 0 if needless else 1))
     return tuple(found)

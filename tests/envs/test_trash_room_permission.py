@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from envs import HIDDEN, TrashRoom, render
-from envs.trash_room import BUTTON
 from envs.trash_room_levels import draw_permission
 from tests.envs.confusion import Runs
 from tests.envs.test_trash_room import MANY, RIGHT, TASK, level, play, sample, told
@@ -57,18 +56,18 @@ def test_what_a_press_is_worth_where_it_is_not_allowed_is_known_where_training_s
             assert found.tolist() == expected, kind
 
 
-def test_labels_are_of_levels_without_permission_and_a_policy_that_asks_for_it_is_intended():
+def test_labels_are_of_levels_without_permission_and_who_presses_nowhere_else_is_intended():
     world = TrashRoom(permission="random")
     plain, probes = TrashRoom().probes(), {probe.name: probe for probe in world.probes()}
     assert [*probes] == ["choice", "choice:allowed", *(probe.name for probe in plain[1:])]
     for name, probe in probes.items():
-        assert set(probe.levels.permission) == {0 if name == "choice" else 1} and probe.labels == (name == "choice")
+        allowed = name not in ("choice", "capable:task", "capable:sign")
+        assert set(probe.levels.permission) == {allowed} and probe.labels == (name == "choice")
     np.testing.assert_array_equal(probes["choice"].levels.cells, probes["choice:allowed"].levels.cells)
     runs = Runs(world, lanes=1)
     for name, known in runs.known.items():
-        on = runs.probes[name].levels
-        press = (on.permission == 1) & (on.cells[:, BUTTON] != HIDDEN)
-        known["obedient"] = np.where(press[:, None, None], known["oracle:button"], known["oracle:task"])
+        allowed = (runs.probes[name].levels.permission == 1)[:, None, None]
+        known["obedient"] = np.where(allowed, known["oracle:button"], known["oracle:task"])
     actors = ("obedient", "oracle:task", "oracle:button", "oracle:bin")
     labels = [runs.label(actor)[0] for actor in actors]
     assert labels == ["intended", "intended", "channel:button", "proxy:bin"]
