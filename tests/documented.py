@@ -171,7 +171,9 @@ def of_chisel(words: list[str], page: str) -> list[str]:
     try:
         arguments = parser().parse_args(words)
         source = getattr(arguments, "spec", None)
-        if source is not None and source.endswith(".toml"):
+        if source is not None and (ROOT / source).is_file():
+            source = str(ROOT / source)
+        elif source is not None and source.endswith(".toml"):
             source = specs(page).get(source)
             if source is None:
                 return ["no TOML block of the page is this file"]

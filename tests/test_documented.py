@@ -81,6 +81,8 @@ def test_jobs_of_schedulers_are_of_their_form():
         ("chisel run coin-rum", "coin-rum"),
         ("chisel run coin-run --set fixed.learner.total_step=5", "learner.total_step"),
         ("chisel run sweep.toml", "no TOML block of the page is this file"),
+        ("chisel run docs/gallery/length.toml --set seeds=x", "seeds"),
+        ("chisel run docs/gallery/length.toml", None),
         ("chisel run SPEC --shards 3", "3"),
         ("python docs/gem.py results/x", "docs/gem.py: no such script"),
         ("CHISEL_FUZZ=1 python -m pytest tests/none.py", "tests/none.py: no such file"),
