@@ -1,4 +1,5 @@
-"""What preset `gems-colour` found: `python docs/gems.py FOLDER` prints the tables of docs/gems.md and draws its figure.
+"""What preset `gems-colour` found: `python docs/gems.py FOLDER` prints the tables of docs/studies/gems.md
+and draws its figure.
 
 A folder with one order of the channels has neither the last two correlations nor a figure.
 

@@ -1,4 +1,4 @@
-"""The comparisons of docs/prediction.md, on made kernels and shares whose answers are known."""
+"""The comparisons of docs/studies/prediction.md, on made kernels and shares whose answers are known."""
 
 import importlib.util
 import re
@@ -10,7 +10,7 @@ import pytest
 from analysis.prediction import PREDICTORS, Kernel, Pipeline, Pipelines, Stage
 
 ROOT = Path(__file__).parents[1]
-PREDICTION = (ROOT / "docs" / "prediction.md").read_text()
+PREDICTION = (ROOT / "docs" / "studies" / "prediction.md").read_text()
 _spec = importlib.util.spec_from_file_location("prediction_page", ROOT / "docs" / "prediction.py")
 page = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(page)
