@@ -1,4 +1,4 @@
-"""Every predictor on the suite of pipelines: `python docs/prediction.py FOLDER` prints what docs/studies/prediction.md has.
+"""Every predictor on the suite of pipelines: `python docs/prediction.py FOLDER` prints the tables of its study.
 
 `python docs/prediction.py FOLDER seeds` says how far each seed's own kernel goes with what this seed does differently
 from the others of its pipeline. `python docs/prediction.py FOLDER order` prints the kernel along the value functions of
