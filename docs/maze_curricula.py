@@ -1,4 +1,4 @@
-"""What preset `maze-curricula` found: `python docs/maze_curricula.py FOLDER` prints the tables of docs/curricula.md.
+"""The tables of docs/studies/curricula.md from preset `maze-curricula`: `python docs/maze_curricula.py FOLDER`.
 
 Draws docs/pictures/maze-curricula.png too. Of a folder with other arms it prints the last table. The seed is the unit:
 a policy's deployment return is the mean over its 64 episodes of gamma ** (d - 1), for the cheese at step d, and 0

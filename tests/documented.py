@@ -38,8 +38,8 @@ FENCE = re.compile(
 PACKAGES = ("analysis", "envs", "jaxrl", "sweeps")
 PROGRAMS = ("chisel", "python", "make", "pip", "docker", "source", "export")
 """A block without a language is one of commands if its first line begins with one of these."""
-PYTHON_TESTED = ("docs/tutorial.md", "docs/python.md", "docs/worlds.md", "docs/own-learner.md")
-"""Pages whose Python tests/test_tutorial.py and tests/jaxrl/test_examples.py run, with fewer steps."""
+PYTHON_TESTED = tuple(f"docs/{name}.md" for name in ("tutorial", "python", "worlds", "own-learner", "own-curriculum"))
+"""Pages whose Python the tests of the tutorial, of examples and of curricula run, with fewer steps."""
 COLUMNS = {"arm", "checkpoint", "pipeline", "learner.name", "curriculum.name"}
 """What figures take beside the settings that a sweep varies."""
 

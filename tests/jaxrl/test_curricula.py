@@ -19,7 +19,7 @@ from jaxrl.program import params_of
 from jaxrl.rollout import Steps
 from jaxrl.schedules import Settings
 
-PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "curricula.md").read_text()
+PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "own-curriculum.md").read_text()
 SMALL = {
     "learner.total_steps": 2048, "learner.n_envs": 8, "learner.n_steps": 16, "learner.width": 8, "learner.depth": 1,
     "learner.n_epochs": 1,
