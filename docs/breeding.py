@@ -1,6 +1,6 @@
 """Trials of es and ga on trash-room: how often the probed policy does the task where nothing else stands in the room.
 
-python docs/breeding.py           # all of the table in docs/evolution.md, a quarter of an hour of one core
+python docs/breeding.py           # all of the table in docs/studies/breeding.md, a quarter of an hour of one core
 python docs/breeding.py 0         # one block of it
 """
 

@@ -1,4 +1,4 @@
-"""Advantage actor-critic, the synchronous form of A3C (Mnih et al. 2016) for one lane; docs/learners.md has details."""
+"""Advantage actor-critic, the synchronous form of A3C (Mnih et al. 2016) for one lane; docs/a2c.md has details."""
 
 import dataclasses
 from typing import Any, ClassVar, NamedTuple

@@ -1,4 +1,4 @@
-"""Parallelised Q-network (Gallici et al. 2025) for one lane; docs/learners.md lists every detail with its source."""
+"""Parallelised Q-network (Gallici et al. 2025) for one lane; docs/pqn.md lists every detail with its source."""
 
 import dataclasses
 from typing import Any, ClassVar, Literal, NamedTuple

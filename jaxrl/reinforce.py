@@ -1,4 +1,4 @@
-"""REINFORCE (Williams 1992) on whole episodes, for one lane; docs/learners.md lists every detail with its source."""
+"""REINFORCE (Williams 1992) on whole episodes, for one lane; docs/reinforce.md lists every detail with its source."""
 
 import dataclasses
 from typing import Any, ClassVar, Literal, NamedTuple
