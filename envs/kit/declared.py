@@ -10,7 +10,7 @@ import numpy as np
 
 from envs import rewards
 from envs.abilities import ABILITIES, Drawn, Editable, OnTerms, Priced, Solved
-from envs.base import Role
+from envs.base import Params, Role
 from envs.gymnax_world import GymnaxWorld
 from envs.kit.rules import Fault, as_rows, described, difference, rule
 from envs.render import AGENT
@@ -38,8 +38,9 @@ def _settings(trial: Trial, fault: Fault) -> str:
         if wrong := setting.refusal(setting.default):
             fault(f"{key}: its own default {setting.default!r} {wrong}")
     fields = (*dataclasses.fields(world), *dataclasses.fields(world.default_params))  # type: ignore[arg-type]
+    every_world = {field.name for field in dataclasses.fields(Params)}
     for name in [field.name for field in fields] if not isinstance(world, GymnaxWorld) else ():
-        if name not in ("reward", "pay", "shaping", "approval", "lives") and f"env.{name}" not in settings:
+        if name not in every_world and f"env.{name}" not in settings:
             fault(f"{name} is a field without a range, and so no setting")
     return ", ".join(settings)
 
