@@ -37,6 +37,7 @@ INTERNALS = {
     "linear-probes": ["checkpoint", "target", "layer", "network", "labels"],
     "summaries": ["checkpoint", "network", "of", "summary"],
     "deployment": ["checkpoint", "members", "asks", "threshold"],
+    "learning-coefficient": ["checkpoint"],
 }
 """The same of each kind of internals."""
 

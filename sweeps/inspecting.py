@@ -136,10 +136,10 @@ class _Look:
                 return False
         program = self.programs[shard.program.id]
         conditions = np.array([condition.id for condition, _ in shard.lanes])
-        method, params = self._method(shard.program, wanted), program.settings(shard.values()).env
+        method, settings = self._method(shard.program, wanted), program.settings(shard.values())
         parts = []
         for checkpoint, policies in load_checkpoints(self.folder, shard.id).items():
-            lanes = Lanes(shard.keys(), policies, params, conditions)
+            lanes = Lanes(shard.keys(), policies, settings.env, conditions, settings.learner)
             found = method(lanes)
             at = np.full(next(iter(found.values())).shape, checkpoint)
             known = {name: _where(lanes.finite, one) for name, one in found.items() if name not in INTERNALS[self.what]}

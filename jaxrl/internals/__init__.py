@@ -7,6 +7,7 @@ from jaxrl.internals.deployment import Deployment
 from jaxrl.internals.difference import Difference
 from jaxrl.internals.lanes import Lanes, untrained
 from jaxrl.internals.layers import layers_of, through
+from jaxrl.internals.learning_coefficient import LearningCoefficient
 from jaxrl.internals.linear_probes import LinearProbes
 from jaxrl.internals.summaries import Summaries
 
@@ -16,6 +17,7 @@ METHODS: dict[str, Any] = {
     "linear-probes": LinearProbes,
     "summaries": Summaries,
     "deployment": Deployment,
+    "learning-coefficient": LearningCoefficient,
 }
 """By name; each is made of a world, a learner, layers and a chunk, and gives the columns of a table for `Lanes`."""
 
@@ -25,6 +27,7 @@ __all__ = [
     "Deployment",
     "Difference",
     "Lanes",
+    "LearningCoefficient",
     "LinearProbes",
     "Summaries",
     "layers_of",

@@ -23,6 +23,8 @@ class Lanes(NamedTuple):
     """The world's Params."""
     condition: np.ndarray
     """[lanes], what is equal for seeds of one condition."""
+    learner: Any = ()
+    """The learner's Params."""
 
     @property
     def finite(self) -> np.ndarray:

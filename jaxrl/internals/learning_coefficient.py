@@ -1,0 +1,132 @@
+"""The local learning coefficient of policies: how many directions of their weights the regret holds them in.
+
+Lau, Furman, Wang, Murfet and Wei 2023, arXiv 2308.12108. The loss is the exact mean regret on training levels.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from envs import Approved, Observation, Priced, Tabular, World, tabular
+from envs.approval import pays_beside_events
+from jaxrl.internals.lanes import Lanes, in_chunks
+from jaxrl.internals.langevin import Chain, coefficient
+from jaxrl.learner import Learner
+from jaxrl.pqn import PQN
+
+LEVELS = 1024
+"""Training levels that are drawn, the same for all policies of a condition."""
+KINDS = 32
+"""Of levels, at most, that differ in more than where the episode begins; what is drawn beyond them is left out."""
+SEED = 0x6C6C63
+
+
+class Levels(NamedTuple):
+    """Training levels written out, those that differ in where episodes begin alone as one; axes [kinds, S, ...]."""
+
+    begin: Any
+    """f32[kinds, S], the share of episodes that begin there."""
+    next_state: Any
+    """i32[kinds, S, A]."""
+    reward: Any
+    """f32[kinds, S, A], in expectation."""
+    goes_on: Any
+    """f32[kinds, S, A], 0 where the episode ends and 1 elsewhere."""
+    seen: Observation
+
+
+class LearningCoefficient:
+    """The local learning coefficient of each policy, for the regret on training levels under the lane's discount.
+
+    Time goes on for ever unless the world ends the episode, as it does for `envs.tabular.optimal`.
+    """
+
+    by_layer = False
+
+    def __init__(self, world: World, learner: Learner, layers: Any, chunk: int, chain: Chain | None = None):
+        self.world: Any = world
+        self.learner, self.chunk, self.chain = learner, chunk, chain or Chain()
+        named = "the learning coefficient is one of exact regret"
+        if not (world.offers(Tabular) and world.offers(Priced)) or isinstance(world, Approved):
+            raise ValueError(f"{named}: {world.name} does not list its states and what its events are worth")
+        if pays_beside_events(world):
+            raise ValueError(f"{named}: {world.name} pays more than events")
+        if "discount" not in learner.Params.__dataclass_fields__ or isinstance(learner, PQN):
+            raise ValueError(f"{named}, under the learner's discount: of ppo, a2c and reinforce alone")
+        if jax.tree.leaves(learner.context(world, 1)):
+            raise ValueError(f"{named}: of policies that see nothing but the observation")
+        self.written = jax.jit(self._written)
+        self.sampled = jax.jit(jax.vmap(self._sampled))
+
+    def __call__(self, lanes: Lanes) -> dict[str, np.ndarray]:
+        """By column of the table, [lanes, 1]."""
+        discount = np.asarray(lanes.learner.discount, np.float32)
+        given = [np.ascontiguousarray(leaf).reshape(len(discount), -1) for leaf in jax.tree.leaves(lanes.params)]
+        rows = np.concatenate([leaf.astype(np.float64) for leaf in [*given, discount[:, None]]], axis=1)
+        _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        conditions = [jax.tree.map(lambda leaf, i=i: leaf[i], lanes.params) for i in first]
+        every = [self._levels(params, discount[i]) for params, i in zip(conditions, first, strict=True)]
+        levels, best = jax.tree.map(lambda *leaves: np.stack(leaves)[which.ravel()], *every)
+        found = in_chunks(self.sampled, self.chunk, lanes.key, lanes.policy, levels, best, discount)
+        return {name: values[:, None] for name, values in found.items()}
+
+    def _levels(self, params: Any, discount: Any) -> tuple[Levels, np.ndarray]:
+        """The levels of a condition, and the best mean return on them, f32[]."""
+        start, events, payment, drawn = jax.tree.map(np.asarray, self.written(params, discount))
+        flat = [np.ascontiguousarray(leaf).reshape(LEVELS, -1).view(np.uint8) for leaf in jax.tree.leaves(drawn[1:])]
+        flat = [leaf for leaf in flat if leaf.size]
+        _, kind = np.unique(np.concatenate(flat, axis=1), axis=0, return_inverse=True)
+        first, order = np.unique(kind.ravel(), return_index=True)[1], kind.ravel()
+        first = np.sort(first)
+        use = first[:KINDS]
+        count = first[KINDS] if len(first) > KINDS else LEVELS
+        place = {order[row]: i for i, row in enumerate(use)}
+        begin = np.zeros((KINDS, drawn.next_state.shape[1]), np.float32)
+        for level in range(count):
+            begin[place[order[level]], start[level]] += 1 / count
+        use = np.append(use, np.repeat(use[:1], KINDS - len(use)))
+        levels = jax.tree.map(lambda leaf: leaf[use], drawn)._replace(begin=begin)
+        table = tabular.Table(start[use], levels.next_state, events[use], levels.goes_on == 0)
+        optimal = tabular.optimal(table, payment[use], float(discount)).astype(np.float32)
+        return levels, np.asarray(expected_return(levels, optimal, discount))
+
+    def _written(self, params: Any, discount: Any) -> Any:
+        world = self.world
+        keys = jax.random.split(jax.random.key(SEED), LEVELS)
+        levels = jax.lax.map(lambda key: world.sample_level(key, params), keys)
+        table = tabular.traced_table(world, levels, params)
+        payment = jax.vmap(lambda level: world.expected_payment(level, params, discount))(levels)
+        states = jax.vmap(lambda level: world.states(level, params))(levels)
+        seen = jax.vmap(jax.vmap(world.features, (0, None)), (0, None))(states, params)
+        reward = jnp.einsum("lsag,lg->lsa", table.events.astype(jnp.float32), payment)
+        goes_on = 1.0 - table.terminated.astype(jnp.float32)
+        return table.start, table.events, payment, Levels((), table.next_state, reward, goes_on, seen)
+
+    def _sampled(self, key: Any, policy: Any, levels: Levels, best: Any, discount: Any) -> dict[str, jax.Array]:
+        kinds, states, _ = levels.next_state.shape
+        flat = jax.tree.map(lambda leaf: leaf.reshape(kinds * states, *leaf.shape[2:]), levels.seen)
+
+        def regret(policy):
+            logits = self.learner.apply(self.world, policy, flat)[0]
+            return best - expected_return(levels, jax.nn.softmax(logits).reshape(levels.reward.shape), discount)
+
+        key = jax.random.fold_in(jax.random.wrap_key_data(key), SEED)
+        return coefficient(regret, policy, key, self.chain)
+
+
+@functools.partial(jax.jit, static_argnums=())
+def expected_return(levels: Levels, policy: jax.Array, discount: jax.Array) -> jax.Array:
+    """f32[], the mean discounted return of a policy f32[kinds, S, A]: exactly, and differentiable."""
+
+    def values(next_state, reward, goes_on, policy):
+        states, actions = reward.shape
+        ahead = -discount * policy * goes_on
+        matrix = jnp.eye(states)
+        for action in range(actions):
+            matrix = matrix.at[jnp.arange(states), next_state[:, action]].add(ahead[:, action])
+        return jnp.linalg.solve(matrix, jnp.sum(policy * reward, axis=1))
+
+    return jnp.sum(levels.begin * jax.vmap(values)(levels.next_state, levels.reward, levels.goes_on, policy))

@@ -1,0 +1,104 @@
+"""The learning coefficient of losses whose own is known, and exact regret."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import envs
+import jaxrl
+from envs import tabular
+from jaxrl.internals import LearningCoefficient
+from jaxrl.internals.langevin import Chain, coefficient
+from jaxrl.internals.learning_coefficient import expected_return
+from tests.jaxrl.internals.known import lanes_of, zeros
+
+CHAIN = Chain(inverse_temperature=1e4, localisation=100.0, step=2e-5, descent=200, steps=4000, burn=1000, chains=4)
+ROOM, LEARNER = envs.make("coin-run"), jaxrl.PPO(width=8, depth=1)
+
+
+def found(loss, start, chain=CHAIN):
+    return {
+        name: float(value)
+        for name, value in jax.jit(lambda: coefficient(loss, start, jax.random.key(0), chain))().items()
+    }
+
+
+@pytest.mark.parametrize(("directions", "held"), [(20, 20), (20, 5)])
+def test_of_a_quadratic_it_is_half_the_number_of_directions_that_it_holds(directions, held):
+    """But for what the localisation holds, a share localisation / inverse_temperature of each, as h = 1."""
+    one = found(lambda w: 0.5 * jnp.sum(w[:held] ** 2), jnp.zeros(directions))
+    assert one["coefficient"] == pytest.approx(held / 2, rel=0.12)
+    assert one["error"] < 0.1 * held and abs(one["drift"]) < 0.15 * held and one["acceptance"] > 0.9
+    assert one["loss"] == one["descended"] == 0
+
+
+def test_of_a_singular_minimum_it_is_what_the_integral_says_and_about_a_half():
+    """x^2 y^2, of which a quadratic knows nothing: its Hessian is 0."""
+    at = np.linspace(-1.5, 1.5, 1501)
+    loss, away = np.square(at[:, None] * at[None]), at[:, None] ** 2 + at[None] ** 2
+
+    def integral(inverse_temperature):
+        weight = np.exp(-inverse_temperature * loss - 10 / 2 * away)
+        return inverse_temperature * (weight * loss).sum() / weight.sum()
+
+    assert integral(1e2) < integral(1e3) < integral(1e4) < 0.5
+    chain = CHAIN._replace(inverse_temperature=1e4, localisation=10.0, step=1e-4, steps=10_000, burn=2000, chains=64)
+    one = found(lambda w: jnp.prod(w**2), jnp.zeros(2), chain)
+    assert 0.35 < integral(1e4) == pytest.approx(one["coefficient"], abs=0.04)
+
+
+def test_a_point_beside_the_minimum_is_led_there_first():
+    one = found(lambda w: 0.5 * jnp.sum((w - 0.1) ** 2), jnp.zeros(10))
+    assert one["loss"] == pytest.approx(0.05) and one["descended"] < 1e-4
+    assert one["coefficient"] == pytest.approx(5, rel=0.12)
+
+
+def test_a_chain_that_diverges_has_no_number_and_one_with_large_steps_is_told_by_its_acceptance():
+    loss = lambda w: 0.5 * jnp.sum(w**2)  # noqa: E731
+    assert np.isnan(found(loss, jnp.ones(10), CHAIN._replace(step=1e-2))["coefficient"])
+    rough = found(loss, jnp.zeros(10), CHAIN._replace(step=3e-4))
+    assert rough["acceptance"] < 0.6 and rough["coefficient"] > 10
+
+
+@pytest.fixture(scope="module")
+def columns():
+    """Of a policy that moves at random and of one with weights that are not numbers."""
+    chain = Chain(descent=2, steps=4, burn=2)
+    method = LearningCoefficient(ROOM, LEARNER, (), 2, chain)
+    lost = jax.tree.map(lambda leaf: leaf + np.float32(np.nan), zeros(ROOM, LEARNER))
+    lanes = lanes_of([zeros(ROOM, LEARNER), lost], ["a", "a"], ROOM)
+    discounts = jaxrl.PPO.Params(discount=np.full(2, 0.9, np.float32))
+    return method, method(lanes._replace(learner=discounts)), lanes
+
+
+def test_regret_is_that_of_the_tabular_form(columns):
+    method, found, lanes = columns
+    params = jax.tree.map(lambda leaf: leaf[0], lanes.params)
+    levels, best = method._levels(params, np.float32(0.9))
+    assert (levels.begin.sum(axis=1) > 0).sum() == ROOM.height, (
+        "the coin is in the last column, and starts are together"
+    )
+    table = tabular.Table(None, levels.next_state, levels.reward[..., None] > 0, levels.goes_on == 0)
+    steps = tabular.distances(table, 0)
+    assert best == pytest.approx((levels.begin * 0.9 ** (steps - 1)).sum(), rel=1e-5)
+    value = np.zeros_like(steps)
+    for _ in range(300):
+        ahead = value[np.arange(len(value))[:, None, None], levels.next_state]
+        value = (levels.reward + 0.9 * levels.goes_on * ahead).mean(axis=-1)
+    assert found["loss"][0, 0] == pytest.approx(float(best) - (levels.begin * value).sum(), rel=1e-4)
+    even = np.full(levels.reward.shape, 0.25, np.float32)
+    assert float(expected_return(levels, even, np.float32(0.9))) == pytest.approx(
+        (levels.begin * value).sum(), rel=1e-5
+    )
+    assert np.isfinite(found["coefficient"][0]).all() and np.isnan(found["coefficient"][1]).all()
+
+
+def test_what_has_no_exact_regret_is_told_in_one_line():
+    for world, learner, said in (
+        (envs.make("bandit"), LEARNER, "bandit does not list its states"),
+        (ROOM, jaxrl.make("ppo", {"learner.memory": "gru"}), "see nothing but the observation"),
+        (ROOM, jaxrl.make("pqn", {}), "of ppo, a2c and reinforce alone"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            LearningCoefficient(world, learner, (), 1)
