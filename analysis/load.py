@@ -247,7 +247,7 @@ def load_internals(
       what: `difference`, one row a lane × checkpoint × goal × layer × vector × sign; `attribution`, one a lane ×
         checkpoint × rival × input; `linear-probes`, one a lane × checkpoint × target × layer × network × true or
         permuted labels; `summaries`, one a lane × checkpoint × network × summary; `deployment`, one a
-        lane × checkpoint × number of members × way to ask × threshold.
+        lane × checkpoint × number of members × way to ask × threshold; `learning-coefficient`, one a lane × checkpoint.
       columns, filter: as for `load_probes`.
     Returns:
       Sorted by factors, lane, and what else names a row.

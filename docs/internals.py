@@ -1,8 +1,9 @@
 """Inside policies of `coin-run`: `python docs/internals.py FOLDER WHAT`, after `chisel inspect FOLDER --what WHAT`.
 
-Prints the tables of docs/internals.md; of difference vectors it draws docs/pictures/steerability.png too. A further
-argument names another layer than tower_1; of summaries, the folder of another world, with which the first is compared.
-The seed is the unit.
+Prints the tables of docs/studies/internals.md; of difference vectors and learning coefficients it draws pictures too.
+A further argument names another layer than tower_1; of summaries, the folder of another world, with which the first is
+compared; of learning coefficients, where the picture goes. `temperatures` takes their chains at other temperatures and
+radii. The seed is the unit.
 """
 
 import itertools
@@ -15,6 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+from scipy import stats  # noqa: E402
 
 import analysis  # noqa: E402
 
@@ -22,6 +24,12 @@ FACTOR = "env.diversity"
 VECTORS = ("own", "random", "other")
 WAYS = {"subtracted": ("", -1), "added": ("", 1), "added, coin hidden": ("blind.", 1)}
 """How the columns begin in which each shows, and the sign."""
+
+
+def last(folder: str, what: str) -> pd.DataFrame:
+    """What was found in the policies that training ended with."""
+    rows = analysis.load_internals(folder, what)
+    return rows[rows["checkpoint"] == 1]
 
 
 def ends(changes: pd.Series) -> np.ndarray:
@@ -87,7 +95,7 @@ def figure(found: dict[tuple[str, str], pd.DataFrame]) -> None:
 
 def difference(folder: str, layer: str = "tower_1") -> None:
     labels = analysis.load(folder, columns=["condition", "seed", "label"]).astype({"label": str})
-    found = changes(analysis.load_internals(folder, "difference").merge(labels, on=["condition", "seed"]), layer)
+    found = changes(last(folder, "difference").merge(labels, on=["condition", "seed"]), layer)
     table(found, FACTOR)
     print()
     table({key: rows[rows[FACTOR] == 0.1] for key, rows in found.items()}, "label")
@@ -99,7 +107,7 @@ def difference(folder: str, layer: str = "tower_1") -> None:
 
 def attribution(folder: str) -> None:
     """Of each input its attribution over the sum of all absolute ones, which lies in [-1, 1]."""
-    rows = analysis.load_internals(folder, "attribution")
+    rows = last(folder, "attribution")
     total = rows["attribution"].abs().groupby([rows["condition"], rows["seed"]]).transform("sum")
     rows = rows.assign(change=rows["attribution"] / total)
     table({(name, ""): found for name, found in rows.groupby("input")}, FACTOR)
@@ -108,7 +116,7 @@ def attribution(folder: str) -> None:
 
 def linear_probes(folder: str, layer: str = "tower_1") -> None:
     """By target and condition, what the trained and the untrained network tell, and the difference over seeds."""
-    rows = analysis.load_internals(folder, "linear-probes")
+    rows = last(folder, "linear-probes")
     rows = rows[(rows["layer"] == layer) & rows["explained"].notna()]
     by = [FACTOR, "seed", "network", "labels"]
     print(f"| {FACTOR} | seeds | target | trained | untrained | trained - untrained | permuted |\n|{'---|' * 7}")
@@ -127,7 +135,7 @@ def deployment(folder: str) -> None:
     Ways to ask are some thresholds of a policy's own uncertainty, and ensembles that ask where members differ.
     Conditions whose policies need no help are left out.
     """
-    rows = analysis.load_internals(folder, "deployment")
+    rows = last(folder, "deployment")
     (factor,), rows = rows.attrs["factors"], rows.assign(intended=coin_first(rows, "").where(rows["undecided"].notna()))
     ways = {f"alone, above {one:g}": (1, "uncertain", one) for one in (0.5, 0.1, 0.01)}
     ways |= {f"{members} differ": (members, "differing", np.nan) for members in (2, 3, 5)}
@@ -160,7 +168,7 @@ GOES = {"intended": True, "proxy:right-end": False}
 
 def wide(folder: str) -> pd.DataFrame:
     """A row a policy, with its summaries, each in a column `NETWORK KIND SUMMARY`."""
-    rows = analysis.load_internals(folder, "summaries")
+    rows = last(folder, "summaries")
     rows = rows.assign(name=rows["network"] + " " + rows["of"] + " " + rows["summary"])
     return rows.pivot(index=LANE, columns="name", values="value").reset_index()
 
@@ -216,7 +224,122 @@ def worlds(*folders: str) -> None:
             print(f"| {of} | {world} | {told(mine, features, 'goes')['cell'][0]} | {other[world]} |")
 
 
+def median(values: pd.Series) -> tuple[float, float, float]:
+    """The median and its 95% interval, from order statistics."""
+    found = stats.quantile_test(values.to_numpy(), p=0.5).confidence_interval(0.95)
+    return values.median(), found.low, found.high
+
+
+def together(df: pd.DataFrame, one: str, other: str, cell: list[str]) -> str:
+    """The rank correlation of two columns within cells, pooled, and its interval by resampling seeds."""
+    ranks = df.groupby(cell)[[one, other]].rank()
+    df = df[["seed"]].assign(**(ranks - ranks.groupby([df[name] for name in cell]).transform("mean")))
+    sums = (
+        df.assign(both=df[one] * df[other], x=df[one] ** 2, y=df[other] ** 2).groupby("seed")[["both", "x", "y"]].sum()
+    )
+    picked = np.random.default_rng(0).integers(len(sums), size=(4000, len(sums)))
+    both, x, y = np.vstack([sums.to_numpy()[None].sum(axis=1), sums.to_numpy()[picked].sum(axis=1)]).T
+    found = both / np.sqrt(x * y)
+    low, high = np.quantile(found[1:], [0.025, 0.975])
+    return f"{found[0]:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def learning_coefficient(folder: str, picture: str = "") -> None:
+    """By condition and checkpoint the coefficient and the share of the first goal, and whether they move together."""
+    rows = analysis.load_internals(folder, "learning-coefficient")
+    factor = rows.attrs["factors"][0]
+    probes = analysis.load_probes(folder)
+    probes = probes[probes["labels"] & (probes["actor"] == "trained") & probes["sampled"]]
+    share = next(name for name in probes if name.startswith("share."))
+    df = rows.merge(probes[[*LANE, "checkpoint", share, "undecided"]], on=[*LANE, "checkpoint"])
+    df["share"] = df[share].fillna(0) * (1 - df["undecided"])
+    at = sorted(df["checkpoint"].unique())
+    print(f"| {factor} (seeds) | | {' | '.join(f'{one:g}' for one in at)} |\n|{'---|' * (2 + len(at))}")
+    for value, mine in df.groupby(factor):
+        every = [mine[mine["checkpoint"] == one] for one in at]
+        cells = {
+            "coefficient": ["{:.1f} [{:.1f}, {:.1f}]".format(*median(one["coefficient"].dropna())) for one in every]
+        }
+        for name, column in {"regret": "loss", "after descent": "descended", share: "share"}.items():
+            cells[name] = [f"{one[column].median():.3f}" for one in every]
+        for name, found in cells.items():
+            print(f"| {value:g} ({mine['seed'].nunique()}) | {name} | {' | '.join(found)} |")
+    told = df[["coefficient", "error", "drift", "acceptance"]]
+    print(f"\n{told.describe().round(2).to_string()}\nwithout a number: {df['coefficient'].isna().sum()}\n")
+    df = df.sort_values([*LANE, "checkpoint"])
+    columns = ["coefficient", "share", "loss"]
+    moved = df.assign(**df.groupby(LANE)[columns].diff(), since=df.groupby(LANE)["checkpoint"].shift())
+    moved = moved[moved["since"].notna() & moved["coefficient"].notna()]
+    late = moved[moved["since"] >= 0.0625]
+    for name, cell in {"all stretches": moved, "after the first 1/16": late}.items():
+        cell = cell[cell.groupby([factor, "checkpoint"])["share"].transform("std") > 0.02]
+        print(
+            f"{name}: coefficient and {share}: {together(cell, 'coefficient', 'share', [factor, 'checkpoint'])};",
+            end=" ",
+        )
+        print(f"coefficient and regret: {together(cell, 'coefficient', 'loss', [factor, 'checkpoint'])};", end=" ")
+        print(f"regret and {share}: {together(cell, 'loss', 'share', [factor, 'checkpoint'])}; {len(cell)} changes")
+    through_training(
+        df, factor, share, Path(picture or Path(__file__).parent / "pictures" / "learning-coefficient.png")
+    )
+
+
+def through_training(df: pd.DataFrame, factor: str, share: str, path: Path) -> None:
+    """A panel for the coefficient and one for the share, a line a condition."""
+    at = sorted(df["checkpoint"].unique())
+    fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.0), layout="constrained")
+    for ax, column in zip(axes, ("coefficient", "share"), strict=True):
+        for place, (value, mine) in enumerate(df.groupby(factor)):
+            found = np.array([median(mine.loc[mine["checkpoint"] == one, column].dropna()) for one in at]).T
+            places = np.arange(len(at)) + 0.08 * (place - 2.5)
+            bars = np.abs(found[1:] - found[0])
+            ax.errorbar(places, found[0], bars, marker="o", ms=3, lw=1, elinewidth=0.8, capsize=1.5, label=f"{value:g}")
+        ax.set(xticks=range(len(at)), xticklabels=[f"{one:.4g}" for one in at], xlabel="share of training")
+    axes[0].set_ylabel("learning coefficient")
+    axes[0].set_yscale("symlog", linthresh=1)
+    axes[1].set_ylabel(f"{share.removeprefix('share.')} first")
+    n = df.groupby(factor)["seed"].nunique().max()
+    axes[1].legend(frameon=False, fontsize=8, title=f"{factor}, {n} seeds each", title_fontsize=8)
+    fig.savefig(path, dpi=130)
+
+
+def temperatures(folder: str, seeds: str = "8") -> None:
+    """The coefficient of the last policies by condition, with chains at other temperatures and in other radii."""
+    from analysis.folder import as_place, load_policies, read_manifest
+    from jaxrl.internals import Chain, Lanes, LearningCoefficient
+    from sweeps.policies import built, saved_shards
+
+    place, chain, found = as_place(folder), Chain(), []
+    chains = {
+        "as above": chain,
+        "n beta 300": chain._replace(inverse_temperature=300.0),
+        "n beta 3,000": chain._replace(inverse_temperature=3000.0, step=1e-3, descent=120, steps=180, burn=60),
+        "gamma 100": chain._replace(localisation=100.0, step=1e-3),
+        "steps half as large, chains twice as long": chain._replace(step=1.5e-3, descent=80, steps=120, burn=40),
+    }
+    methods: dict[tuple[str, str], LearningCoefficient] = {}
+    for layer, shard in saved_shards(place, read_manifest(place)):
+        if min(seed for _, seed in shard.lanes) >= int(seeds):
+            continue
+        program = built(place, layer, shard)
+        settings = program.settings(shard.values())
+        given = Lanes(shard.keys(), load_policies(place, shard.id), settings.env, np.array(0), settings.learner)
+        for name, one in chains.items():
+            key = shard.program.id, name
+            methods.setdefault(key, LearningCoefficient(program.world, program.learner, (), program.chunk, one))
+            values = methods[key](given)["coefficient"][:, 0]
+            lanes = [(condition.id, seed) for condition, seed in shard.lanes]
+            found += [(name, *lane, value) for lane, value in zip(lanes, values, strict=True)]
+    df = pd.DataFrame(found, columns=["chains", *LANE, "coefficient"])
+    factors = analysis.load(folder)
+    df = df.merge(factors[[*LANE, factors.attrs["factors"][0]]], on=LANE)
+    wide = df.pivot(index=LANE, columns="chains", values="coefficient")
+    print(df.groupby(["chains", df.columns[-1]], sort=False)["coefficient"].median().unstack().round(1).to_string())
+    print(wide.corr(method="spearman")["as above"].round(2).to_string(), len(wide))
+
+
 if __name__ == "__main__":
     parts = {"difference": difference, "attribution": attribution, "linear-probes": linear_probes}
-    parts |= {"summaries": summaries, "deployment": deployment}
+    parts |= {"summaries": summaries, "deployment": deployment, "temperatures": temperatures}
+    parts["learning-coefficient"] = learning_coefficient
     parts[sys.argv[2]](sys.argv[1], *sys.argv[3:])

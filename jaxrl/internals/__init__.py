@@ -6,6 +6,7 @@ from jaxrl.internals.attribution import Attribution
 from jaxrl.internals.deployment import Deployment
 from jaxrl.internals.difference import Difference
 from jaxrl.internals.lanes import Lanes, untrained
+from jaxrl.internals.langevin import Chain
 from jaxrl.internals.layers import layers_of, through
 from jaxrl.internals.learning_coefficient import LearningCoefficient
 from jaxrl.internals.linear_probes import LinearProbes
@@ -24,6 +25,7 @@ METHODS: dict[str, Any] = {
 __all__ = [
     "METHODS",
     "Attribution",
+    "Chain",
     "Deployment",
     "Difference",
     "Lanes",

@@ -154,7 +154,7 @@ def _inspect(verb: Parser) -> None:
         "--what",
         metavar="WHAT",
         required=True,
-        help="difference, attribution, linear-probes, summaries or deployment",
+        help="difference, attribution, linear-probes, summaries, deployment or learning-coefficient",
     )
     verb.add_argument("--layer", metavar="NAME", action="append", help="a layer to look at; repeatable (default: all)")
 
