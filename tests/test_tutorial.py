@@ -57,7 +57,7 @@ def test_the_page_on_python_trains_a_world_of_a_notebook_and_plays_its_policy(tm
     cell: dict = {"__name__": "__main__"}
     exec(blocks("worlds.md", "python")[0], cell)
     monkeypatch.setattr(sys.modules["__main__"], "Meadow", cell["Meadow"], raising=False)
-    train, play, scan, *_ = blocks("python.md", "python")
+    train, play, scan, read, *_ = blocks("python.md", "python")
     exec(train.replace("20_480", "5120"), cell)
     df = cell["df"]
     assert list(df["env.astray"]) == [0, 0, 1, 1] and df.attrs["factors"] == ["env.astray"]
@@ -66,7 +66,8 @@ def test_the_page_on_python_trains_a_world_of_a_notebook_and_plays_its_policy(tm
     assert 0 <= cell["action"] < 4
     exec(scan, cell)
     assert cell["events"].shape == (cell["probe"].horizon, 2) and cell["terminated"].dtype == bool
-    pd.testing.assert_frame_equal(analysis.load("results/first"), df)
+    exec(read, cell)
+    pd.testing.assert_frame_equal(cell["df"], df)
     with pytest.raises(SpecError, match="spec: world: workers cannot import __main__:Meadow from a notebook or a scr"):
         sweeps.train(cell["SPEC"])
 
