@@ -20,6 +20,7 @@ from matplotlib.textpath import TextPath, text_to_path
 from mkdocs.structure.files import File
 
 import sweeps.cli
+from sweeps.cli.arguments import EXAMPLES
 from sweeps.cli.arguments import parser as command_line
 
 ROOT = Path(__file__).parents[1]
@@ -171,6 +172,8 @@ def command():
             shown = " ".join([", ".join(action.option_strings), *_value(action)]).strip()
             text = (action.help or "").replace("|", "\\|")
             parts[-1] += f"\n| `{shown}` | {text} |"
+        if name in EXAMPLES:
+            parts.append("```\n" + "\n".join(EXAMPLES[name]) + "\n```")
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,12 +1,14 @@
 """Commands and Python in the code blocks of the pages: each is of a form that works, and the quick ones are run."""
 
 import re
+import shlex
 import subprocess
 
 import pytest
 import yaml
 
 from sweeps.cli import main
+from sweeps.cli.arguments import EXAMPLES
 from tests import documented
 from tests.analysis.conftest import write
 from tests.documented import ROOT, Block
@@ -27,6 +29,12 @@ def test_every_command_within_a_sentence_has_verbs_and_options_that_there_are():
     faults = [fault for page, words in found for fault in documented.of_chisel(words, page)]
     allowed = ("required: ", "expected one argument", "no TOML block")
     assert len(found) > 50 and not [fault for fault in faults if not any(part in fault for part in allowed)]
+
+
+def test_every_example_of_help_would_work():
+    lines = [(verb, shlex.split(line)) for verb, examples in EXAMPLES.items() for line in examples]
+    assert all(words[:2] == ["chisel", verb] for verb, words in lines)
+    assert not [fault for _, words in lines for fault in documented.of_chisel(words[1:], "README.md")]
 
 
 def test_every_python_block_of_every_page_names_what_there_is():

@@ -1,6 +1,6 @@
 """The `chisel` command: every verb is one public Python call, and prints what it returns.
 
-Exit codes: 0 done; 1 the doctor found something, or a check failed; 2 a mistake of the user's, told in one line;
+Exit codes: 0 done; 1 the doctor found something, or a check failed; 2 a mistake in the request, explained in one line;
 3 interrupted; 4 some shards failed.
 """
 
