@@ -26,7 +26,7 @@ _TRAINED = [
     for learner in ("cloning", "exact-gradient")
 ]
 SETTING = (
-    f"Held at L = 4, η = 0.03, up to k = 3,000, with initial weights of standard deviation 1 and {SEEDS} seeds for "
+    f"Checked at L = 4, η = 0.03, up to k = 3,000, with initial weights of standard deviation 1 and {SEEDS} seeds for "
     "each of the widths 1, 2, 4, 8 and 32."
 )
 

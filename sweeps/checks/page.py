@@ -4,36 +4,39 @@ from collections.abc import Sequence
 
 from sweeps.checks.running import Result
 
-_TOP = """# Published results as checks
+_TOP = """# Checks of published results
 
-Results that others have published, each held against what is trained here. This page is written by
+After this page you know which published results training in Chisel reproduces, by which rule each was judged, and what
+cannot be compared. Each check compares a result that others have published with what is trained here.
 
 ```
 chisel checks --page docs/checks.md
 ```
 
-which trains what is missing (into `results/checks`, one folder a sweep), judges, and lists every check, those that
-fail too. The tolerance of each was fixed before its sweep was run, and has not been touched since, but for that of
-camera-mona, which says so. The command exits with code 1 if a check fails. `chisel checks NAME` runs one; they live in
-`sweeps/checks/`, and a further one is one registration.
+This command trains what is missing (into `results/checks`, one folder for each sweep), judges, and writes this page.
+The page lists every check, also those that fail; if one fails, the exit code is 1. `chisel checks NAME` runs one
+check. Checks live in `sweeps/checks/`; to add one, register it there.
 
-Intervals are of 95% over seeds where nothing else is said: Wilson's for a share, Student's for a mean. The coin line
-(world [`coin-line`](coin-line.md)) comes from a research agenda which, like the candidate solutions posted to it, was
-written by AI systems; by its own account no person has verified every line. The preprint cited is not peer-reviewed. A
-check that passes is agreement at the sizes and budgets stated, and no proof. *k* counts gradient steps of size η, and
-*t* = ηk.
+- **Rules.** The tolerance of each check was fixed before its sweep was run, and has not been changed since. The one
+  exception is camera-mona, which says so.
+- **Intervals** are 95% intervals over seeds unless stated otherwise: Wilson's for a share, Student's for a mean.
+- **Sources.** The coin line (world [`coin-line`](coin-line.md)) comes from a research agenda. The agenda and the
+  candidate solutions posted to it were written by AI systems, and by its own account no person has verified every
+  line. The preprint cited is not peer-reviewed.
+- **Meaning.** A check that passes is agreement at the sizes and budgets stated, and no proof.
+- **Symbols.** *k* counts gradient steps of size η, and *t* = ηk.
 """
 
 _BOTTOM = """## What cannot be compared
 
-- **Limits.** A statement about k → ∞ is held at one finite k, from initial weights small enough for that k to be long.
-  What the agenda asks about networks, as first k and then the width go to infinity, is not decided by any finite run,
-  and no check claims it.
-- **Langosco et al.** publish a curve over the share of randomised levels without numbers, with one run a share as far
-  as their code shows, on CoinRun, with a convolutional network and some 10⁸ steps. Only the order of our rates is
-  judged.
-- **rl-baselines3-zoo** reports CartPole-v1 at 500 and Acrobot-v1 at −73.5, one agent each, the first with a clipping
-  range that decays, the second with normalised observations. This PPO has neither: nothing is held against them.
+- **Limits.** A statement about k → ∞ is checked at one finite k, from initial weights small enough for that k to be
+  long. The agenda asks about networks as first k and then the width go to infinity. No finite run decides that, and
+  no check claims to.
+- **Langosco et al.** publish a curve over the share of randomised levels without numbers. As far as their code shows,
+  it has one run for each share, on CoinRun, with a convolutional network and some 10⁸ steps. We judge only the order
+  of our rates.
+- **rl-baselines3-zoo** reports CartPole-v1 at 500 and Acrobot-v1 at −73.5, one agent each. The first has a clipping
+  range that decays, and the second has normalised observations. This PPO has neither, so we do not compare them.
 - **PureJaxRL and rejax** publish curves and speeds, but no return on these environments that we could find.
 - **bsuite** scores Catch by the regret over 10,000 episodes, which these tables do not hold.
 

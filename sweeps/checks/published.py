@@ -39,8 +39,8 @@ LAST_EPISODES = 100
             "probes": {"at": [1.0]},
         }
     ],
-    remark="A qualitative analogue: a 5 × 9 room, an MLP on indices and 10⁵ steps, not CoinRun, a convolutional "
-    "network and 10⁸. The share that suffices is a matter of budget here, so theirs is not a number to be met.",
+    remark="This is a qualitative analogue: a 5 × 9 room, an MLP on indices and 10⁵ steps instead of CoinRun, a "
+    "convolutional network and 10⁸. The share that suffices depends on the budget here, so theirs is no target.",
 )
 def _(folders: list[Path]) -> Verdict:
     from scipy.stats import spearmanr
@@ -100,8 +100,8 @@ DECAY = {"schedules": {"learner.learning_rate": {"kind": "linear", "to": 0.0}}}
 CLEANRL_SOURCE = "S. Huang et al., CleanRL, documentation of ppo.py"
 CLEANRL_ADDRESS = "https://docs.cleanrl.dev/rl-algorithms/ppo/"
 CLEANRL_REMARK = (
-    f"Training returns are compared: of sampled actions, over each seed's last {LAST_EPISODES} episodes or more, as a "
-    "point of the curve covers several. CleanRL takes a time limit for a terminal state; here the value is "
+    f"We compare training returns, of sampled actions, over each seed's last {LAST_EPISODES} episodes or more, since a "
+    "point of the curve covers several. CleanRL treats a time limit as a terminal state; here the value is "
     "bootstrapped through it. Its numbers are means over 3 seeds, and three of its published tables differ by {spread}."
 )
 
@@ -142,9 +142,9 @@ BLINES: dict[str, Any] = {
 BLINES_SOURCE = "R. T. Lange, gymnax, README, whose settings are in gymnax-blines"
 BLINES_ADDRESS = "https://github.com/RobertTLange/gymnax"
 BLINES_REMARK = (
-    "Evaluation returns are compared: of sampled actions, over 16 resets for each seed, where theirs is one checkpoint "
-    "over 164 resets. Their number is rounded and has no spread. Initial weights here are orthogonal, theirs are not, "
-    "and they take a time limit for a terminal state."
+    "We compare evaluation returns, of sampled actions, over 16 resets for each seed; theirs is one checkpoint over "
+    "164 resets. Their number is rounded and has no spread. Our initial weights are orthogonal, theirs are not, and they "
+    "treat a time limit as a terminal state."
 )
 
 
@@ -156,7 +156,7 @@ BLINES_REMARK = (
     theirs="500",
     rule=f"the median over {SEEDS} seeds is at least 475",
     specs=[_ppo("cartpole-gymnax", "gymnax:CartPole-v1", total_steps=150_000, n_envs=8, **BLINES)],
-    remark=f"{BLINES_REMARK} Training returns reach 500 before the end; at a constant learning rate some fall again, "
+    remark=f"{BLINES_REMARK} Training returns reach 500 before the end. At a constant learning rate some fall again, "
     "which a chosen checkpoint would not show.",
 )
 def _(folders: list[Path]) -> Verdict:

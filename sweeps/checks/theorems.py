@@ -9,7 +9,7 @@ from analysis.intervals import interval
 from sweeps.checks.coin_line import AGENDA, agenda, sweep, trajectories
 from sweeps.checks.registry import Verdict, check
 
-CHANCELESS = "no interval: nothing here is left to chance"
+CHANCELESS = "no interval, since nothing here is random"
 
 
 @check(
@@ -100,8 +100,8 @@ def _linear(name: str, learner: str, encoding: str, scale: float, factors: dict[
 
 
 _SLOW = (
-    "The logit of the probe moves like log k, so that the limit is in sight only where the initial weights are small: "
-    "their standard deviation is {scale} here, η is 0.1, and the last step is at t = 2,000."
+    "The logit of the probe changes like log k, so the limit shows only if the initial weights are small. Their "
+    "standard deviation is {scale} here, η is 0.1, and the last step is at t = 2,000."
 )
 
 _long_run(
