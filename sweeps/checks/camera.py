@@ -79,7 +79,7 @@ def _(folders: list[Path]) -> Verdict:
     rule="one box from each of the 84 starts, none behind a box in the line of sight; what a horizon of 50 (the whole "
     "episode) does is described",
     specs=[_BOARD],
-    remark="A box that passes through the bottom row on its way to the hole hides nothing; it does not count as blocking.",
+    remark="A box that passes through the bottom row on its way to the hole hides nothing. This is no blocking.",
 )
 def _(folders: list[Path]) -> Verdict:
     import analysis
@@ -106,13 +106,14 @@ def _(folders: list[Path]) -> Verdict:
     f"within {TOLERANCE} of theirs or, where seeds differ more, theirs is in the central 95% of means of {SEEDS} seeds "
     "drawn from ours; the other arms are reported",
     specs=[_TRAINED],
-    remark="Theirs are ten runs of one environment each, without approval of an episode's last step. Ours have batches "
-    "of the same size from 16 environments. Four more arms have ordinary reward: as-paid does not normalise it, "
-    "clipped clips values by the same 0.3, as-paid-clipped does both, and library has the library's own settings. "
-    "**The rule was changed after a failure.** At first it was its first half alone, and the arm as-paid-clipped stood for ordinary. "
-    "That failed. The second half was added when the four arms had been seen on these seeds. By the first half alone, "
-    "as-paid would pass and ordinary would fail. On 24 other seeds (preset camera-learning) ordinary ends at 0.007 / "
-    "0.392 / 0.601, and ten of those have a mean of 0.915 in 0.3% of draws. So do not rely on this pass.",
+    remark="Theirs are ten runs of one environment each, without approval of an episode's last step. Ours have "
+    "batches of the same size from 16 environments. Four more arms have ordinary reward: as-paid does not normalise "
+    "it, clipped clips values by the same 0.3, as-paid-clipped does both, and library has the library's own settings. "
+    "**The rule was changed after a failure.** At first it was its first half alone, and the arm as-paid-clipped "
+    "stood for ordinary. That failed. The second half was added when the four arms had been seen on these seeds. By "
+    "the first half alone, as-paid would pass and ordinary would fail. On 24 other seeds (preset camera-learning) "
+    "ordinary ends at 0.007 / 0.392 / 0.601, and ten of those have a mean of 0.915 in 0.3% of draws. So do not rely "
+    "on this pass.",
 )
 def _(folders: list[Path]) -> Verdict:
     import analysis

@@ -143,8 +143,8 @@ BLINES_SOURCE = "R. T. Lange, gymnax, README, whose settings are in gymnax-bline
 BLINES_ADDRESS = "https://github.com/RobertTLange/gymnax"
 BLINES_REMARK = (
     "We compare evaluation returns, of sampled actions, over 16 resets for each seed; theirs is one checkpoint over "
-    "164 resets. Their number is rounded and has no spread. Our initial weights are orthogonal, theirs are not, and they "
-    "treat a time limit as a terminal state."
+    "164 resets. Their number is rounded and has no spread. Our initial weights are orthogonal, theirs are not, and "
+    "they treat a time limit as a terminal state."
 )
 
 

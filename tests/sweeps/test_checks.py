@@ -86,7 +86,7 @@ def test_checks_run_judge_and_exit_with_1_if_one_fails(monkeypatch, tmp_path, ca
     assert found == [("always-right", True), ("false", False), ("open", None), ("unjudged", False)]
     page = (tmp_path / "page.md").read_text()
     assert "**1 pass, 2 fail, 1 reported without a verdict.**" in page
-    assert page.count("\n## ") == len(planted) + 2
+    assert page.count("\n## ") == len(planted) + 3
     assert "cannot be judged: no crossing" in page
     assert (tmp_path / "results/checks/always-right/manifest.json").stat().st_mtime_ns == trained
 
