@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEMO := results/coin-run
 
-.PHONY: demo test quick lint docs notebooks wheel pythons release-check clean
+.PHONY: demo test quick lint docs notebooks wheel newcomer pythons release-check clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/chisel run coin-run --out $(DEMO)
@@ -38,6 +38,10 @@ notebooks: $(VENV)/ready
 # Builds sdist and wheel, installs the wheel into a fresh environment and works with it there; it takes some minutes.
 wheel:
 	$(PYTHON) tests/wheel.py
+
+# A newcomer's first hour with the wheel, each step beside its limit; pictures of it are left in build/newcomer.
+newcomer: $(VENV)/ready
+	$(VENV)/bin/python -m tests.newcomer
 
 # The quick tests with each supported Python and jax; environments are kept in CHISEL_PYTHONS, or build/pythons.
 pythons:

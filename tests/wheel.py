@@ -53,8 +53,8 @@ def build(folder: Path) -> Path:
     return wheel
 
 
-def install(wheel: Path, environment: Path, constraint: Path) -> Path:
-    """Into a fresh environment, without any extra; returns its folder of programs."""
+def install(wheel: Path | str, environment: Path, constraint: Path) -> Path:
+    """Into a fresh environment, without any extra but those in brackets after it; returns its folder of programs."""
     run(sys.executable, "-m", "venv", environment)
     binaries = environment / "bin"
     run(binaries / "python", "-m", "pip", "install", "--quiet", "--constraint", constraint, wheel)
