@@ -230,8 +230,8 @@ def _partners(one: pd.DataFrame, other: pd.DataFrame, unit: list[str], key: Key)
     for frame in (one, other):
         if frame.index.has_duplicates:
             raise ValueError(
-                f"paired: several lanes of one group have the same {', '.join(unit)}; name what tells them apart in "
-                "by or within, or pass paired=False"
+                f"paired: several lanes of one group have the same {', '.join(unit)}; name a column that "
+                "distinguishes them in by or within, or pass paired=False"
             )
     shared = one.index.intersection(other.index)
     if not len(shared):

@@ -252,7 +252,7 @@ def doses_of(
     check_name("label", label, df["label"].cat.categories)
     check_name("scale", scale, SCALES)
     if not pd.api.types.is_numeric_dtype(df[dose]) or pd.api.types.is_bool_dtype(df[dose]):
-        raise ValueError(f"{dose}: not numbers, of which a dose is one")
+        raise ValueError(f"{dose}: not numbers; a dose is a number")
     seeds = df[df[dose].notna()]
     x = seeds[dose].to_numpy(float)
     if not len(x):

@@ -122,7 +122,7 @@ def check_shares(df: pd.DataFrame, value: str) -> None:
     """Raises ValueError where the column holds anything but numbers in [-1, 1] and NaN."""
     column = df[value]
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
-        raise ValueError(f"{value}: not numbers, of which a mean could be drawn")
+        raise ValueError(f"{value}: not numbers, so no mean can be drawn")
     numbers = column.astype(float)
     low, high = numbers.min(), numbers.max()
     if low < -1 or high > 1:

@@ -75,7 +75,7 @@ def tipping_dose(
         x, place, n = np.unique(every[members], return_inverse=True, return_counts=True)
         if len(x) < 2:
             where = f" in group {key!r}" if by else ""
-            raise ValueError(f"{dose}: a single dose{where}; a tipping dose is between two at least")
+            raise ValueError(f"{dose}: a single dose{where}; a tipping dose needs at least two")
         found = crossings(x, np.bincount(place, weights=has[members]), n, rate, scale, 1 - level)
         rows.append(
             dict(zip(by, key, strict=True))

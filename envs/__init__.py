@@ -82,11 +82,11 @@ def make(name: str, values: dict[str, Any] | None = None) -> World:
     rounds = values.get("lives.rounds", 1)
     if values.get("ask.offered", False):
         if not (shaped == asked == "none" and rounds == 1):
-            raise ValueError("ask.offered: true, of lives or of a reward that is shaped or approval; expected false")
+            raise ValueError("ask.offered: true cannot be combined with lives, shaping or approval; expected false")
         return Asking(world)
     if rounds > 1:
         if not shaped == asked == "none":
-            raise ValueError(f"lives.rounds: {rounds}, of a world whose reward is shaped or approval; expected 1")
+            raise ValueError(f"lives.rounds: {rounds} cannot be combined with shaping or approval; expected 1")
         return Lives(world, rounds)
     if not world.goals or shaped == asked == "none":
         return world

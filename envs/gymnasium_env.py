@@ -177,7 +177,7 @@ def _made(name: str, values: Mapping[str, Any]) -> tuple[World, Any]:
 def _bank(world: World, options: Mapping[str, Any]) -> Bank | None:
     """The levels that options ask for; None for training levels. Raises ValueError in one line."""
     if unknown := sorted(options.keys() - {"probe", "level"}):
-        raise ValueError(f"options: {unknown[0]!r} is none; expected probe and level")
+        raise ValueError(f"options: {unknown[0]!r} is not an option; expected probe or level")
     if "probe" not in options:
         if "level" in options:
             raise ValueError("options: level is given without probe, whose levels are counted")

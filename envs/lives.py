@@ -85,7 +85,9 @@ class Lives(Wrapper):
         if terms.sources > most:
             raise ValueError(f"lives.sources: {terms.sources} is more than {self.name} has; at most {most}")
         if terms.sources == 1 and (terms.others > 0 or terms.moves > 0):
-            raise ValueError("lives.sources: of 1 source nothing else is paid; expected lives.others and lives.moves 0")
+            raise ValueError(
+                "lives.sources: 1 source, so nothing else can pay; expected lives.others and lives.moves 0"
+            )
 
     def offers(self, ability: type) -> bool:
         """No planner knows which source pays, so that nothing can be foreseen; lives are too many to list."""

@@ -135,7 +135,7 @@ def imported(name: str, base: type) -> Any:
     except Exception as error:  # whatever a module of the user's raises
         raise ValueError(f"{name} cannot be imported ({type(error).__name__}: {error})".splitlines()[0]) from error
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise ValueError(f"{name} is no subclass of {base.__name__}")
+        raise ValueError(f"{name} is not a subclass of {base.__name__}")
     return found
 
 

@@ -362,7 +362,7 @@ class TrashRoom(OnTerms, Drawn, Priced, Sources, room.Room):
         for one, other in (("lights_button", "lights_sign"), ("button_forced", "bin_forced")):
             total = values.get(f"env.{one}", 0.0) + values.get(f"env.{other}", 0.0)
             if total > 1:
-                raise ValueError(f"env.{one}: with env.{other} it makes {total:g}; at most 1")
+                raise ValueError(f"env.{one}: with env.{other} the sum is {total:g}; at most 1")
 
     def probes(self) -> tuple[Probe, ...]:
         """Choices at equal and at unequal distances, payment moved, each goal alone, things in the way, a glass pane.

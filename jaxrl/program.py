@@ -96,7 +96,7 @@ class Program:
         for schedule in schedules:
             where = f"schedules.{schedule.key}.kind: {schedule.kind}"
             if schedule.kind == "gated" and not (learner.steps_per_update and world.goals):
-                raise ValueError(f"{where} waits for episodes that reach a goal; here are none")
+                raise ValueError(f"{where} waits for episodes that reach a goal; there are none here")
             if schedule.kind == "gated-by-return" and not learner.steps_per_update:
                 raise ValueError(f"{where} waits for episodes, and this learner plays none")
         self.world, self.learner, self.chunk, self.schedules = world, learner, chunk, schedules

@@ -264,7 +264,7 @@ def check_schedules(values: Mapping[str, Any]) -> None:
             used = [np.float32(time) for time in times]
             never = 1 if values[f"{prefix}kind"] in JUMPING else None
             if any(before >= after != never for before, after in zip(used, used[1:], strict=False)):
-                raise ValueError(f"{prefix}at.1: {times} will not do; expected rising shares of training")
+                raise ValueError(f"{prefix}at.1: {times} is not accepted; expected rising shares of training")
 
 
 def jumps(values: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ def search(
       leaf: f[levels, S], the value of a state when it is new to a tree, such as `walker_value`; None for 0.
     """
     if simulations < 1:
-        raise ValueError(f"simulations: {simulations} will not do; at least 1")
+        raise ValueError(f"simulations: {simulations} is not accepted; at least 1")
     leaf = np.zeros(table.next_state.shape[:2]) if leaf is None else leaf
     reward = _reward(table, payment)
     arrays = (np.asarray(array, np.float32) for array in (reward, np.where(table.terminated, 0.0, discount), leaf))

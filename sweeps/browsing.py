@@ -77,7 +77,7 @@ class Films:
             (one,) = saved(folder, [(str(lane["condition"]), int(lane["seed"]))], programs)
             world = one.program.world
             if not world.offers(Drawn):
-                raise SpecError(folder, f"{world.name} has no picture, and so there is nothing to watch.")
+                raise SpecError(folder, f"{world.name} has no picture, so nothing can be drawn.")
             chosen = probe_of(folder, world, probe or None)
             episodes_of(folder, chosen, [episode], greedy)
             most = min(chosen.distinct, chosen.episodes) if greedy else chosen.episodes

@@ -65,7 +65,7 @@ def _own(name: str) -> dict[str, Any]:
             return _world(name)
     except ValueError as error:
         raise SpecError(name, f"{str(error).removeprefix(f'{name} ').rstrip('.')}.") from None
-    raise SpecError(name, "is no world, learner or curriculum; expected a subclass of envs.World or one of jaxrl's.")
+    raise SpecError(name, "is not a world, learner or curriculum; expected a subclass of envs.World or one of jaxrl's.")
 
 
 def _world(name: str) -> dict[str, Any]:

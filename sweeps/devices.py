@@ -35,7 +35,7 @@ def no_device(error: Exception) -> SpecError:
     reason = str(error).partition("\n")[0].rstrip(".") or "jax has no such device"
     if wanted:
         hint = "unset it to use what there is, or set JAX_PLATFORMS=cpu"
-        return SpecError(f"JAX_PLATFORMS={wanted}", f"no such device starts here ({reason}); {hint}.")
+        return SpecError(f"JAX_PLATFORMS={wanted}", f"this device cannot be started here ({reason}); {hint}.")
     return SpecError("device", f"jax cannot start one ({reason}); set JAX_PLATFORMS=cpu to train without.")
 
 
@@ -65,7 +65,7 @@ def check_workers(kind: str, devices: int, workers: int | None) -> None:
     if kind == "tpu":
         raise SpecError("device", "a TPU belongs to one process, and this one has it; train with --executor inline.")
     if kind == "gpu" and (workers or 0) > devices:
-        raise SpecError("workers", f"{workers} for {devices} here; a worker has a GPU to itself, so at most {devices}.")
+        raise SpecError("workers", f"{workers} for {devices} here; each worker needs a GPU, so at most {devices}.")
 
 
 def smaller(chunk: int) -> str:

@@ -90,7 +90,7 @@ def _threads() -> Diagnosis:
 def _cache() -> Diagnosis:
     folder = environment(os.environ, "cpu").get("JAX_COMPILATION_CACHE_DIR")
     if folder is None:
-        return Diagnosis("compilation cache", True, "off: every worker of every run compiles anew")
+        return Diagnosis("compilation cache", True, "off: every worker of every run compiles again")
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):

@@ -63,11 +63,11 @@ def inspect(folder: str | Place, what: str, layers: Sequence[str] | None = None)
 
     folder = as_place(folder)
     if what not in METHODS:
-        raise SpecError("--what", f"nothing is called {what!r}; nearest: {nearest(what, METHODS)}.")
+        raise SpecError("--what", f"no analysis is called {what!r}; nearest: {nearest(what, METHODS)}.")
     manifest = read_manifest(folder)
     shards = list(saved_shards(folder, manifest))
     if not shards:
-        raise SpecError(folder, "kept no policies; run the sweep with save.policies = true.")
+        raise SpecError(folder, "has no saved policies; run the sweep with save.policies = true.")
     looked = _Look(folder, what, layers)
     for layer, shard in shards:
         looked.prepare(layer, shard)
@@ -99,7 +99,7 @@ class _Look:
         policies = load_policies(self.folder, shard.id)
         there = layers_of(program.world, program.learner, _lane(policies, 0)) if METHODS[self.what].by_layer else ()
         if self.asked and not METHODS[self.what].by_layer:
-            raise SpecError("--layer", f"{self.what} looks at no layer; leave it out.")
+            raise SpecError("--layer", f"{self.what} does not use layers; leave it out.")
         if METHODS[self.what].by_layer and not there:
             raise SpecError(
                 self.folder, f"policies of {shard.program.learner} have no layer between inputs and logits."

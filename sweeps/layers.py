@@ -53,7 +53,7 @@ class Part:
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.of <= MAX_PARTS:
-            raise SpecError(f"shards: {self} is no part; expected I/N with I from 1 to N, and N at most {MAX_PARTS:,}.")
+            raise SpecError(f"shards: {self} is not a part; expected I/N, I from 1 to N and N at most {MAX_PARTS:,}.")
 
     def of_layer(self, plan: Plan) -> range:
         """Its shards of a layer, by place: neighbours, so that few programs are compiled; the cuts are where equal
@@ -221,7 +221,7 @@ def _rebuilt(folder: Place, records: tuple[Layer, ...], asked: Plan) -> list[Pla
             same = json.dumps(spec.flat()) == json.dumps(asked.spec.flat())  # in order, too
             plan = asked if same else make_plan(spec, asked.platform, record.chunk)
         except SpecError as error:
-            raise SpecError(folder, f"holds the run of a spec that will not do here ({error}).") from None
+            raise SpecError(folder, f"holds the run of a spec that cannot be used here ({error}).") from None
         seeds = dict.fromkeys((one.id for one in plan.conditions), range(0))
         for condition, given in record.seeds.items():
             if condition in seeds and held.get(condition, 0) == given[0] < given[1] <= spec.most_seeds:
@@ -230,7 +230,7 @@ def _rebuilt(folder: Place, records: tuple[Layer, ...], asked: Plan) -> list[Pla
         plan = dataclasses.replace(plan, seeds=seeds)
         made = plan.layer()
         if what := change(record.sources, made.sources):
-            raise SpecError(folder, f"was trained with other code: {what}; give another --out, or bring the file back.")
+            raise SpecError(folder, f"was trained with other code: {what}; give another --out, or restore the file.")
         if made != dataclasses.replace(record, sources=made.sources):
             _refuse(
                 folder, _decisive(spec, record.platform, record.versions), _decisive(spec, made.platform, made.versions)

@@ -163,7 +163,7 @@ def _check(folder: Place, kinds: Kinds, name: str) -> None:
     """Raises DamagedError where a pack is not what was written."""
     found = damage(folder, kinds, name)
     if found is not None:
-        raise found[0] if found else DamagedError(table_path(folder, "outcomes", name), "has gone while it was written")
+        raise found[0] if found else DamagedError(table_path(folder, "outcomes", name), "disappeared meanwhile")
 
 
 def _without_left_over(folder: Place, kinds: Kinds, there: Finished) -> Iterator[str]:

@@ -153,7 +153,7 @@ def built(folder: Place, layer: Layer, shard: Shard) -> "jaxrl.Program":
     """The program, if it means what it meant when the policies were trained."""
     program, built = shard.program, shard.program.build()
     if what := change(layer.sources, digests(program.code)):
-        raise SpecError(folder, f"its policies were trained with other code: {what}; train again, or bring it back.")
+        raise SpecError(folder, f"its policies were trained with other code: {what}; train again, or restore the file.")
     for part, name, now in (
         ("world", program.world, built.world.version),
         ("learner", program.learner, built.learner.version),
@@ -162,6 +162,6 @@ def built(folder: Place, layer: Layer, shard: Shard) -> "jaxrl.Program":
         if then != now:
             raise SpecError(
                 folder,
-                f"its policies were trained with version {then} of {name}, and this is version {now}; train them anew.",
+                f"its policies were trained with version {then} of {name}, not with version {now}; train them again.",
             )
     return built

@@ -149,7 +149,7 @@ def _check_own_classes(spec: Spec, folder: Place, inline: bool) -> None:
                 hint = 'train with executor_name="inline", or move it into a file'
                 raise SpecError(spec.source, key, f"workers cannot import {name} from a notebook or a script; {hint}.")
             if unrecorded(name) and _has_layers(folder):
-                why = f"has results already, and no file tells whether {name} is still what trained them"
+                why = f"has results already, but no file shows whether {name} is still the class that trained them"
                 raise SpecError(folder, f"{why}; give another folder, or move the class into a file.")
 
 
@@ -174,7 +174,7 @@ def _round(
         with opened(folder, spec, part, job.platform, chunk, seeds) as (sweep, lock):
             meter = Meter(sweep.layers, quiet)
             if not lock.works:
-                say(f"{folder}: there are no locks here; make sure that no other run trains the same shards.")
+                say(f"{folder}: this storage has no locks; make sure that no other run trains the same shards.")
             if sweep.grew and not quiet:
                 say(f"{folder} grows by {sweep.grew:,} lanes, to {sweep.lanes:,}.")
             return _train(sweep, folder, part, execute, job, meter, noticed), sweep.asked
@@ -298,7 +298,7 @@ def _checked(sweep: Sweep, folder: Place, part: Part) -> Iterator[tuple[Task, bo
 
     def sound(found: list[DamagedError] | None) -> bool:
         for error in found or ():
-            say(f"{error}; kept as {set_aside(error.path).name}, and made again.")
+            say(f"{error}; kept as {set_aside(error.path).name}, and created again.")
         return found is None
 
     there = _with_sound_packs(sweep, folder, part)
@@ -332,7 +332,7 @@ def _with_sound_packs(sweep: Sweep, folder: Place, part: Part) -> Finished:
         found = damage(folder, sweep.asked.tables, name)
         if found is not None:
             what = "; ".join(map(str, found)) or f"{folder}: the pack {name} lacks a table"
-            say(f"{what}; the pack is kept as {name}.parquet.bad, and its {len(inside):,} shards are made again.")
+            say(f"{what}; the pack is kept as {name}.parquet.bad, and its {len(inside):,} shards are trained again.")
             for kind in reversed(sweep.asked.tables):  # without its outcomes it is not in force
                 set_aside(table_path(folder, kind, name))
     return finished(folder, sweep.shards)

@@ -83,7 +83,7 @@ def watch(
 
     folder = as_place(folder)
     if typical is not None and outlier:
-        raise SpecError("--outlier", "a seed is looked for as a typical one or as an outlier; give one of the two.")
+        raise SpecError("--outlier", "cannot be combined with --typical; give one of the two.")
     df = analysis.load(folder)
     factors = df.attrs["factors"]
     df = _asked_for(folder, df, condition, seed)
@@ -94,7 +94,7 @@ def watch(
     for one in saved(folder, zip(df["condition"], df["seed"], strict=True)):
         world = one.program.world
         if not world.offers(Drawn):
-            raise SpecError(folder, f"{world.name} has no picture, and so there is nothing to watch.")
+            raise SpecError(folder, f"{world.name} has no picture, so nothing can be drawn.")
         chosen = probe_of(folder, world, probe)
         able.append((one, chosen, episodes_of(folder, chosen, episodes, greedy)))
     return [
@@ -200,7 +200,7 @@ def play(
     ):
         warnings.warn(
             f"{folder}: condition {lane['condition']}, seed {lane['seed']}: played again here, some episodes of "
-            f"{probe.name} are not those of the tables; they were recorded on another platform or with other versions",
+            f"{probe.name} differ from the tables, which were recorded on another platform or with other versions",
             stacklevel=4,
         )
     marks = marks_of(world)

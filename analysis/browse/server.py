@@ -62,7 +62,7 @@ def application(
     @app.get("/api/rollout")
     def rollout() -> dict[str, Any]:
         if rollouts is None:
-            raise ValueError("rollouts are played by `chisel browse` alone")
+            raise ValueError("only `chisel browse` plays rollouts")
         lane, lanes = _lane(request), browsed.lanes
         probe, episode = request.args.get("probe", ""), _number(request, "episode")
         row = lanes.row(lanes.lane(*lane))

@@ -67,7 +67,7 @@ def export(directory: str | Place, to: str, out: str | Path | None = None) -> Pa
     if form.module == "trackers" and inside:
         raise ValueError(f"{place}: is not empty, and {to} would add to it; remove it, or give another folder (--out)")
     if others := foreign(inside, to):
-        raise ValueError(f"{place}: has {others[0]}, which is of no earlier export; give another folder (--out)")
+        raise ValueError(f"{place}: has {others[0]}, which no earlier export wrote; give another folder (--out)")
     place.mkdir(parents=True, exist_ok=True)
     write(found, place)
     return place

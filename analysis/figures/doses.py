@@ -66,7 +66,7 @@ def dose_curve(
     whole = df if like is None else like
     check_name("column", x, whole.columns)
     if not is_numeric(whole, x):
-        raise ValueError(f"{x}: not numbers, of which a dose is one")
+        raise ValueError(f"{x}: not numbers; a dose is a number")
     groups, group = places_of(df, by, like)
     warn_of_pooling(df, [x] if by is None else [x, by])
     axis = _axis_of(whole[x])

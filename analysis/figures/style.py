@@ -157,9 +157,7 @@ def places_of(df: pd.DataFrame, factor: str | None, like: pd.DataFrame | None = 
     check_name("column", factor, whole.columns)
     levels = [value for value, _ in whole.groupby(factor, observed=True, dropna=False)]
     if len(levels) > MOST_VALUES:
-        raise ValueError(
-            f"{factor}: {len(levels)} values, more than an axis can tell apart; a scatter shows a dot a seed"
-        )
+        raise ValueError(f"{factor}: {len(levels)} values, too many for an axis; a scatter shows a dot a seed")
     known = [value for value in levels if not pd.isna(value)]
     codes = pd.Categorical(df[factor], categories=known).codes.astype(int)
     return levels, np.where(codes < 0, len(known), codes)

@@ -61,7 +61,7 @@ def training_curve(
     column = only(value)
     check_name("column", column, df.columns)
     if not is_numeric(df, column):
-        raise ValueError(f"{column}: not numbers, of which a curve could be drawn")
+        raise ValueError(f"{column}: not numbers, so no curve can be drawn")
     time = time_of(df)
     warn_of_pooling(df, [time])
     standalone, ax = ax is None, axes_or_new(ax)

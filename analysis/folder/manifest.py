@@ -122,7 +122,7 @@ class Layer:
             whole, rest = divmod(program.lanes, self.width)
             found += [self.width] * whole + [rest] * (rest > 0)
         if len(found) != len(self.shards):
-            raise ValueError("its shards are not as many as its lanes need")
+            raise ValueError("its number of shards does not fit its lanes")
         return dict(zip(self.shards, found, strict=True))
 
     def settings_of(self, condition: str) -> Mapping[str, Any]:
@@ -148,31 +148,31 @@ class Layer:
                  "factors": list, "shards": list, "spec": dict, "settings": dict, "versions": dict, "arms": dict,
                  "conditions": dict, "sources": dict, "tables": list}  # fmt: skip
         if not all(isinstance(getattr(self, name), kind) for name, kind in kinds.items()):
-            raise ValueError("a layer is not whole")
+            raise ValueError("a layer is incomplete")
         for program in self.programs.values():
             counts = (program.chunk, program.updates, program.env_steps, program.lanes)
             if not all(type(n) is int and n >= 0 for n in counts) or not isinstance(program.static, dict):
-                raise ValueError("a program is not whole")
+                raise ValueError("a program is incomplete")
         if not all(type(n) is int and n > 0 for n in (self.width, *(one.lanes for one in self.programs.values()))):
             raise ValueError("a number of lanes is out of bounds")
         if self.lanes > MAX_LANES:
             raise ValueError("a number of lanes is out of bounds")
         names = [*self.shards, *self.programs, *self.conditions]
         if not all(isinstance(name, str) and _ID.fullmatch(name) for name in names):
-            raise ValueError("it names a shard, program or condition by what is no id")
+            raise ValueError("the id of a shard, program or condition is not valid")
         if not all(isinstance(text, str) for text in [*self.factors, *self.arms.values(), *self.sources.values()]):
-            raise ValueError("a factor, an arm or the digest of a source is no text")
+            raise ValueError("a factor, an arm or the digest of a source is not text")
         if not set(self.tables) <= {"preference"}:
-            raise ValueError("it has a table of no known kind")
+            raise ValueError("it has a table of an unknown kind")
         if not all(isinstance(goal["name"], str) and goal["role"] in ROLES for goal in self.goals):
-            raise ValueError(f"a goal is not whole; roles are {', '.join(ROLES)}")
+            raise ValueError(f"a goal is incomplete; roles are {', '.join(ROLES)}")
         if not all(isinstance(own, dict) for own in self.conditions.values()):
             raise ValueError("a condition has no settings")
         self._check_lanes()
 
     def _check_lanes(self) -> None:
         if not all([type(n) for n in span] == [int, int] and 0 <= span[0] < span[1] for span in self.seeds.values()):
-            raise ValueError("the seeds of a condition are no range")
+            raise ValueError("the seeds of a condition are not a range")
         if self.seeds.keys() != self.conditions.keys():
             raise ValueError("its seeds are not those of its conditions")
         spans = iter(self.seeds.values())

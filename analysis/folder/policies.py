@@ -83,7 +83,7 @@ def find_policy(folder: str | Place, condition: str, seed: int) -> tuple[str, in
         raise ValueError(f"{folder}: has no lane of condition {condition!r} and seed {seed}")
     shard, place = layer.place_of(condition, seed)
     if not has_policies(folder, shard):
-        raise ValueError(f"{folder}: kept no policies; run the sweep with save.policies = true")
+        raise ValueError(f"{folder}: has no saved policies; run the sweep with save.policies = true")
     return shard, place
 
 
@@ -105,7 +105,7 @@ def load_policy(folder: str | Place, condition: str, seed: int, checkpoint: floa
     found = _read(path, lane, name) if path.exists() else {}
     if name not in found:
         why = "expected one of probes.at, in a sweep with save.policies = 'checkpoints'"
-        raise ValueError(f"{folder}: kept no policies at checkpoint {checkpoint:g}; {why}")
+        raise ValueError(f"{folder}: has no policies saved at checkpoint {checkpoint:g}; {why}")
     return found[name]
 
 

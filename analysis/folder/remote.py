@@ -66,15 +66,15 @@ class Remote:
         key, _, query = rest.partition("?")
         parts = [part for part in key.split("/") if part]
         if "@" in key.partition("/")[0]:
-            raise RemoteError(f"{protocol}://…@…: credentials have no place in a URI; give them in the environment.")
+            raise RemoteError(f"{protocol}://…@…: a URI may not contain credentials; give them in the environment.")
         if protocol not in OPTIONS:
             known = " or ".join(f"{one}://BUCKET/PATH" for one in OPTIONS)
-            raise RemoteError(f"{uri}: no store goes by {protocol}://; expected {known}, or a folder.")
+            raise RemoteError(f"{uri}: there is no store {protocol}://; expected {known}, or a folder.")
         if not parts or {".", ".."} & set(parts):
-            raise RemoteError(f"{uri}: names no place in a bucket; expected {protocol}://BUCKET/PATH.")
+            raise RemoteError(f"{uri}: names no folder in a bucket; expected {protocol}://BUCKET/PATH.")
         options = dict(parse_qsl(query, keep_blank_values=True))
         if not options.keys() <= set(OPTIONS[protocol]) or (query and not options):
-            raise RemoteError(f"{uri}: has an option that is not known; known: {', '.join(OPTIONS[protocol])}.")
+            raise RemoteError(f"{uri}: has an unknown option; known: {', '.join(OPTIONS[protocol])}.")
         return cls(protocol, "/".join(parts), query)
 
     def __str__(self) -> str:

@@ -62,7 +62,7 @@ def aligned(pipelines: Pipelines, measured: Measured) -> Measured:
         )
     for name in pipelines.names:
         if name not in measured.names:
-            raise ValueError(f"pipeline {name}: nothing was measured of it")
+            raise ValueError(f"pipeline {name}: has no measurements")
     return measured.only(np.array([measured.names.index(name) for name in pipelines.names], int))
 
 

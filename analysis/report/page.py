@@ -58,7 +58,7 @@ def report(directory: str | Place, status: Mapping[str, Any] | None = None) -> s
     goals = figures.goals_of(df)
     if not goals:
         call = f"analysis.load({str(folder)!r})['return.evaluation']"
-        raise ValueError(f"{folder}: its world has no goals to label; its outcome is its return: {call}")
+        raise ValueError(f"{folder}: its world has no goals, so no labels; its outcome is its return: {call}")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,

@@ -60,7 +60,7 @@ class LinearProbes:
                 f"cross-validated over at least {2 * FOLDS}"
             )
         if not isinstance(learner, OnPolicy):
-            raise ValueError("linear probes are held against untrained networks, of ppo, a2c, reinforce and pqn alone")
+            raise ValueError("linear probes are compared with untrained networks: only for ppo, a2c, reinforce and pqn")
         self.aims = [place for place, goal in enumerate(world.goals) if goal.role != "milestone"]
         self.next = self.choice.probe.goals[:-1]
         """The last one is reached where these are not."""

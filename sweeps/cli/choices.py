@@ -10,7 +10,7 @@ from sweeps.spec import SpecError
 
 NOT_HELD_OUT = {
     "observations": "",
-    "levels": "  training may show what it begins with",
+    "levels": "  training may show its first observations",
     "nothing": "  not held out",
 }
 
@@ -35,7 +35,7 @@ def worlds(arguments: argparse.Namespace) -> int:
             if whole:
                 print(f"\n{textwrap.indent(record['doc'], '  ')}\n")
         for setting in record["settings"] or ():
-            static = "  compiles anew" if setting["static"] else ""
+            static = "  static" if setting["static"] else ""
             print(f"  {setting['key']:<28} {setting['default']!s:<10} {setting['accepts']}{static}")
             if whole and setting["doc"]:
                 print(f"      {setting['doc']}")

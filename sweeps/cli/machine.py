@@ -34,7 +34,7 @@ def bench(arguments: argparse.Namespace) -> int:
 
 def checks(arguments: argparse.Namespace) -> int:
     if arguments.page is not None and arguments.names:
-        raise SpecError("--page", "lists every check, so that none is left out; leave the names out.")
+        raise SpecError("--page", "writes a page of all checks; leave the names out.")
     before_jax(one_core=False)
     from sweeps.checks import as_markdown, run_checks
 

@@ -32,7 +32,7 @@ def rates(arguments: argparse.Namespace) -> int:
         if "share" not in {str(column).partition(".")[0] for column in df}:
             call = f"analysis.load({arguments.folders[0]!r})['return.evaluation']"
             raise SpecError(
-                arguments.folders[0], f"its world has no goals to label; its outcome is its return: {call}."
+                arguments.folders[0], f"its world has no goals, so no labels; its outcome is its return: {call}."
             )
         table = reading(lambda: analysis.rates(df, by=by, label=arguments.label, method=arguments.method))
     if arguments.json:
@@ -126,7 +126,7 @@ def browse(arguments: argparse.Namespace) -> int:
     if arguments.export is not None:
         print(found)
         return 0
-    print(f"{found.url} shows {', '.join(arguments.folders)} to browsers of this machine, until Ctrl-C.", flush=True)
+    print(f"{found.url} shows {', '.join(arguments.folders)} to browsers on this machine, until Ctrl-C.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         found.serve()
     return 0
@@ -180,8 +180,8 @@ def inspect(arguments: argparse.Namespace) -> int:
         place = Path(arguments.folder) / "internals"
         raise SpecError(place, f"cannot be written ({error.strerror or error}).") from None
     layers = f" ({', '.join(done.layers)})" if done.layers else ""
-    print(f"{done.what}{layers}: looked into {done.policies:,} policies; {done.ready:,} had been before")
-    print(f"  analysis.load_internals({arguments.folder!r}, {done.what!r}) reads it")
+    print(f"{done.what}{layers}: analysed {done.policies:,} policies; {done.ready:,} were analysed before")
+    print(f"  read them with analysis.load_internals({arguments.folder!r}, {done.what!r})")
     return 0
 
 

@@ -92,14 +92,14 @@ def run(arguments: argparse.Namespace) -> int:
     where = f"{f'part {number}/{of} of ' * (of > 1)}{done.folder}"
     there = done.ready + done.trained
     if done.ready == done.lanes:
-        more = f", which has {done.others:,} that this spec does not have" * (done.others > 0)
+        more = f", which has {done.others:,} that are not in this spec" * (done.others > 0)
         print(f"Complete already: {done.lanes:,} of {done.lanes:,} lanes in {where}{more}")
     else:
         print(f"{there:,} of {done.lanes:,} lanes in {where}, {done.trained:,} of them trained now")
         if done.resumed:
             print(f"  {done.resumed:,} of their updates came from checkpoints")
     if done.too_wide:
-        print(f"  {count(done.too_wide, 'condition')} at max_seeds, with rates that are not known to the precision")
+        print(f"  {count(done.too_wide, 'condition')} at max_seeds, whose rates are not known to the precision")
     if there:
         print(f"  tables: {done.folder / 'outcomes'}, probes, curves, levels, baselines (parquet)")
         for place, line in enumerate(_next_steps(done)):
@@ -124,7 +124,7 @@ def _after_failure(done: "RunSummary") -> str:
     first = next(iter(done.failed.values()))
     if first.startswith("RemoteError"):
         return f"run again to continue. The first: {first}"
-    return f"an error in the code comes again, so mend it before you run again: {first}."
+    return f"an error in the code will occur again, so fix it before you run again: {first}."
 
 
 def pack(arguments: argparse.Namespace) -> int:
@@ -162,9 +162,9 @@ def status(arguments: argparse.Namespace) -> int:
         more(conditions)
     if lanes["missing"]:
         speed = f"; {rate:.3g} lanes a second lately, {as_duration(left)} left at that" if rate else ""
-        who = f"{found['running'] or 'nobody here'} is training them"
+        who = f"{found['running'] or 'no process here'} is training them"
         if found["running"] is None and not found["has_locks"]:
-            who = "who trains them cannot be told (no locks there)"
+            who = "whether a run is training them is unknown (the storage has no locks)"
         print(f"  {who}{speed}")
     for one in found["failed"][:SHOWN]:
         print(f"  shard {one['shard']} ({count(one['lanes'], 'lane')}) failed: {one['reason']}")

@@ -74,7 +74,7 @@ def crew(workers: int | None = None) -> Iterator[Execute]:
     try:
         ray.init(**quiet, **here)
     except Exception as error:  # of many kinds, bare ones among them
-        raise SpecError("--executor ray", f"no cluster to work on ({reason(error)}).") from None
+        raise SpecError("--executor ray", f"no Ray cluster is available ({reason(error)}).") from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray takes it for itself

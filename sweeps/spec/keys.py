@@ -83,7 +83,7 @@ def _rising_fractions(value: Any) -> tuple[float, ...]:
     rising = all(before < after for before, after in zip(at, at[1:], strict=False))
     if not at or not rising or at[0] < 0 or at[-1] != 1:
         hint = "expected rising fractions of training in [0, 1] that end with 1"
-        raise ValueError(f"{short(value)} will not do; {hint}")
+        raise ValueError(f"{short(value)} is not accepted; {hint}")
     return at
 
 

@@ -56,7 +56,7 @@ def arms_of(checker: Checker, settings: Settings, factors: dict[str, Any]) -> di
         if key not in known:
             raise unknown_setting(checker, f"arms.{name}", key, settings)
         if key.startswith("schedules.") and key.rpartition(".")[2] in ("kind", "points"):
-            raise checker.error(f"arms.{path}", "what a schedule is cannot differ between arms; its numbers can")
+            raise checker.error(f"arms.{path}", "the kind of a schedule cannot differ between arms; its numbers can")
         if key in factors:
             raise checker.error(f"arms.{path}", "is a factor of all arms too; give it under one of them")
         arm = found.setdefault(name, Arm({}, {}))
@@ -77,12 +77,12 @@ def sampled_of(checker: Checker, settings: "dict[str, Setting]", given: Containe
             raise checker.error(f"sampled.{key}", f"no setting of this name can be sampled; nearest: {near}")
         if path in settings or name not in ("low", "high", "scale"):
             hint = "expected KEY = { low = NUMBER, high = NUMBER, scale = 'linear' or 'log' } of a traced number"
-            raise checker.error(f"sampled.{path}", f"{short(value)} is not the law of a setting; {hint}")
+            raise checker.error(f"sampled.{path}", f"{short(value)} is not a distribution for a setting; {hint}")
         found.setdefault(key, {"low": None, "high": None, "scale": "linear"})[name] = value
     for key, law in found.items():
         path, setting = f"sampled.{key}", settings[key]
         if setting.static or setting.kind is not float:
-            raise checker.error(path, "only numbers that are neither counts nor compiled in can be sampled")
+            raise checker.error(path, "only numbers that are neither counts nor static can be sampled")
         if key in given:
             raise checker.error(path, "is fixed, a factor or scheduled too; give it once")
         checker.known(f"{path}.scale", checker.text(f"{path}.scale", law["scale"]), ["linear", "log"], "scale")
@@ -125,7 +125,7 @@ def _schedule(
 
     prefix = f"schedules.{key}"
     if moving.static or moving.kind not in (float, int) or key.startswith("curriculum."):
-        raise checker.error(prefix, "only numbers that are not compiled in, nor a curriculum's, can follow a schedule")
+        raise checker.error(prefix, "only numbers that are neither static nor a curriculum's can follow a schedule")
     if "kind" not in numbers:
         raise checker.error(f"{prefix}.kind", f"is missing; expected one of {', '.join(KINDS)}")
     named = checker.text(f"{prefix}.kind", numbers["kind"])
@@ -155,6 +155,6 @@ def _unroll(checker: Checker, prefix: str, numbers: dict[str, Any]) -> int:
     at = [value for value in lists["at"] if isinstance(value, int | float)]
     never = 1 if numbers["kind"] in JUMPING else None
     if len(at) < len(lists["at"]) or any(x >= y != never for x, y in zip(at, at[1:], strict=False)):
-        raise checker.error(f"{prefix}.at", f"{short(lists['at'])} will not do; expected rising shares of training")
+        raise checker.error(f"{prefix}.at", f"{short(lists['at'])} is not accepted; expected rising shares of training")
     numbers |= {f"{name}.{i + 1}": value for name, values in lists.items() for i, value in enumerate(values)}
     return lengths.pop()

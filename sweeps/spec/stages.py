@@ -88,7 +88,7 @@ def _pipelines(checker: Checker, stages: dict[str, dict[str, Any]]) -> dict[str,
         listed = one.get("stages")
         if not isinstance(listed, list) or not listed:
             hint = 'expected a list of stages, such as ["red", { stage = "square", share = 0.25 }]'
-            raise checker.error(path, f"{short(listed)} is no pipeline; {hint}")
+            raise checker.error(path, f"{short(listed)} is not a pipeline; {hint}")
         names, shares = zip(*(_entry(checker, path, stages, entry) for entry in listed), strict=True)
         found[name] = Pipeline(names, _shares(checker, path, shares), optimiser == "fresh")
     return found

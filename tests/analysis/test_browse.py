@@ -215,7 +215,7 @@ def test_what_cannot_be_shown_is_told_in_one_line(get):
         ("view", {"label": "mixd"}, "no label named 'mixd'; nearest: mixed"),
         ("seed", {"condition": "a", "seed": 1, "master_seed": 0}, "no lane of condition 'a', seed 1"),
         ("seed", {"condition": "a", "seed": "x"}, "master_seed: '' is not a whole number"),
-        ("rollout", {}, "rollouts are played by `chisel browse` alone"),
+        ("rollout", {}, "only `chisel browse` plays rollouts"),
     ):
         told = get(path, 400, **query)["error"]
         assert said in told and "\n" not in told

@@ -133,10 +133,10 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path):
     (hub / ".gitattributes").write_text("")
     analysis.export(RESULTS, "huggingface", hub)
     (hub / "README.md").write_text("my own project")
-    with pytest.raises(ValueError, match="hub: has README.md, which is of no earlier export; give another folder"):
+    with pytest.raises(ValueError, match="hub: has README.md, which no earlier export wrote; give another folder"):
         analysis.export(RESULTS, "huggingface", hub)
     assert (hub / "README.md").read_text() == "my own project"
-    with pytest.raises(ValueError, match="hub: has README.md, which is of no earlier export; give another folder"):
+    with pytest.raises(ValueError, match="hub: has README.md, which no earlier export wrote; give another folder"):
         analysis.export(RESULTS, "csv", hub)
 
 
@@ -144,7 +144,7 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path):
 def test_a_table_of_somebody_else_is_not_replaced(form, name, tmp_path):
     """An export left its tables all together; one that is alone is the user's own."""
     (tmp_path / name).write_text("my own")
-    with pytest.raises(ValueError, match=f"has {name}, which is of no earlier export; give another folder"):
+    with pytest.raises(ValueError, match=f"has {name}, which no earlier export wrote; give another folder"):
         analysis.export(RESULTS, form, tmp_path)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["my own"]
     (tmp_path / name).unlink()

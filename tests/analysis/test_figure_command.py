@@ -28,7 +28,7 @@ MISTAKES = {
     "--kind training --value return_mean entropy": "value: 2 columns (return_mean, entropy); this kind of figure",
     "--kind scatter --x updates --value coin right-end": "value: 2 columns (coin, right-end); this kind of figure",
     "--kind dose --value intended mixed": "value: 2 columns (intended, mixed); this kind of figure",
-    "--kind share --value world": "world: not numbers, of which a mean could be drawn",
+    "--kind share --value world": "world: not numbers, so no mean can be drawn",
     "--kind share --x env.diversity,world": "env.diversity,world: joins settings of which each arm varies another",
     "--kind contingency --by env.diversity": "env.diversity: 7 values; a matrix shows two of them",
     "--kind shar": "invalid choice: 'shar'",

@@ -181,7 +181,7 @@ def test_what_is_wrong_is_told_in_one_line(line):
         (lambda: Environment("coin-line", {"env.divresity": 1}), "no setting 'env.divresity'; nearest: env.diversity"),
         (lambda: Environment("coin-line", {"env.diversity": 2.0}), "settings: env.diversity: 2.0 is not a probability"),
         (lambda: Environment("gymnax:CartPole-v1", render_mode="rgb_array"), "has no 'rgb_array'; expected None"),
-        (lambda: line.reset(options={"prob": 1}), "options: 'prob' is none; expected probe and level"),
+        (lambda: line.reset(options={"prob": 1}), "options: 'prob' is not an option; expected probe or level"),
         (lambda: line.reset(options={"level": 1}), "options: level is given without probe"),
         (lambda: line.reset(options={"probe": "frok"}), "coin-line has no probe 'frok'; nearest: fork"),
         (lambda: line.reset(options={"probe": "fork", "level": 99}), "probe fork has no level 99; expected 0 to 0"),

@@ -220,7 +220,7 @@ def test_the_world_s_own_probes_are_lives_of_one_round():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"lives.sources": 1}, "lives.sources: of 1 source nothing else is paid"),
+        ({"lives.sources": 1}, "lives.sources: 1 source, so nothing else can pay"),
         ({"lives.sources": 4}, "lives.sources: 4 is more than trash-room has; at most 3"),
     ],
 )
@@ -230,6 +230,6 @@ def test_sources_that_a_life_cannot_have_are_refused_in_one_line(values, said):
 
 
 def test_lives_of_a_shaped_world_and_of_one_without_sources_are_refused():
-    with pytest.raises(ValueError, match="lives.rounds: 3, of a world whose reward is shaped or approval"):
+    with pytest.raises(ValueError, match="lives.rounds: 3 cannot be combined with shaping or approval"):
         envs.make("trash-room", {"lives.rounds": 3, "shaping.kind": "potential"})
     assert not [key for key in envs.settings("coin-run") if key.startswith("lives.")]

@@ -328,7 +328,7 @@ def test_forced_presses_have_the_stated_frequency_and_begin_beside_what_is_in_re
     rows = forced.any(axis=1)
     thing = levels.cells[rows, levels.forced[rows]]
     assert np.all(_room(TrashRoom()).steps[levels.start[rows], thing] == 1)
-    with pytest.raises(ValueError, match=r"^env\.button_forced: with env\.bin_forced it makes 1\.2; at most 1$"):
+    with pytest.raises(ValueError, match=r"^env\.button_forced: with env\.bin_forced the sum is 1\.2; at most 1$"):
         TrashRoom().params_of({"env.button_forced": 0.6, "env.bin_forced": 0.6})
 
 

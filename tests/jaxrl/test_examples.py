@@ -86,7 +86,7 @@ Number = 3
     [
         ("nowhere:Net", r"^learner\.network: nowhere:Net cannot be imported \(ModuleNotFoundError: .*'nowhere'\)$"),
         ("broken:Absent", r"^learner\.network: broken:Absent cannot be imported \(AttributeError: .*'Absent'\)$"),
-        ("broken:Number", r"^learner\.network: broken:Number is no subclass of Module$"),
+        ("broken:Number", r"^learner\.network: broken:Number is not a subclass of Module$"),
         ("broken:Bare", r"^learner\.network: broken:Bare cannot be used \(TypeError: .*num_actions'\)$"),
         ("broken:Fails", r"^learner\.network: broken:Fails cannot be used \(KeyError: 'no actions'\)$"),
         (

@@ -52,5 +52,5 @@ def test_on_forks_it_takes_the_coin_by_a_shortest_way_as_the_exact_planner_does(
 
 
 def test_no_simulations_are_refused(three_cells):
-    with pytest.raises(ValueError, match="simulations: 0 will not do; at least 1"):
+    with pytest.raises(ValueError, match="simulations: 0 is not accepted; at least 1"):
         tree_search.search(three_cells, PAYMENT, 0.9, 0)

@@ -95,7 +95,7 @@ def test_a_wrong_command_line_is_one_line(capsys):
     assert main(["checks", "always-rihgt"]) == 2
     assert capsys.readouterr() == ("", "always-rihgt: no check has this name; nearest: always-right.\n")
     assert main(["checks", "always-right", "--page", "page.md"]) == 2
-    assert capsys.readouterr().err == "--page: lists every check, so that none is left out; leave the names out.\n"
+    assert capsys.readouterr().err == "--page: writes a page of all checks; leave the names out.\n"
 
 
 def test_a_sweep_that_could_not_be_trained_fails_its_check(monkeypatch, tmp_path):

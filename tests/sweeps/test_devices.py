@@ -43,7 +43,7 @@ def test_each_worker_has_one_of_the_gpus_that_the_driver_sees(toy):
     (layer,) = read_manifest(toy.folder / "out").layers
     assert layer.platform == "gpu" and layer.versions["products"] == "float32"
     done = toy("run", "toy.toml", "--out", "other", "--workers", "3", fake=of_two)
-    assert done.stderr == "workers: 3 for 2 here; a worker has a GPU to itself, so at most 2.\n"
+    assert done.stderr == "workers: 3 for 2 here; each worker needs a GPU, so at most 2.\n"
     assert done.returncode == 2 and not (toy.folder / "other").exists()
 
 

@@ -127,9 +127,9 @@ def test_a_device_that_does_not_start_is_one_line(tmp_path):
     *refused, (code, printed, said) = map(json.loads, ended.stdout.splitlines())
     for one, _, err in refused:
         assert one == 2 and len(err.splitlines()) == 1
-        assert err.startswith("JAX_PLATFORMS=nonesuch: no such device starts here (")
+        assert err.startswith("JAX_PLATFORMS=nonesuch: this device cannot be started here (")
     line = next(line for line in printed.splitlines() if line.startswith("FAIL  device: "))
-    assert "JAX_PLATFORMS=nonesuch: no such device starts here" in line and code == 1
+    assert "JAX_PLATFORMS=nonesuch: this device cannot be started here" in line and code == 1
     assert "Traceback" not in said + ended.stderr
 
 
@@ -141,7 +141,7 @@ def test_a_device_that_jax_knows_and_has_no_plugin_for_is_one_line(monkeypatch, 
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     assert main(["plan", "coin-run"]) == 2
     line = capsys.readouterr().err
-    assert line.startswith("JAX_PLATFORMS=cuda: no such device starts here (") and len(line.splitlines()) == 1
+    assert line.startswith("JAX_PLATFORMS=cuda: this device cannot be started here (") and len(line.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["analysis.py", "analysis/__init__.py", "envs/__init__.py", "jaxrl.py"])
@@ -253,7 +253,7 @@ def test_after_an_error_of_the_code_the_next_step_is_to_mend_it(toy):
     assert done.returncode == 4 and "next:" not in done.stdout and "tables:" not in done.stdout
     last = done.stderr.splitlines()[-1]
     assert last.startswith(
-        "chisel: 3 shards failed; an error in the code comes again, so mend it before you run again: "
+        "chisel: 3 shards failed; an error in the code will occur again, so fix it before you run again: "
     )
     assert "RuntimeError: no such cell" in last
 

@@ -55,7 +55,7 @@ def folder(whole, tmp_path):
 
 def test_what_is_found_is_read_beside_the_factors_and_nothing_is_looked_at_twice(folder, capsys):
     assert main(["inspect", str(folder), "--what", "difference", "--layer", "tower_1"]) == 0
-    assert "difference (tower_1): looked into 4 policies; 0 had been before" in capsys.readouterr().out
+    assert "difference (tower_1): analysed 4 policies; 0 were analysed before" in capsys.readouterr().out
     assert main(["inspect", str(folder), "--what", "difference"]) == 0
     df = analysis.load_internals(folder, "difference")
     spoilt = next((folder / "internals").iterdir())
@@ -102,9 +102,9 @@ def test_what_cannot_be_looked_into_is_told_in_one_line_before_anything_compiles
     plain = jaxrl.make("ppo", network)
     linear = write(tmp_path / "linear", SPEC | {"fixed": SPEC["fixed"] | network}, lambda seed: zeros(learner=plain))
     for arguments, said in {
-        (nothing, "--what", "difference"): "kept no policies; run the sweep with save.policies = true.",
+        (nothing, "--what", "difference"): "has no saved policies; run the sweep with save.policies = true.",
         (tmp_path, "--what", "difference"): "is not a results folder: it has no manifest.json.",
-        (folder, "--what", "diference"): "--what: nothing is called 'diference'; nearest: difference.",
+        (folder, "--what", "diference"): "--what: no analysis is called 'diference'; nearest: difference.",
         (folder,): "the following arguments are required: --what",
         (folder, "--what", "difference", "--layer", "tower_2"): "no layer 'tower_2'; expected tower_0 or tower_1.",
         (
@@ -113,7 +113,7 @@ def test_what_cannot_be_looked_into_is_told_in_one_line_before_anything_compiles
             "attribution",
             "--layer",
             "tower_1",
-        ): "attribution looks at no layer; leave it out.",
+        ): "attribution does not use layers; leave it out.",
         (
             folder,
             "--what",

@@ -94,7 +94,7 @@ def test_a_smaller_spec_has_nothing_to_do_in_a_larger_folder_and_trains_its_own_
     assert set(there["env.diversity"]) == {0.0, 0.5}
     before = contents(toy.folder / "out")
     less = run(toy, "out", "seeds=2", "factors.env.diversity=[0.0, 0.5]")
-    assert less.stdout.startswith("Complete already: 4 of 4 lanes in out, which has 20 that this spec does not have\n")
+    assert less.stdout.startswith("Complete already: 4 of 4 lanes in out, which has 20 that are not in this spec\n")
     assert contents(toy.folder / "out") == before
     part = run(toy, "out", "seeds=2")
     assert part.stdout.startswith("6 of 6 lanes in out, 2 of them trained now\n")

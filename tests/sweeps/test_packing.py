@@ -109,7 +109,7 @@ def test_a_damaged_pack_is_set_aside_and_its_lanes_are_made_again(folder, comple
     assert status(folder, verify=True)["shards"]["damaged"] == 1
     done = toy.run()
     assert done.returncode == 0 and "15 of them trained now" in done.stdout
-    assert f"{path}: its content".split("out/")[1] in done.stderr and "its 8 shards are made again" in done.stderr
+    assert f"{path}: its content".split("out/")[1] in done.stderr and "its 8 shards are trained again" in done.stderr
     assert {path.name for path in folder.rglob("*.bad")} == {f"{name}.parquet.bad"}
     same(folder, complete)
 

@@ -134,7 +134,7 @@ def test_learners_and_curricula_are_factors_with_settings_of_their_own():
             "save.kernel: shares are predicted for the learners ppo and cloning; expected false.",
         ),
         ({"learner": "no_such_module:Mine"}, "learner: no_such_module:Mine cannot be imported (ModuleNotFoundError"),
-        ({"world": "envs:Goal"}, "world: 'envs:Goal' cannot be made here (envs:Goal is no subclass of World)"),
+        ({"world": "envs:Goal"}, "world: 'envs:Goal' cannot be made here (envs:Goal is not a subclass of World)"),
     ],
 )
 def test_bad_choices_of_learner_and_curriculum_are_told_in_one_line(changes, said):

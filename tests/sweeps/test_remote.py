@@ -48,10 +48,10 @@ def test_a_place_in_a_store_is_told_by_its_uri():
     assert as_place(str(place / "c.parquet")) == place / "c.parquet"
     assert ((place / "c.parquet").name, (place / "c.parquet").stem) == ("c.parquet", "c")
     for uri, why in {
-        "s3://": "names no place in a bucket; expected s3://BUCKET/PATH",
-        "s3://bucket/../other": "names no place in a bucket",
-        "s3://bucket/x?color=blue": "has an option that is not known; known: region, endpoint_override",
-        "hdfs://host/x": "no store goes by hdfs://; expected s3://BUCKET/PATH or gs://BUCKET/PATH, or a folder",
+        "s3://": "names no folder in a bucket; expected s3://BUCKET/PATH",
+        "s3://bucket/../other": "names no folder in a bucket",
+        "s3://bucket/x?color=blue": "has an unknown option; known: region, endpoint_override",
+        "hdfs://host/x": "there is no store hdfs://; expected s3://BUCKET/PATH or gs://BUCKET/PATH, or a folder",
         "s3://key:secret@bucket/x": "credentials have no place in a URI",
     }.items():
         with pytest.raises(RemoteError, match=re.escape(why)) as error:
@@ -93,7 +93,7 @@ def test_a_sweep_in_a_store_has_the_bytes_of_a_local_one_and_every_verb_reads_it
     uri = f"{bucket}/deep/out"
     done = remote("run", "toy.toml", "--out", uri)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"15 of 15 lanes in {uri}, 15 of them trained now")
-    assert f"{uri}: there are no locks here; make sure that no other run trains the same shards." in done.stderr
+    assert f"{uri}: this storage has no locks; make sure that no other run trains the same shards." in done.stderr
     assert objects(as_place(uri)) == contents(complete)
     assert remote.run(out=uri).stdout.startswith("Complete already: 15 of 15")
     pd.testing.assert_frame_equal(analysis.load(uri), analysis.load(complete))
@@ -131,7 +131,7 @@ def test_killed_and_run_again_ends_with_the_same_bytes_and_a_spoilt_object_is_ma
     assert 0 < status(uri)["lanes"]["done"] < 15
     done = remote.run(out=uri)
     assert (done.returncode, "15 of 15 lanes" in done.stdout) == (0, True), done.stderr
-    found = f"{victim}: its content does not match its digest; kept as {victim.name}.bad, and made again."
+    found = f"{victim}: its content does not match its digest; kept as {victim.name}.bad, and created again."
     assert found in done.stderr
     now = {name: content for name, content in objects(as_place(uri)).items() if not name.endswith(".bad")}
     assert now == contents(complete)
@@ -207,7 +207,7 @@ def test_what_a_store_refuses_is_one_line_and_nothing_is_trained(remote, bucket,
             assert ": access is denied; check the credentials and what they allow (AWS Error ACCESS_DENIED" in line
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert "it cannot be reached; check the network and AWS_ENDPOINT_URL" in refused("status", f"{bucket}/out")
-    assert "no store goes by ftp://" in refused("status", "ftp://host/out")
+    assert "there is no store ftp://" in refused("status", "ftp://host/out")
 
 
 @pytest.mark.slow

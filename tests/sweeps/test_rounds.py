@@ -57,7 +57,7 @@ def test_rounds_end_where_every_rate_is_known_or_seeds_run_out(finished):
     table = analysis.rates(df, "env.diversity")
     half = ((table["high"] - table["low"]) / 2).groupby(table["env.diversity"]).max()
     assert half[0.0] <= 0.2 and half[1.0] <= 0.2 < half[0.5]
-    assert "  1 condition at max_seeds, with rates that are not known to the precision\n" in done.stdout
+    assert "  1 condition at max_seeds, whose rates are not known to the precision\n" in done.stdout
     assert "chisel: 3 of 3 conditions have rates that are not known to +-0.2; 3 get more seeds." in done.stderr
     lanes = len(df)
     assert done.stdout.startswith(f"{lanes} of {lanes} lanes in whole, {lanes} of them trained now\n")

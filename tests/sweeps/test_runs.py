@@ -66,7 +66,7 @@ def test_a_spoilt_table_is_named_kept_aside_and_made_again(trained, complete, co
     assert done.returncode == 0
     line = next(line for line in done.stderr.splitlines() if victim.name in line)
     assert line.startswith(f"chisel: out/{kind}/{victim.name}: ")
-    assert line.endswith(f"kept as {victim.name}.bad, and made again.")
+    assert line.endswith(f"kept as {victim.name}.bad, and created again.")
     assert victim.with_name(f"{victim.name}.bad").exists()
     now = contents(trained.folder / "out")
     assert {path: content for path, content in now.items() if not path.endswith(".bad")} == whole

@@ -51,7 +51,7 @@ def test_a_changed_world_file_is_named_and_refused(begin, tmp_path):
         begin("meadow_changed")
     assert str(error.value) == (
         f"{tmp_path}/out: was trained with other code: meadow_changed.py, the file of meadow_changed:Meadow, has "
-        "changed since; give another --out, or bring the file back."
+        "changed since; give another --out, or restore the file."
     )
 
 
@@ -69,7 +69,7 @@ def test_policies_of_a_changed_world_file_are_not_played(begin, tmp_path):
         policies.built(tmp_path / "out", layer, shard)
     assert str(error.value) == (
         f"{tmp_path}/out: its policies were trained with other code: meadow_watched.py, the file of "
-        "meadow_watched:Meadow, has changed since; train again, or bring it back."
+        "meadow_watched:Meadow, has changed since; train again, or restore the file."
     )
 
 
@@ -137,6 +137,6 @@ def test_a_folder_of_a_cells_class_is_not_continued(cell, tmp_path):
     with pytest.raises(SpecError) as error:
         run(OF_A_CELL, tmp_path / "out", executor_name="inline", quiet=True)
     assert str(error.value) == (
-        f"{tmp_path}/out: has results already, and no file tells whether __main__:Meadow is still what trained them; "
-        "give another folder, or move the class into a file."
+        f"{tmp_path}/out: has results already, but no file shows whether __main__:Meadow is still the class that "
+        "trained them; give another folder, or move the class into a file."
     )

@@ -90,8 +90,8 @@ def test_a_spec_with_pipelines_is_the_same_when_it_is_read_again():
     ("changes", "where", "said"),
     [
         ({"pipelines": {"a": ["reed"]}}, "pipelines.a", "'reed' is not a stage; nearest: red"),
-        ({"pipelines": {"a": []}}, "pipelines.a", "[] is no pipeline; expected a list of stages"),
-        ({"pipelines": {"a": "red"}}, "pipelines.a", "'red' is no pipeline; expected a list of stages"),
+        ({"pipelines": {"a": []}}, "pipelines.a", "[] is not a pipeline; expected a list of stages"),
+        ({"pipelines": {"a": "red"}}, "pipelines.a", "'red' is not a pipeline; expected a list of stages"),
         ({"pipelines": {"a": ["red"]}, "stages": {}}, "pipelines.a", "'red' is not a stage; there are none"),
         ({"pipelines": {"a": [{"share": 1.0}]}}, "pipelines.a", "stage is missing in {'share': 1.0}"),
         ({"pipelines": {"a": [{"stage": "red", "for": 1}]}}, "pipelines.a", "for is no part of an entry"),
@@ -116,7 +116,7 @@ def test_a_spec_with_pipelines_is_the_same_when_it_is_read_again():
             "stages.red.env.paid_colour",
             "0.5 is not an integer in [0, 6]",
         ),
-        ({"stages": {"red": {"env.colours": 3}}}, "stages.red.env.colours", "only numbers that are not compiled in"),
+        ({"stages": {"red": {"env.colours": 3}}}, "stages.red.env.colours", "only numbers that are neither static"),
         ({"stages": {"red": 3}}, "stages.red", "3 is not a stage; expected a table of settings"),
         (
             {"schedules": {"env.scale_colour": {"kind": "step", "to": 2.0}}},

@@ -92,7 +92,7 @@ def test_a_policy_is_had_as_it_was_at_a_checkpoint(folder):
     jax.tree.map(np.testing.assert_array_equal, last, sweeps.policy(folder, condition, 1).weights)
     jax.tree.map(np.testing.assert_array_equal, first, sweeps.policy(folder, condition, 1, 0).weights)
     assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (first, last)), strict=True))
-    with pytest.raises(ValueError, match="kept no policies at checkpoint 0.5"):
+    with pytest.raises(ValueError, match="has no policies saved at checkpoint 0.5"):
         sweeps.policy(folder, condition, 1, 0.5)
 
 
@@ -106,7 +106,7 @@ def test_what_is_no_saved_policy_is_told_in_one_line(folder, tmp_path):
     nothing = shutil.copytree(folder, tmp_path / "nothing", ignore=shutil.ignore_patterns("policies", "rollouts"))
     begun = shutil.copytree(folder, tmp_path / "begun", ignore=shutil.ignore_patterns("outcomes", "rollouts"))
     for lane, said in {
-        (nothing, condition, 0): "kept no policies; run the sweep with save.policies = true",
+        (nothing, condition, 0): "has no saved policies; run the sweep with save.policies = true",
         (begun, condition, 1): f"condition {condition}, seed 1 is not trained yet; run the sweep to its end.",
         (tmp_path, condition, 0): "is not a results folder: it has no manifest.json",
         (folder, condition[:-1], 0): f"has no condition '{condition[:-1]}'; nearest: {condition}.",
@@ -120,7 +120,7 @@ def test_what_is_no_saved_policy_is_told_in_one_line(folder, tmp_path):
 def test_other_weights_are_found_out(folder, monkeypatch):
     turned = lambda *lane: jax.tree.map(lambda leaf: -3 * leaf, analysis.load_policy(*lane))  # noqa: E731
     monkeypatch.setattr("sweeps.policies.load_policy", turned)
-    with pytest.warns(UserWarning, match="some episodes of fork are not those of the tables"):
+    with pytest.warns(UserWarning, match="some episodes of fork differ from the tables"):
         sweeps.watch(folder, episodes=[0])
 
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_watched_is_told_in_one_line_before_anything_compiles(fol
     condition = pq.read_table(folder / "outcomes")["condition"][0].as_py()
     nothing = shutil.copytree(folder, tmp_path / "nothing", ignore=shutil.ignore_patterns("policies", "rollouts"))
     for arguments, said in {
-        (nothing,): "kept no policies; run the sweep with save.policies = true",
+        (nothing,): "has no saved policies; run the sweep with save.policies = true",
         (tmp_path,): "not a results folder: it has no manifest.json",
         (folder, "--condition", condition[:-1]): f"has no condition '{condition[:-1]}'; nearest: {condition}.",
         (folder, "--seed", "7"): "it has no seed 7; nearest: 1, of 0 to 1.",
@@ -152,7 +152,7 @@ def test_what_cannot_be_watched_is_told_in_one_line_before_anything_compiles(fol
     offers = envs.CoinLine.offers
     monkeypatch.setattr("envs.CoinLine.offers", lambda world, one: one is not envs.Drawn and offers(world, one))
     assert main(["watch", str(folder)]) == 2
-    assert "coin-line has no picture, and so there is nothing to watch." in capsys.readouterr().err
+    assert "coin-line has no picture, so nothing can be drawn." in capsys.readouterr().err
 
 
 def test_a_folder_in_an_object_store_is_watched_as_a_local_one(folder, bucket, capsys):

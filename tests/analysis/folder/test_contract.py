@@ -144,7 +144,7 @@ def test_a_manifest_comes_back_and_a_folder_without_one_is_none(folder):
 
 def test_the_manifest_says_where_a_lane_lies(folder):
     write_manifest(folder, [LAYER])
-    with pytest.raises(ValueError, match="kept no policies"):
+    with pytest.raises(ValueError, match="has no saved policies"):
         load_policy(folder, "c" * 16, 3)
     for shard, lanes in zip(SHARDS, ([0.0, 3.0], [4.0]), strict=True):
         leaves = np.array(lanes)[:, None] + np.arange(2)
@@ -170,7 +170,7 @@ def test_policies_of_checkpoints_are_read_one_at_a_time_and_all_together(folder)
     assert [(at, found[at]["w"]["kernel"].tolist()) for at in found] == [(at, (last * at).tolist()) for at in every]
     assert load_policy(folder, *lane, 0.25)["w"]["kernel"].tolist() == [0.5, 0.75]
     assert load_policy(folder, *lane)["w"]["kernel"].tolist() == [2, 3]
-    with pytest.raises(ValueError, match="kept no policies at checkpoint 0.5; expected one of probes.at"):
+    with pytest.raises(ValueError, match="has no policies saved at checkpoint 0.5; expected one of probes.at"):
         load_policy(folder, *lane, 0.5)
 
 
@@ -198,13 +198,13 @@ def test_a_large_file_arrives_whole(bucket):
 
 
 DAMAGES = {
-    "its shards are not as many as its lanes need": lambda layer: layer["shards"].pop(),
+    "its number of shards does not fit its lanes": lambda layer: layer["shards"].pop(),
     "its seeds are not the lanes of its programs": lambda layer: layer["programs"][PROGRAM].update(lanes=4),
     "its seeds are not those of its conditions": lambda layer: layer["seeds"].popitem(),
-    "the seeds of a condition are no range": lambda layer: layer["seeds"].update({"b" * 16: [1, 0]}),
-    "a goal is not whole": lambda layer: layer["goals"][0].update(role="hidden"),
-    "by what is no id": lambda layer: layer["shards"].__setitem__(0, "../x"),
-    "a factor, an arm or the digest of a source is no text": lambda layer: layer["factors"].append(3),
+    "the seeds of a condition are not a range": lambda layer: layer["seeds"].update({"b" * 16: [1, 0]}),
+    "a goal is incomplete": lambda layer: layer["goals"][0].update(role="hidden"),
+    "the id of a shard, program or condition is not valid": lambda layer: layer["shards"].__setitem__(0, "../x"),
+    "a factor, an arm or the digest of a source is not text": lambda layer: layer["factors"].append(3),
 }
 
 

@@ -156,7 +156,7 @@ def test_a_predictor_that_there_is_not_and_a_pipeline_that_was_not_measured_are_
     measured = played(pipelines, np.full((72, 6), 0.5))
     with pytest.raises(ValueError, match="no predictor named 'logistics'; nearest: logistic"):
         fit("logistics", pipelines, measured)
-    with pytest.raises(ValueError, match="pipeline made-0: nothing was measured of it"):
+    with pytest.raises(ValueError, match="pipeline made-0: has no measurements"):
         fit("half", pipelines, measured.only(np.arange(1, 72)))
     with pytest.raises(ValueError, match="measured: 6 pairs; 2 x 3 kinds have 15"):
         fit("half", drawn(2), measured)
