@@ -266,19 +266,16 @@ def learning_coefficient(folder: str, picture: str = "") -> None:
             print(f"| {value:g} ({mine['seed'].nunique()}) | {name} | {' | '.join(found)} |")
     told = df[["coefficient", "error", "drift", "acceptance"]]
     print(f"\n{told.describe().round(2).to_string()}\nwithout a number: {df['coefficient'].isna().sum()}\n")
-    df = df.sort_values([*LANE, "checkpoint"])
+    df = df[df["coefficient"].notna()].sort_values([*LANE, "checkpoint"])
     columns = ["coefficient", "share", "loss"]
     moved = df.assign(**df.groupby(LANE)[columns].diff(), since=df.groupby(LANE)["checkpoint"].shift())
-    moved = moved[moved["since"].notna() & moved["coefficient"].notna()]
-    late = moved[moved["since"] >= 0.0625]
-    for name, cell in {"all stretches": moved, "after the first 1/16": late}.items():
-        cell = cell[cell.groupby([factor, "checkpoint"])["share"].transform("std") > 0.02]
-        print(
-            f"{name}: coefficient and {share}: {together(cell, 'coefficient', 'share', [factor, 'checkpoint'])};",
-            end=" ",
-        )
-        print(f"coefficient and regret: {together(cell, 'coefficient', 'loss', [factor, 'checkpoint'])};", end=" ")
-        print(f"regret and {share}: {together(cell, 'loss', 'share', [factor, 'checkpoint'])}; {len(cell)} changes")
+    cell = [factor, "checkpoint"]
+    late = {"changes, but for the first": moved[moved["since"] > 0], "last policies": df[df["checkpoint"] == 1]}
+    for name, rows in {"changes": moved[moved["since"].notna()], **late}.items():
+        rows = rows[rows.groupby(cell)["share"].transform("std") > 0.02]
+        pairs = itertools.combinations(columns, 2)
+        said = [f"{one} and {other} {together(rows, one, other, cell)}" for one, other in pairs]
+        print(f"{name} ({len(rows)}): {'; '.join(said)}")
     through_training(
         df, factor, share, Path(picture or Path(__file__).parent / "pictures" / "learning-coefficient.png")
     )
@@ -299,43 +296,43 @@ def through_training(df: pd.DataFrame, factor: str, share: str, path: Path) -> N
     axes[0].set_yscale("symlog", linthresh=1)
     axes[1].set_ylabel(f"{share.removeprefix('share.')} first")
     n = df.groupby(factor)["seed"].nunique().max()
-    axes[1].legend(frameon=False, fontsize=8, title=f"{factor}, {n} seeds each", title_fontsize=8)
+    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False, "fontsize": 8}
+    axes[1].legend(title=f"{factor}, {n} seeds each", title_fontsize=8, **beside)
     fig.savefig(path, dpi=130)
 
 
-def temperatures(folder: str, seeds: str = "8") -> None:
-    """The coefficient of the last policies by condition, with chains at other temperatures and in other radii."""
+def temperatures(folder: str) -> None:
+    """The coefficient of some last policies of each condition, with chains at other temperatures and in other radii."""
     from analysis.folder import as_place, load_policies, read_manifest
     from jaxrl.internals import Chain, Lanes, LearningCoefficient
     from sweeps.policies import built, saved_shards
 
-    place, chain, found = as_place(folder), Chain(), []
+    place, chain = as_place(folder), Chain()
     chains = {
-        "as above": chain,
-        "n beta 300": chain._replace(inverse_temperature=300.0),
-        "n beta 3,000": chain._replace(inverse_temperature=3000.0, step=1e-3, descent=120, steps=180, burn=60),
-        "gamma 100": chain._replace(localisation=100.0, step=1e-3),
-        "steps half as large, chains twice as long": chain._replace(step=1.5e-3, descent=80, steps=120, burn=40),
+        "nβ 300": chain._replace(inverse_temperature=300.0),
+        "nβ 3,000": chain._replace(inverse_temperature=3000.0, step=1.5e-3, descent=80, steps=120, burn=40),
+        "γ 100": chain._replace(localisation=100.0, step=1e-3),
     }
-    methods: dict[tuple[str, str], LearningCoefficient] = {}
-    for layer, shard in saved_shards(place, read_manifest(place)):
-        if min(seed for _, seed in shard.lanes) >= int(seeds):
-            continue
-        program = built(place, layer, shard)
-        settings = program.settings(shard.values())
-        given = Lanes(shard.keys(), load_policies(place, shard.id), settings.env, np.array(0), settings.learner)
-        for name, one in chains.items():
-            key = shard.program.id, name
-            methods.setdefault(key, LearningCoefficient(program.world, program.learner, (), program.chunk, one))
-            values = methods[key](given)["coefficient"][:, 0]
-            lanes = [(condition.id, seed) for condition, seed in shard.lanes]
-            found += [(name, *lane, value) for lane, value in zip(lanes, values, strict=True)]
-    df = pd.DataFrame(found, columns=["chains", *LANE, "coefficient"])
-    factors = analysis.load(folder)
-    df = df.merge(factors[[*LANE, factors.attrs["factors"][0]]], on=LANE)
-    wide = df.pivot(index=LANE, columns="chains", values="coefficient")
-    print(df.groupby(["chains", df.columns[-1]], sort=False)["coefficient"].median().unstack().round(1).to_string())
-    print(wide.corr(method="spearman")["as above"].round(2).to_string(), len(wide))
+    known = last(folder, "learning-coefficient")
+    factor = known.attrs["factors"][0]
+    shards = {shard.lanes[0][0].id: (layer, shard) for layer, shard in saved_shards(place, read_manifest(place))}
+    print(f"| chains | {' | '.join(f'{one:g}' for one in sorted(known[factor].unique()))} | rank correlation |")
+    for name, one in chains.items():
+        found, methods = [], {}
+        for layer, shard in shards.values():
+            if shard.program.id not in methods:
+                program = built(place, layer, shard)
+                method = LearningCoefficient(program.world, program.learner, (), program.chunk, one)
+                methods[shard.program.id] = program, method
+            program, method = methods[shard.program.id]
+            settings = program.settings(shard.values())
+            policies = load_policies(place, shard.id)
+            values = method(Lanes(shard.keys(), policies, settings.env, np.array(0), settings.learner))["coefficient"]
+            found += [(lane.id, seed, value) for (lane, seed), value in zip(shard.lanes, values[:, 0], strict=True)]
+        df = known.merge(pd.DataFrame(found, columns=[*LANE, "other"]), on=LANE)
+        rank = df["coefficient"].corr(df["other"], method="spearman")
+        medians = " | ".join(f"{value:.1f}" for value in df.groupby(factor)["other"].median())
+        print(f"| {name} | {medians} | {rank:.2f} ({len(df)}) |", flush=True)
 
 
 if __name__ == "__main__":
