@@ -40,6 +40,12 @@ PROGRAMS = ("chisel", "python", "make", "pip", "docker", "source", "export")
 """A block without a language is one of commands if its first line begins with one of these."""
 PYTHON_TESTED = tuple(f"docs/{name}.md" for name in ("tutorial", "python", "worlds", "own-learner", "own-curriculum"))
 """Pages whose Python the tests of the tutorial, of examples and of curricula run, with fewer steps."""
+EXAMPLES = {
+    "meadow.py": "docs/worlds.md",
+    "one_step.py": "docs/own-learner.md",
+    "until_paid.py": "docs/own-curriculum.md",
+}
+"""The files that guides have one write, each the first Python of its page."""
 COLUMNS = {"arm", "checkpoint", "pipeline", "learner.name", "curriculum.name"}
 """What figures take beside the settings that a sweep varies."""
 
@@ -177,8 +183,8 @@ def of_chisel(words: list[str], page: str) -> list[str]:
             source = specs(page).get(source)
             if source is None:
                 return ["no TOML block of the page is this file"]
-            if re.match(r"\w+:(?!//)", source.get("world", "")):
-                return []  # a world of the page's own
+            if any(re.match(r"\w+:(?!//)", source.get(key, "")) for key in ("world", "learner", "curriculum")):
+                return []  # one of the page's own
         if source is not None and source != "SPEC":
             load_spec(source, arguments.set)
     except SpecError as error:
@@ -264,12 +270,13 @@ def has(module: str, name: str) -> bool:
 
 
 def prepare(page: str, folder: Path) -> None:
-    """Puts into a folder what the commands of a page name: its specs, and the example of a world."""
+    """Puts into a folder what the commands of a page name: its specs, and the examples of guides."""
     for name, spec in specs(page).items():
         text = next(one.text for one in blocks(page) if one.language == "toml" and tomllib.loads(one.text) == spec)
         (folder / name).write_text(text)
-    example = next(block.text for block in blocks("docs/worlds.md") if block.language == "python")
-    (folder / "meadow.py").write_text(example)
+    for name, guide in EXAMPLES.items():
+        example = next(block.text for block in blocks(guide) if block.language == "python")
+        (folder / name).write_text(example)
 
 
 def arguments_of(command: Command) -> list[str]:
