@@ -102,7 +102,7 @@ def compare(
     simultaneous: bool = False,
     paired: bool | None = None,
 ) -> pd.DataFrame:
-    """Differences between the rates of groups of conditions: a family of comparisons, one row each.
+    """Differences between the rates of groups of conditions, one row a comparison.
 
     Where keys were paired, a seed has the same initialisation in all conditions, and each seed is compared with itself:
     McNemar's exact test and `paired_difference_interval`. Otherwise Fisher's exact test and `difference_interval`.

@@ -25,7 +25,7 @@ def decoded(
     permutations: int = 200,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """How well features tell which of two policies has more of a goal, on policies that were held out of the fit.
+    """How well features predict which of two policies has more of a goal, on policies held out of the fit.
 
     A ridge regression predicts the target from the features; its penalty is chosen by generalised cross-validation
     (Golub, Heath and Wahba 1979) in the policies that it is fitted to. The *concordance* is the share of pairs of

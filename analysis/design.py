@@ -105,7 +105,7 @@ def warn_of_no_effect(df: pd.DataFrame, by: Sequence[str]) -> None:
 
 
 def without_effect(df: pd.DataFrame, by: Sequence[str] | None = None) -> Iterator[tuple[str, str, str]]:
-    """(factor, value, value) that gave identical lanes in all pairs of conditions that differ in these values alone.
+    """Factors without effect: (factor, value, value) where all pairs of conditions that differ only so are identical.
 
     Paired seeds start alike, so that lanes differ as soon as training reads a setting in which their conditions differ.
     Nothing is found where keys were not paired, or the frame lacks what training summed up.

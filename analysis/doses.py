@@ -170,7 +170,7 @@ def monotone(
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """A rate or a mean share against a dose: of the curves that only rise (or only fall), the nearest to the means.
+    """Isotonic fit of a rate or a mean share to a dose: the rising (or falling) curve nearest to the means.
 
     Isotonic regression. The band is pointwise, by a bootstrap over seeds: 2,000 random weightings, uniform over all
     weights that sum to 1 (Rubin's of 1981). At each dose one more seed takes part, of share 1 for the upper end and 0

@@ -10,7 +10,7 @@ from analysis.results import LANE
 
 
 def at_return(directory: str | Place, level: float) -> pd.DataFrame:
-    """One row a lane: its shares at the first checkpoint by which its training return had come to `level`.
+    """One row a lane: its shares at the first checkpoint at which its training return had reached `level`.
 
     Equal steps compare learners that have come equally far in time; equal return those that have come equally far in
     what is rewarded. The return is that of the curve's last point up to the checkpoint, undiscounted and without

@@ -6,7 +6,7 @@ from analysis.names import check_name
 
 
 def typical(df: pd.DataFrame, label: str, n: int = 1) -> pd.DataFrame:
-    """The seeds of a label that are nearest to its middle, the nearest first.
+    """The seeds of a label that are nearest to its medians, the nearest first.
 
     The middle is the median, for each goal, of `share.GOAL` over all seeds of the frame that have the label. A seed is
     as far from it as the sum over goals of the absolute differences; one without a share is 1 away for each goal whose

@@ -36,7 +36,7 @@ LEAST = -600.0
 
 
 class TrueShares(NamedTuple):
-    """Of `true_shares`: estimates, and the ends of their intervals."""
+    """The result of `true_shares`: estimates, and the ends of their intervals."""
 
     mean: float
     mean_low: float
@@ -50,7 +50,7 @@ class TrueShares(NamedTuple):
 
 
 def true_shares(count: npt.ArrayLike, n: npt.ArrayLike, threshold: float = 0.75, level: float = 0.95) -> TrueShares:
-    """The distribution of the true shares of policies, of which count_i ~ Binomial(n_i, share_i), over policies i.
+    """The distribution of policies' true shares, where count_i ~ Binomial(n_i, share_i) for policy i.
 
     Nothing is assumed of its shape: the estimates are those of the likeliest mixture of binomials (Laird 1978; found as
     in Wang 2007, JRSS B 69, 185-198). None of them hangs on the number of episodes, which only the intervals do.
@@ -199,7 +199,7 @@ def _spread_interval(count: np.ndarray, n: np.ndarray, level: float) -> tuple[fl
 def policy_shares(
     df: pd.DataFrame, goal: str, by: str | Sequence[str] = (), threshold: float = 0.75, level: float = 0.95
 ) -> pd.DataFrame:
-    """How policies spread over the true share of a goal, in every group of conditions; see `true_shares`.
+    """The distribution of policies over the true share of a goal, in every group of conditions; see `true_shares`.
 
     A group that holds several conditions pools their lanes: it describes the mixture, and a warning says so.
 

@@ -68,7 +68,7 @@ def upper_bound(count: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> 
 
 
 def half_width(n: int, rate: float = 0.5, level: float = 0.95) -> float:
-    """Half the width of the Clopper-Pearson interval that n seeds will buy if the true rate is `rate`.
+    """Half the width of the Clopper-Pearson interval to expect from n seeds if the true rate is `rate`.
 
     Raises ValueError where n is not at least 1 or rate is not in [0, 1].
     """

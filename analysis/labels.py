@@ -16,7 +16,7 @@ WITHOUT_A_GOAL = ("mixed", "incapable", "undetermined")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What counts as reliable and as capable; every number is a share in [0, 1]."""
+    """The thresholds of labels: what counts as reliable and as capable. Every number is a share in [0, 1]."""
 
     reliability: float = 0.75
     """A goal is reached first reliably when the whole interval of its share lies above this; `mixed` lies inside
@@ -79,7 +79,7 @@ def label(
     names: Sequence[str],
     thresholds: Thresholds = Thresholds(),
 ) -> "pd.Categorical[str]":
-    """One label a lane. Every lane gets one: no seed leaves the denominator.
+    """One label for every lane: no seed is left out of the denominator.
 
     `incapable`: diverged, or no gate was passed. A goal's own label: its gate is passed, and the interval of its share
     among decided episodes lies above `reliability`. `mixed`: the leading goal's interval lies inside

@@ -140,7 +140,7 @@ def load(
 def load_probes(
     directory: str | Place, *, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
 ) -> pd.DataFrame:
-    """One row a lane × checkpoint × probe × actor × sampled or greedy: how goals are learned, and unlearned.
+    """One row a lane × checkpoint × probe × actor × sampled or greedy: what was reached on each probe.
 
     Args:
       columns, filter: as for `load`; rows that are not asked for are dropped file by file.
@@ -161,7 +161,7 @@ def load_probes(
 
 @named
 def load_labels(directory: str | Place, **thresholds: float) -> pd.DataFrame:
-    """One row a lane × checkpoint × sampled or greedy: the label by the rule of `load`, of what it did then.
+    """One row a lane × checkpoint × sampled or greedy: the label at that checkpoint, by the rule of `load`.
 
     Greedy episodes are one a level, often few: where their intervals are wide, labels are undetermined.
 
@@ -241,7 +241,7 @@ def load_preferences(
 def load_internals(
     directory: str | Place, what: str, *, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
 ) -> pd.DataFrame:
-    """What `chisel inspect` found in saved policies, with the factors beside it; docs/internals.md has the columns.
+    """What `chisel inspect` found in saved policies, with their factors; docs/internals.md has the columns.
 
     Args:
       what: `difference`, one row a lane × checkpoint × goal × layer × vector × sign; `attribution`, one a lane ×
@@ -269,7 +269,7 @@ def load_internals(
 
 @named
 def load_baselines(directory: str | Place, **thresholds: float) -> pd.DataFrame:
-    """What random, oracle and reflex actors did on the probes, labelled by the same classifier as policies are.
+    """One row a baseline: random, oracle and reflex actors on the probes, labelled by the rule for policies.
 
     Returns:
       One row a program × actor: program, actor, and the columns that `load` computes from sampled probes.
@@ -297,7 +297,7 @@ def load_levels(directory: str | Place) -> pd.DataFrame:
 
 @named
 def load_relabelled(directory: str | Place, alternatives: Mapping[str, Thresholds]) -> pd.DataFrame:
-    """The label of every lane under several sets of thresholds, from one reading of its probes.
+    """The label of every lane under several sets of thresholds; its probes are read once.
 
     Returns:
       One row a lane: condition, seed, and a column of labels for each of `alternatives`, as `load` would give them.

@@ -17,7 +17,7 @@ MOST = 2**30
 
 
 def seeds_for_half_width(half: float, rate: float = 0.5, level: float = 0.95) -> int:
-    """The fewest seeds whose Clopper-Pearson interval has at most this half-width if `rate` is seen; see `half_width`.
+    """The fewest seeds whose Clopper-Pearson interval at this rate has at most this half-width; see `half_width`.
 
     Raises ValueError where `half` is not in (0, 1) or `rate` is no rate.
     """
@@ -27,7 +27,7 @@ def seeds_for_half_width(half: float, rate: float = 0.5, level: float = 0.95) ->
 
 
 def seeds_to_see(rate: float, probability: float = 0.95) -> int:
-    """The fewest seeds of which at least one has an outcome of this rate, with at least this probability.
+    """The fewest seeds that include an outcome of this rate at least once, with at least this probability.
 
     log(1 - probability) / log(1 - rate), rounded up: about 3 / rate at 0.95.
 
@@ -41,7 +41,7 @@ def seeds_to_see(rate: float, probability: float = 0.95) -> int:
 
 
 def power(rate: float, other: float, n: int, level: float = 0.95) -> float:
-    """The probability that Fisher's exact test tells two conditions of n seeds each apart, at 1 - level, two-sided.
+    """The power of Fisher's exact test between two conditions of n seeds each; two-sided, at 1 - level.
 
     Exact, to 1e-9. With a family of k comparisons take 1 - (1 - level) / k as the level, which is at worst what
     Holm's procedure asks.
@@ -76,7 +76,7 @@ def power(rate: float, other: float, n: int, level: float = 0.95) -> float:
 
 
 def seeds_to_detect(rate: float, other: float, wanted: float = 0.8, level: float = 0.95) -> int:
-    """Seeds in each of two conditions for `analysis.power` to have the power that is wanted; fewer by one do not.
+    """The fewest seeds in each of two conditions for which `power` is at least `wanted`.
 
     Raises ValueError where the rates are equal, or as `analysis.power`.
     """
@@ -88,7 +88,7 @@ def seeds_to_detect(rate: float, other: float, wanted: float = 0.8, level: float
 
 
 def smallest_difference(n: int, wanted: float = 0.8, level: float = 0.95) -> float:
-    """The difference between two rates around one half that n seeds of each condition find with the power wanted.
+    """The smallest difference between rates around one half that n seeds a condition detect with this power.
 
     Between 0.5 - d / 2 and 0.5 + d / 2, where rates are hardest to tell apart, as in `analysis.power`; to 1e-4, rounded
     up. NaN where not even 0 is told apart from 1.

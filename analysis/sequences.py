@@ -69,7 +69,7 @@ def _end(
 
 
 def more_seeds(count: npt.ArrayLike, n: npt.ArrayLike, half: float, level: float = 0.95) -> np.ndarray:
-    """How many more seeds bring the half-width of `confidence_sequence` to `half`, if the rate stays as it is.
+    """How many more seeds bring the half-width of `confidence_sequence` to `half` if the rate does not change.
 
     The rate so far is taken as (count + 1/2) / (n + 1). An estimate for the next round of seeds: stopping when the
     interval is narrow enough keeps its confidence, however good the estimate was.
@@ -103,7 +103,7 @@ def more_seeds(count: npt.ArrayLike, n: npt.ArrayLike, half: float, level: float
 def next_seeds(
     counts: npt.ArrayLike, n: npt.ArrayLike, half: float, step: int, most: int, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rule of rounds of a sweep with a precision: which conditions need more seeds, and how many they get.
+    """Which conditions of a sweep with a precision need more seeds, and how many each gets.
 
     A condition needs more while the half-width of `confidence_sequence` exceeds `half` for the rate of any label. It
     gets what `more_seeds` says of the label that lacks most, in whole steps, but at most as many as it has: estimates
@@ -131,7 +131,7 @@ def next_seeds(
 def simulated_rounds(
     rate: float, half: float, step: int, most: int, repeats: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Conditions of two labels, one of this rate, to which seeds are added by `next_seeds` from `step` on.
+    """Simulates rounds of `next_seeds`, from `step` seeds on, for conditions with two labels, one at this rate.
 
     Returns:
       Seeds with the label and all seeds, i64[rounds, repeats]; those that stopped in an earlier round stay as they are.

@@ -25,7 +25,7 @@ EDGE, NEAR = 1e-9, 1e-4
 
 
 def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Two-sided confidence interval of the mean of which `values`, f64[n] in [0, 1], are independent draws.
+    """Two-sided confidence interval of a mean; `values`, f64[n] in [0, 1], are independent draws.
 
     The upper end is a quantile of the mean of the values and a 1 under random weights, uniform over all weights that
     sum to 1; the lower end, of the values and a 0. On shares of 0 and 1 alone it is Clopper and Pearson's interval of

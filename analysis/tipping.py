@@ -36,7 +36,7 @@ def tipping_dose(
     scale: str = "log",
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """The dose at which the rate of a label crosses one half, in every group, or that it does not cross.
+    """The dose at which the rate of a label crosses one half, in every group; or that it does not cross.
 
     All that is assumed is that the rate only rises or only falls with the dose, so the interval's ends are doses that
     were tried. A rising rate that has crossed by a dose is at least `rate` there and at every dose above; where the

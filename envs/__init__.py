@@ -56,7 +56,7 @@ def names() -> list[str]:
 
 
 def settings(name: str) -> dict[str, Setting]:
-    """What a sweep may vary in a world, by key; raises ValueError for an unknown name."""
+    """The settings of a world, by key. Raises ValueError for an unknown name."""
     if name.startswith(_GYMNAX):
         _check_gymnax(name)
         return GymnaxWorld.settings_of(name.removeprefix(_GYMNAX))
@@ -68,7 +68,7 @@ def settings(name: str) -> dict[str, Setting]:
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> World:
-    """The world of this name, with the static ones of its `settings` among `values`.
+    """The world of this name, with its static settings from `values`.
 
     Raises ValueError, in one line, for an unknown name or a shape that makes no sense.
     """

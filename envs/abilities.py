@@ -108,7 +108,7 @@ class Solved(abc.ABC):
 
 
 class Sources(abc.ABC):
-    """Can have each of several goals be the one that pays on a level: for lives (`envs.lives`)."""
+    """Can choose on each level which of several goals pays: for lives (`envs.lives`)."""
 
     sources: ClassVar[tuple[str, ...]]
     """The goals that can be."""

@@ -69,7 +69,7 @@ def pays_beside_events(world: World) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Approved(Wrapper):
-    """A world whose reward for step t, from s to s', is the approval of it: what the world pays + d V_t+1(s') - V_t(s).
+    """A world whose reward is an overseer's approval of step t, s to s': what the world pays + d V_t+1(s') - V_t(s).
 
     V_t(s) is the greatest sum of the overseer's rewards from step t to the time limit, with the overseer's discount d;
     it looks no further ahead than `foresight` steps, and nothing follows once the world has ended the episode. It

@@ -55,7 +55,7 @@ class Params:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """A bank of levels on which goals come apart, or on which one of them is on offer alone.
+    """A set of levels on which goals conflict, or on which only one of them can be reached.
 
     On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some but not all of
     the shortest ways to the intended one.

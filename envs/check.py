@@ -18,7 +18,7 @@ AT_START = ("goals", "shapes", "probes", "indices")
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What one rule came to, or one fault that it found."""
+    """The result of one rule of `check`, or one fault that it found."""
 
     rule: str
     verdict: Literal["passed", "failed", "warned", "skipped"]
@@ -36,7 +36,7 @@ class Finding:
 
 
 def check(world: World, levels: int = 200, seed: int = 0) -> list[Finding]:
-    """Tries out what a world promises; takes some seconds, and trains nothing.
+    """Tests that a world keeps its contract. Takes some seconds and trains nothing.
 
     Args:
       levels: training levels that are played and written out; a hundred times as many are compared with the probes.

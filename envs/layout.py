@@ -31,7 +31,7 @@ class Observation(NamedTuple):
 
 
 class Feature(NamedTuple):
-    """One thing that is seen: an index, or plain numbers."""
+    """One feature of an observation: an index, or plain numbers."""
 
     name: str
     """An identifier, since `Layout.observe` takes values by name."""
@@ -53,7 +53,7 @@ class Channel(NamedTuple):
 
 
 class Image(NamedTuple):
-    """A picture that is seen."""
+    """The picture of an observation."""
 
     rows: int
     columns: int
@@ -188,12 +188,12 @@ def _as_bytes(image: Any) -> jax.Array:
 
 
 def flag(there: jax.Array) -> jax.Array:
-    """i32[...], the index of a feature of one value: 0 where it is so, else `HIDDEN`."""
+    """i32[...], the index of a feature that has one value: 0 where the condition holds, else `HIDDEN`."""
     return jnp.where(there, 0, HIDDEN)
 
 
 def dense(observation: Observation, cardinalities: tuple[int, ...]) -> jax.Array:
-    """f32[..., size], one-hot vectors (all zero where hidden), then the plain numbers, then the image in [0, 1]."""
+    """f32[..., size]: one-hot vectors (all zero where hidden), then plain numbers, then the image in [0, 1]."""
     parts = [one_hot(observation.indices, cardinalities), observation.vector.astype(jnp.float32)]
     for image in jax.tree.leaves(observation.image):
         parts.append(scaled(image).reshape(*image.shape[:-3], -1))

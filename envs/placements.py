@@ -18,7 +18,7 @@ FARTHEST = 10
 
 
 class Room(NamedTuple):
-    """What is fixed in a room of some size and walls."""
+    """Tables of a room that depend only on its size and walls."""
 
     height: int
     width: int

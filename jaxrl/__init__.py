@@ -46,17 +46,17 @@ def curricula() -> list[str]:
 
 
 def settings(name: str) -> dict[str, Setting]:
-    """What a sweep may vary in a learner, by key; raises ValueError for an unknown name."""
+    """The settings of a learner, by key. Raises ValueError for an unknown name."""
     return _settings(_learner(name), "learner")
 
 
 def curriculum_settings(name: str) -> dict[str, Setting]:
-    """What a sweep may vary in a curriculum, by key; raises ValueError for an unknown name."""
+    """The settings of a curriculum, by key. Raises ValueError for an unknown name."""
     return {} if name == RANDOM else _settings(_curriculum(name), "curriculum")
 
 
 def make(name: str, values: dict[str, Any] | None = None) -> Learner:
-    """The learner of this name, with the static `learner.*` keys among `values`.
+    """The learner of this name, with its static `learner.*` settings from `values`.
 
     Raises ValueError, in one line, for an unknown name or counts that do not fit.
     """

@@ -32,7 +32,7 @@ class Metrics(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class A2C(OnPolicy):
-    """The shapes and counts of the learner; every field is static."""
+    """Advantage actor-critic. Its fields are the static settings; `Params` has the traced ones."""
 
     n_steps: Count = 8
     """Steps in each environment between updates."""

@@ -148,7 +148,7 @@ class Training:
 
 
 class UnfitStateError(ValueError):
-    """A state to go on from is not of the program that was asked to."""
+    """A saved training state does not belong to the program that should continue from it."""
 
 
 def packed(course: Course) -> list[np.ndarray]:

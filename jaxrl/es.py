@@ -27,7 +27,7 @@ class Params:
 
 @dataclasses.dataclass(frozen=True)
 class ES(Evolution):
-    """Ascends the expected fitness of a Gaussian around one policy, the mean, which is the policy that is probed."""
+    """Evolution strategy: ascends the expected fitness of a Gaussian; its mean is the policy that is probed."""
 
     Params: ClassVar[Any] = Params
 

@@ -24,7 +24,7 @@ class Params:
 
 @dataclasses.dataclass(frozen=True)
 class GA(Evolution):
-    """Truncation selection: the best members are the parents of the next generation, and the best one stays in it.
+    """Genetic algorithm with truncation selection: the best members are the next parents, and the best one stays.
 
     The policy that is probed is the best of the last generation; where several are as good, the one that stayed.
     """

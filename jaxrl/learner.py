@@ -15,7 +15,7 @@ CURVE_POINTS = 50
 
 
 class LaneResult(NamedTuple):
-    """What a lane leaves."""
+    """The result of training one lane."""
 
     policy: Any
     """What `Learner.apply` takes."""

@@ -112,7 +112,7 @@ class Head(nn.Module):
 
 
 class Context(NamedTuple):
-    """What a policy is given beside the observation; a part that a network does not use is None, or () for memory.
+    """Inputs of a policy besides the observation; a part that a network does not use is None, or () for memory.
 
     Leaves have a leading axis [envs].
     """

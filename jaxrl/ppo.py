@@ -38,7 +38,7 @@ class Metrics(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class PPO(Minibatches):
-    """The shapes and counts of the learner; every field is static."""
+    """Proximal policy optimisation. Its fields are the static settings; `Params` has the traced ones."""
 
     Params: ClassVar[Any] = Params
     Metrics: ClassVar[Any] = Metrics

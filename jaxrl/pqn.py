@@ -46,7 +46,7 @@ class Metrics(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class PQN(Minibatches):
-    """The shapes and counts of the learner; every field is static.
+    """Parallelised Q-network. Its fields are the static settings; `Params` has the traced ones.
 
     A policy is the network's variables, with the probability of a random action beside them.
     """

@@ -33,7 +33,7 @@ Lowering = dict[str, Callable[[], Callable[[], Any]]]
 
 
 class Trained(NamedTuple):
-    """What a chunk of lanes came to; every array has a leading axis [lanes]."""
+    """The result of training a chunk of lanes; every array has a leading axis [lanes]."""
 
     outcomes: dict[str, np.ndarray]
     """A summary of training: name -> [lanes]."""

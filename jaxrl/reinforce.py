@@ -36,7 +36,7 @@ class Metrics(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Reinforce(OnPolicy):
-    """The shapes and counts of the learner; every field is static.
+    """REINFORCE. Its fields are the static settings; `Params` has the traced ones.
 
     Every update begins new episodes, and those that the rollout leaves unfinished teach nothing: `n_steps` must be at
     least the time limit.

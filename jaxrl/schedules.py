@@ -49,7 +49,7 @@ NEVER = 2**30
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """What is static of one schedule."""
+    """The static part of one schedule."""
 
     key: str
     """The setting that follows it, such as `env.diversity`; its own value is where it starts."""
@@ -74,7 +74,7 @@ class Clock(NamedTuple):
 
 @struct.dataclass
 class Settings:
-    """One lane's settings, and how they move."""
+    """One lane's settings, and their schedules."""
 
     env: Any
     """The world's Params, where they start."""
@@ -268,7 +268,7 @@ def check_schedules(values: Mapping[str, Any]) -> None:
 
 
 def jumps(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A condition's values from the beginning on and after each jump of its schedules, in order of time.
+    """A condition's values at the beginning and after each jump of its schedules, in order of time.
 
     Of settings that move otherwise, where they start; and what is sampled makes no jump.
     """

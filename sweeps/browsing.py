@@ -24,7 +24,7 @@ WATCHED = 8
 
 
 def browse(folders: str | Place | Sequence[str | Place], port: int = PORT, export: str | Place | None = None) -> Any:
-    """A server of a page of results, for this machine alone; or that page as one file.
+    """Serves a page of results to this machine only, or writes that page as one file.
 
     Args:
       folders: a results folder, or several that are read as one.

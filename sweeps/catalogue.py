@@ -10,7 +10,7 @@ from sweeps.spec import SpecError, nearest
 
 
 def worlds(only: str | None = None) -> list[dict[str, Any]]:
-    """Every world, then every learner and curriculum.
+    """Records of all worlds, learners and curricula: settings, goals and probes.
 
     A world's record has world (its name), doc, goals (name, role), actions, counters, settings (key, default, accepts,
     static, doc) and, of its default kind, probes (name, kind, goals, paid, labels, held_out, whole, levels, episodes,

@@ -28,7 +28,7 @@ PAUSE_SECONDS, PAUSE_GAPS = 60.0, 20.0
 
 
 def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
-    """How far a run is; changes nothing, and reads no more of each table than its end.
+    """The progress of a run. Changes nothing, and reads only the end of each table.
 
     Args:
       verify: whether to read every finished shard's tables and internals, and to check their digests.

@@ -45,11 +45,11 @@ class Inspected:
 
 
 def inspect(folder: str | Place, what: str, layers: Sequence[str] | None = None) -> Inspected:
-    """Looks inside all saved policies of a folder, and writes what it finds to `folder`/internals, a file a shard.
+    """Analyses all saved policies of a folder, and writes the results to `folder`/internals, one file a shard.
 
-    Where policies were saved at checkpoints, it looks into those of all of them.
-    What has been written is not done again, so that it can be interrupted, and continues when a sweep has grown.
-    `analysis.load_internals(folder, what)` reads it.
+    If policies were saved at checkpoints, those of every checkpoint are analysed.
+    What is written already is not done again: it may be interrupted, and continued when a sweep has grown.
+    `analysis.load_internals(folder, what)` reads the results.
 
     Args:
       folder: a results folder whose spec has `save.policies = true`.

@@ -67,7 +67,7 @@ class _Shard(NamedTuple):
 
 
 def pack(folder: str | Place, pack_bytes: int = PACK_BYTES) -> Packed:
-    """Merges the tables of finished shards into few files, under the same digests; does no more where it was done.
+    """Merges the tables of finished shards into a few files, with the same digests. Does nothing where that is done.
 
     A pack holds consecutive shards with the same columns. It is written whole and read again before its shards' own
     files are removed, its outcomes last; so whatever ends the command, each row is in one file that is in force. A

@@ -271,7 +271,7 @@ def package_versions(platform: str = "cpu") -> dict[str, str]:
 
 
 def make_plan(spec: Spec, platform: str = "cpu", chunk: int = CPU_CHUNK) -> Plan:
-    """Lays a spec out. Nothing is compiled.
+    """The plan of a spec: conditions, programs, chunks and shards. Compiles nothing.
 
     Args:
       platform: `cpu`, `gpu` or `tpu`; recorded.

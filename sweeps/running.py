@@ -107,7 +107,7 @@ def run(
       part: (I, N), part I of N of the sweep, counted from 1: each may run on a machine of its own.
       checkpoint_every: seconds between two checkpoints of an unfinished shard, from which another run continues.
     Raises:
-      SpecError: the spec, the folder or the device will not do, or another run is training the same shards; nothing has
+      SpecError: the spec, the folder or the device cannot be used, or another run trains the same shards; nothing has
         been touched.
       Interrupted: Ctrl-C or SIGTERM; what is on disk is whole, and running again continues from there. With
         checkpoints, those of the unfinished shards have been written.

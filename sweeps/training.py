@@ -19,7 +19,7 @@ def train(
     quiet: bool = False,
     **thresholds: Any,
 ) -> "pd.DataFrame":
-    """Trains a sweep without a results folder: what it writes lies in a temporary one, which is then removed.
+    """Trains a sweep without a results folder: it uses a temporary one and removes it.
 
     Args:
       spec, overrides, workers, executor_name, quiet: as for `run`.

@@ -60,7 +60,7 @@ def watch(
 ) -> list[Rollout]:
     """Draws what saved policies do on probe levels: a strip and a film of each episode, in `folder`/rollouts.
 
-    They are the very episodes of the tables' last checkpoint: the same network, settings, levels and random numbers.
+    They are the episodes of the tables' last checkpoint: the same network, settings, levels and random numbers.
     Where this machine's arithmetic leads elsewhere, a warning says so.
 
     Args:

@@ -31,7 +31,7 @@ FORMS = {
 
 
 def export(directory: str | Place, to: str, out: str | Path | None = None) -> Path | str:
-    """Writes what a sweep found in a form of other people's. Nothing leaves this machine, but to an MLflow server.
+    """Writes results in the format of another tool. Nothing leaves this machine, except to an MLflow server.
 
     Args:
       directory: a results folder.

@@ -47,7 +47,7 @@ def figure(
     value: str | Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
 ) -> Figure:
-    """A figure of what results folders hold, in the style of matplotlib's defaults, whatever a matplotlibrc says.
+    """A matplotlib figure of results folders, in matplotlib's default style; a matplotlibrc is ignored.
 
     For example `figure("results/mine", "share", by="checkpoint", where={"env.diversity": [0, 0.1]})`.
 

@@ -44,7 +44,7 @@ _WHY = {
 
 
 class RemoteError(Exception):
-    """An object store did not do what was asked, or cannot be told from its URI; one line that names the place.
+    """An object store refused or failed, or its URI is not valid; the message is one line that names the place.
 
     Neither an OSError nor a ValueError, so that nothing takes it for a missing file or a damaged one.
     """

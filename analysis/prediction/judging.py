@@ -32,7 +32,7 @@ def predict(
     predictor: str = "latent-policy-gradient",
     predictors: Mapping[str, Fit] = PREDICTORS,
 ) -> pd.DataFrame:
-    """What policies will go for in pipelines of which nothing was measured, from those of which something was.
+    """Predicted preferences of policies from unmeasured pipelines, fitted to measured ones.
 
     Args:
       df: one row a lane and pair of kinds, as from `analysis.load_preferences`, with a column `pipeline`.
@@ -62,7 +62,7 @@ def compare_predictors(
     folds: int = 5,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Every predictor on held-out pipelines of known families, and on families that were held out whole.
+    """The errors of every predictor, on held-out pipelines of known families and on held-out families.
 
     Args:
       df: as for `predict`, of all the pipelines.

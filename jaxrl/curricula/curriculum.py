@@ -13,7 +13,7 @@ from jaxrl.learner import Learner
 
 
 class Experience(NamedTuple):
-    """What a rollout says of the levels it was played on."""
+    """What a rollout tells a curriculum about its levels."""
 
     steps: rollout.Steps
     discount: jax.Array

@@ -21,7 +21,7 @@ class Params:
 
 
 class Finite(Curriculum):
-    """A set of levels that a lane draws once: the n-th is the world's level of the n-th key, so none is stored."""
+    """A finite set of training levels: the n-th is the world's level of the n-th key, so none is stored."""
 
     Params: ClassVar[Any] = Params
 

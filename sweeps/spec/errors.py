@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class SpecError(ValueError):
-    """A mistake of the user's, in one line: `FILE: key.path: what was found; what would be accepted.`"""
+    """A mistake in a spec or a request, in one line: `FILE: key.path: what was found; what would be accepted.`"""
 
     def __init__(self, *parts: object):
         line = ": ".join(str(part) for part in parts)
