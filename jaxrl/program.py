@@ -22,7 +22,7 @@ from jaxrl.schedules import Schedule, Settings, numbers_of
 
 COLD = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 """How functions are compiled for a CPU on which a run spends little of its time: in about half the time, and to the
-same bits; see docs/performance.md. jax 0.11 has the first option alone."""
+same bits; see docs/compiling.md. jax 0.11 has the first option alone."""
 REPEATABLE = {"xla_gpu_deterministic_ops": True}
 """How functions are compiled for a GPU: what is added comes in a fixed order, and no kernel is chosen by its time."""
 PROBING = 0x70726F62

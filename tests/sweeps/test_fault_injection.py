@@ -1,4 +1,4 @@
-"""A few of the sweeps of `fault_injection`, which tries hundreds; see docs/reliability.md."""
+"""A few of the sweeps of `fault_injection`, which tries hundreds; see docs/fault-injection.md."""
 
 import sys
 
