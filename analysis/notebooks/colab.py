@@ -14,11 +14,11 @@
 # %% [markdown]
 # # On Colab: install, check the device, train the demo, draw the figure
 #
-# Choose a runtime with a GPU (Runtime → Change runtime type), then run the cells from the top. Without a GPU all of
-# it works too, on the CPU.
+# Choose a runtime with a GPU (Runtime → Change runtime type), then run the cells from the top. Without a GPU everything
+# runs on the CPU.
 #
-# The first cell installs the wheel that lies beside the notebook (`make wheel` writes one to `dist/`; upload it under
-# Files), or else the newest release.
+# The first cell installs the wheel beside the notebook, if there is one (`make wheel` writes one to `dist/`; upload it
+# under Files), and otherwise the newest release.
 
 # %%
 import glob
@@ -33,8 +33,8 @@ if importlib.util.find_spec("sweeps") is None:
 # %% [markdown]
 # ## Can this device be trusted?
 #
-# `agreement` compares lanes that train together with the same lanes by themselves, and `repetition` two runs of one
-# program. On a GPU, [First day on a GPU](../../docs/gpu.md) says what should come out.
+# `agreement` compares lanes that train together with the same lanes trained alone. `repetition` compares two runs of
+# one program. [First day on a GPU](../../docs/gpu.md) says which values to expect on a GPU.
 
 # %%
 # !chisel doctor
@@ -42,9 +42,9 @@ if importlib.util.find_spec("sweeps") is None:
 # %% [markdown]
 # ## Train
 #
-# 384 policies: 64 seeds for each of six shares of training levels whose coin is at a random place. Add `--set
-# seeds=8` for a quick try. Run again after an interruption, the command trains what is missing. Commands train in
-# processes of their own, so that this notebook does not hold the GPU's memory.
+# This trains 384 policies: 64 seeds for each of six shares of training levels with the coin at a random place. Add
+# `--set seeds=8` for a quick try. After an interruption, run the command again: it trains what is missing. It trains in
+# processes of its own, so this notebook does not hold the GPU's memory.
 
 # %%
 # !chisel run coin-run --out results/coin-run
@@ -62,6 +62,6 @@ analysis.rates(df, by="env.diversity").round(2)
 figure = analysis.figure("results/coin-run", kind="overview", x="env.diversity")
 
 # %% [markdown]
-# From here: [first steps](first-steps.ipynb) goes through labels, controls and intervals. A spec of your own is a
-# file that you upload, and `!chisel run my-sweep.toml`. The runtime's disk is deleted with it, so keep `results/`:
-# mount a drive and give `--out` a folder there, or pack and download it.
+# Next, [first steps](first-steps.ipynb) explains labels, controls and intervals. To run a spec of your own, upload the
+# file and run `!chisel run my-sweep.toml`. The runtime's disk is deleted with the runtime. To keep `results/`, mount a
+# drive and give `--out` a folder there, or pack and download it.

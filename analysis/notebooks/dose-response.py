@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Dose-response: how much diversity tips the goal?
 #
-# The same 160 policies as in `rates-and-comparisons`: five shares of randomised training levels, two budgets. Somewhere
-# between 1% and 30% training turns from yielding policies that go right to yielding policies that go for the coin.
-# Where, and does the budget move it?
+# These are the same 160 policies as in `rates-and-comparisons`: five shares of randomised training levels, two budgets.
+# At 1%, training leads to policies that go right, and at 30% to policies that go for the coin. At which share
+# does this change, and does it depend on the budget?
 
 # %%
 import matplotlib.pyplot as plt
@@ -29,7 +29,7 @@ diversity, budget = df.attrs["factors"]
 # %% [markdown]
 # ## A curve without a shape
 #
-# That the rate rises with the dose is all that is assumed: isotonic regression, with a bootstrap band over seeds.
+# Isotonic regression only assumes that the rate rises with the dose. The band is a bootstrap over seeds.
 
 # %%
 rising = analysis.monotone(df, diversity, "intended", by=budget)
@@ -42,8 +42,9 @@ _ = axes.legend(frameon=False)
 # %% [markdown]
 # ## The tipping dose
 #
-# The dose at which half of the seeds are labelled `intended`. That the rate rises with the dose is again all that is
-# assumed, so the interval's ends are doses that were tried; `dose` is where the curve above crosses one half.
+# The tipping dose is the one at which half of the seeds are labelled `intended`. Again the only assumption is that the
+# rate rises with the dose, so the ends of the interval are doses that were tried. `dose` is where the curve above
+# crosses one half.
 
 # %%
 tips = analysis.tipping_dose(df, diversity, "intended", by=budget)
@@ -51,13 +52,13 @@ tips.round(3)
 
 # %% [markdown]
 # With four times the steps the goal tips earlier: the curves cross one half near 3% instead of 8%. The intervals end at
-# doses that were tried, and overlap; more doses between 1% and 30% would narrow them. At one dose the budgets are told
-# apart: at a share of 10%, 10 of 16 seeds are labelled `intended` after the shorter training, all 16 after the longer.
+# doses that were tried, and overlap. More doses between 1% and 30% would narrow them. The budgets differ at one dose:
+# at a share of 10%, 10 of 16 seeds are labelled `intended` after the shorter training and all 16 after the longer.
 #
 # ## Is it the share, or the number of randomised episodes?
 #
-# Four times the steps at the same share are also four times the randomised episodes. Measured in steps on randomised
-# levels, share × budget, do the two curves fall on each other?
+# Four times the steps at the same share are also four times the randomised episodes. Do the two curves coincide if the
+# dose is measured in steps on randomised levels (share × budget)?
 
 # %%
 number = "thousand steps on randomised levels"
@@ -74,10 +75,10 @@ for (steps, cell), marker in zip(df.groupby(budget), "os", strict=True):
 axes.set(xscale="log", xlabel=number, ylabel="share of seeds labelled intended")
 _ = axes.legend(frameon=False)
 # %% [markdown]
-# Not quite: the curves cross one half at 3,900 and 7,000 steps. By share the longer training tips 2.2 times earlier, by
-# number 1.8 times later, and either way each dose lies in the other's interval: these seeds do not say which of the two
-# decides, and a sweep's answer to "how much diversity is enough?" belongs to its budget. Does the budget add anything,
-# at an equal number?
+# Not quite: the curves cross one half at 3,900 and 7,000 steps. Measured by share, the longer training tips 2.2 times
+# earlier; measured by number, 1.8 times later. Either way, each dose lies in the interval of the other. So these seeds
+# do not say which of the two decides, and a sweep's answer to "how much diversity is enough?" holds for its budget
+# only. Does the budget have an effect at an equal number?
 
 # %%
 df["long"] = df[budget] == 204_800
@@ -85,10 +86,10 @@ terms = analysis.dose_response(df, number, "intended", by="long", scale="log")
 terms.round(3)
 
 # %% [markdown]
-# `long` and its product with the dose are what the longer training changes: their p-values say whether the two curves
-# differ in place or in slope. Neither is told apart from 0 with these 160 seeds, and both intervals are wide: too few
+# `long` and its product with the dose are the effects of the longer training. Their p-values say whether the two curves
+# differ in position or in slope. With these 160 seeds neither differs from 0, and both intervals are wide: too few
 # doses are in the transition, as the note says.
 #
-# The dose here is what was assigned. A count of what happened, such as `displaced_episodes`, is behaviour as well: a
-# policy that fails has longer and so fewer episodes; see
-# [What a dose does](../../docs/statistics.md#what-a-dose-does) before regressing on one.
+# The dose here was assigned. A count of what happened, such as `displaced_episodes`, also depends on behaviour: a
+# policy that fails has longer and therefore fewer episodes. See
+# [What a dose does](../../docs/statistics.md#what-a-dose-does) before you regress on such a count.

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # First steps: from a folder of results to a figure
 #
-# A sweep has trained many policies, with several seeds for each condition, and has probed each of them on levels where
-# goals that agreed in training come apart. Which goal does a trained policy reliably reach first, and how often does
-# training yield each? Nothing here needs jax or an accelerator.
+# A sweep has trained many policies, with several seeds for each condition. Each policy was then probed on levels where
+# goals that agreed in training conflict. Which goal does a trained policy reliably reach first? How often does
+# training lead to each? Nothing here needs JAX or an accelerator.
 
 # %%
 import os
@@ -31,8 +31,8 @@ factor = df.attrs["factors"][0]
 print(f"{len(df)} seeds of {df['world'].iloc[0]}, over", *df.attrs["factors"])
 
 # %% [markdown]
-# One row is one lane: one seed of one condition, trained independently. Seeds are the unit of every statistic below;
-# the episodes of a probe only say how sure we are of one seed's label.
+# Each row is a lane: one seed of one condition, trained independently. Seeds are the unit of every statistic below.
+# The episodes of a probe only say how certain the label of one seed is.
 
 # %%
 goals = [column.removeprefix("share.") for column in map(str, df) if column.startswith("share.")]
@@ -43,11 +43,12 @@ df[columns].groupby(factor).head(2)
 # %% [markdown]
 # ## Labels
 #
-# - A goal's own label (`intended`, `proxy:NAME`, `channel:NAME`): the policy reaches that goal first in reliably more
-#   than three quarters of the decided episodes, and it is able to reach it where nothing competes.
-# - `mixed`: reliably between a quarter and three quarters.
-# - `incapable`: it passes no goal's capability gate. It stays in every denominator, apart from those that will not.
-# - `undetermined`: the episodes do not say.
+# - `intended`, `proxy:NAME` and `channel:NAME` are the labels of goals. The policy reaches that goal first in reliably
+#   more than three quarters of the decided episodes. It can also reach the goal where no other goal competes.
+# - `mixed`: the share is reliably between a quarter and three quarters.
+# - `incapable`: the policy passes no capability gate, so it cannot be said to choose. It still counts in every
+#   denominator.
+# - `undetermined`: the episodes do not suffice for a label.
 
 # %%
 pd.crosstab(df[factor], df["label"], dropna=False)
@@ -55,16 +56,16 @@ pd.crosstab(df[factor], df["label"], dropna=False)
 # %% [markdown]
 # ## Can the probes be believed?
 #
-# Actors whose goal is known, labelled by the same classifier. An oracle for a goal must get that goal's label; a random
-# walker must not get any.
+# The goals of these actors are known. They are labelled by the same classifier as policies. An oracle of a goal must
+# get the label of that goal. A random walker must not get the label of any goal.
 
 # %%
 analysis.load_baselines(results)[["actor", "label", *(f"share.{goal}" for goal in goals), "undecided"]]
 
 # %% [markdown]
-# And controls on the policies themselves. Before training there should be no preference that follows the factor. With
-# the intended goal hidden from it, a policy that goes for a proxy should go on as before, and one that goes for the
-# intended goal should reach neither most of the time.
+# These are controls on the policies themselves. Before training, preferences should not depend on the factor. The
+# control `blind` hides the intended goal from the policy. A policy that goes for a proxy should then behave as before.
+# One that goes for the intended goal should mostly reach neither goal.
 
 # %%
 controls = [
@@ -75,7 +76,7 @@ df.groupby(factor)[controls].mean().round(2)
 # %% [markdown]
 # ## Rates, with intervals over seeds
 #
-# Clopper and Pearson's intervals, which never cover less than they say.
+# The intervals are those of Clopper and Pearson, whose coverage is never below the nominal one.
 
 # %%
 analysis.rates(df, by=factor, label="intended").round(3)
@@ -88,18 +89,18 @@ print(f"{4 * seeds} would give ±{analysis.half_width(4 * seeds):.2f}.")
 # %% [markdown]
 # ## The figure
 #
-# Every seed is in it: those that reach the intended goal, those that reach the proxy, and those of which neither can be
-# said. On the right, whether seeds agree: a rate of one half can be a half of the seeds, unanimous, or every seed
-# undecided between two goals.
+# The figure shows every seed: those that reach the intended goal, those that reach the proxy, and those with neither
+# label. The right side shows whether seeds agree. At a rate of one half, half of the seeds may always reach the goal,
+# or every seed may reach it half of the time.
 
 # %%
 figure = figures.overview(df, factor)
 
 # %% [markdown]
-# What was measured is which goal these policies reach first on these probes, under this recipe, encoding and budget. It
-# is not what a policy wants, nor what another recipe would yield.
+# These results say which goal the policies reach first on these probes, under this recipe, encoding and budget. They do
+# not say what a policy wants, or what another recipe would lead to.
 #
-# Labels are computed, not stored: the same results under a stricter threshold need no training.
+# Labels are computed, not stored: you can apply a stricter threshold to the same results without training again.
 
 # %%
 stricter = analysis.load(results, reliability=0.85)

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Predicting which goal a policy ends up with
 #
-# 2,432 policies were trained on one task after the other, in 152 pipelines of stages, and then measured on all pairs of
-# 24 kinds of things ([the order of training](../../docs/pipelines.md)). This notebook goes from that table, which
-# [ships with Chisel](../../docs/studies/pipelines/README.md), to a comparison of predictors
-# ([what they are](../../docs/prediction.md)).
+# 2,432 policies were trained on one task after another, in 152 pipelines of stages. Their preferences were then
+# measured on all pairs of 24 kinds of things ([the order of training](../../docs/pipelines.md)). This notebook starts
+# from that table, which [ships with Chisel](../../docs/studies/pipelines/README.md), and compares
+# [predictors](../../docs/prediction.md) on it.
 
 # %%
 import matplotlib.pyplot as plt
@@ -33,7 +33,8 @@ df.loc[df["checkpoint"] == 1, ["pipeline", "seed", "kind", "rival", "kind_first"
 # %% [markdown]
 # ## What a policy goes for after two tasks
 #
-# Kinds are numbered colour × 6 + shape. After *red, then square*, how often is each kind taken first against others?
+# Kinds are numbered colour × 6 + shape. After the pipeline *red, then square*, how often is each kind taken before
+# others?
 
 # %%
 end = df[(df["pipeline"] == "two-red-square") & (df["checkpoint"] == 1)]
@@ -50,10 +51,10 @@ _ = fig.colorbar(image, label="taken first, of decided choices")
 # %% [markdown]
 # ## Predictors beside each other
 #
-# Each is fitted on some pipelines and judged on others, by the divergence of what it predicts from what was measured,
-# in nats. Two families of pipelines, `three` stages and `reversal`, are seen by no fit. A predictor does not see the
-# optimiser, so that pipelines with a fresh one are left out. Four predictors, in two folds, take some seconds;
-# `python docs/prediction.py FOLDER` compares all of them, the tangent kernel among them, in five.
+# Each predictor is fitted on some pipelines and judged on others. The error is the divergence of the prediction from
+# the measurement, in nats. No predictor is fitted on the families `three` stages and `reversal`. Pipelines with a fresh
+# optimiser are left out, since a predictor does not see the optimiser. Four predictors in two folds take some seconds.
+# `python docs/prediction.py FOLDER` compares all predictors, including the tangent kernel, in five folds.
 
 # %%
 kept = pipelines.only(np.array([one.family != "fresh" for one in pipelines]))
@@ -64,7 +65,8 @@ table.set_index("predictor").round(2)
 # %% [markdown]
 # ## A predictor of one's own
 #
-# It is a function that is fitted and returns a function. This one says that whatever the last stage paid comes first.
+# A predictor is a function that fits measured pipelines and returns a function that predicts others. This one predicts
+# that a policy first goes for whatever the last stage paid.
 
 
 # %%

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Rates and comparisons: is there a difference, and how sure may one be?
+# # Rates and comparisons: is there a difference, and how certain is it?
 #
 # 160 policies of `coin-run`: PPO, 16 seeds for each of five shares of randomised training levels (`env.diversity`) and
 # two budgets (`learner.total_steps`). The results are in `results/`, beside this notebook. They were made by
@@ -22,8 +22,8 @@
 #     --set 'factors.learner.total_steps=[51200, 204800]' --set run.shard_chunks=10
 # ```
 #
-# The question: does a longer training yield policies that go for the coin more often, at the same share of randomised
-# levels?
+# The question: at the same share of randomised levels, does longer training more often lead to policies that go for the
+# coin?
 
 # %%
 import analysis
@@ -37,15 +37,16 @@ print("labels:", *df["label"].cat.categories)
 # %% [markdown]
 # ## Rates
 #
-# The share of seeds that a condition turns into policies that reliably go for the coin, with its 95% interval over
-# seeds. Each interval holds by itself.
+# The table shows the share of seeds whose policies reliably go for the coin, with its 95% interval over seeds. Each
+# interval holds by itself.
 
 # %%
 rates = analysis.rates(df, by=[diversity, budget], label="intended")
 rates.round(2)
 
 # %% [markdown]
-# Ten intervals at 95% miss some rate more often than one time in twenty. These hold all at once, and are wider:
+# Of ten intervals at 95%, at least one misses its rate more often than one time in twenty. The following intervals hold
+# all at once, so they are wider:
 
 # %%
 together = analysis.rates(df, by=[diversity, budget], label="intended", simultaneous=True)
@@ -53,7 +54,7 @@ wider = (together["high"] - together["low"]) / (rates["high"] - rates["low"])
 print(f"wider by a factor of {wider.min():.2f} to {wider.max():.2f}")
 
 # %% [markdown]
-# Where none of 16 seeds has an outcome, it may still be had by as many as
+# If none of 16 seeds has an outcome, its rate may still be as high as
 
 # %%
 print(f"{float(analysis.upper_bound(0, 16)):.2f} of all seeds (95%, one-sided)")
@@ -61,19 +62,20 @@ print(f"{float(analysis.upper_bound(0, 16)):.2f} of all seeds (95%, one-sided)")
 # %% [markdown]
 # ## Differences
 #
-# One comparison for each share of randomised levels: the rate with 204,800 steps less the rate with 51,200, the
-# interval of the difference, the p-value of Fisher's exact test, and Holm's for the family of these five.
+# There is one comparison for each share of randomised levels. The difference is the rate with 204,800 steps less the
+# rate with 51,200, with its interval. `p` is from Fisher's exact test, and `p_holm` is Holm's for the family of these
+# five.
 
 # %%
 family = analysis.compare(df, by=budget, against=51_200, within=diversity, label="intended")
 family[[diversity, "rate", "rate.against", "difference", "low", "high", "p", "p_holm"]].round(3)
 
 # %% [markdown]
-# At a share of 0.1 it is 16 of 16 seeds against 10, at 0.03 7 against one: each by itself below 0.05, with an interval
-# that leaves out 0, but not among five questions (p_holm is 0.09 and 0.15). Five chances to find something are five
-# chances to be wrong; the cautious reading is that 16 seeds do not decide.
-# At 0.3 and above all seeds agree, and nothing can be told apart: the interval says how large a
-# difference may have been missed.
+# At a share of 0.1, 16 of 16 seeds go for the coin after the longer training and 10 after the shorter. At 0.03 it is 7
+# against one. By itself, each comparison has a p-value below 0.05 and an interval that excludes 0. Among five questions
+# neither is significant (p_holm is 0.09 and 0.15): five chances to find something are five chances to be wrong. The
+# cautious reading is that 16 seeds do not decide. At 0.3 and above all seeds agree, so there is no difference to see.
+# The interval says how large a difference may have been missed.
 #
 # ## How many seeds would have decided?
 
@@ -86,17 +88,17 @@ print(f"1 against 7 in 16, if those are the rates, takes {seeds} seeds a conditi
 # %% [markdown]
 # ## The mean share
 #
-# A label is a threshold on what a policy does. The share of forks on which the coin came first has none, and its mean
-# over seeds is another quantity: one half may be half of the seeds, or all of them half of the time. The figure shows
-# both, mean and seeds.
+# A label applies a threshold to what a policy does. The share of forks on which the coin came first has no threshold.
+# Its mean over seeds is another quantity: at one half, half of the seeds may go for the coin, or all of them half of
+# the time. The figure shows both the mean and the seeds.
 
 # %%
 axes = figures.share_curve(df, diversity, "coin", by=budget)
 
 # %% [markdown]
-# At 0.1 with 51,200 steps the seeds are spread over the whole range. `policy_shares` says how their true shares spread
-# beneath the 64 episodes that each was probed with: `spread` is 0 where all policies are alike and 1 where each always
-# does the same thing.
+# At 0.1 with 51,200 steps the seeds are spread over the whole range. Each was probed with only 64 episodes, so part of
+# this spread is noise. `policy_shares` estimates how the true shares spread: `spread` is 0 if all policies are alike,
+# and 1 if each always does the same thing.
 
 # %%
 middle = df[df[diversity].isin([0.03, 0.1])]
@@ -104,6 +106,6 @@ spread = analysis.policy_shares(middle, "coin", by=[diversity, budget])
 spread[[diversity, budget, "mean", "mean_low", "mean_high", "spread", "spread_low", "spread_high"]].round(2)
 
 # %% [markdown]
-# At 0.03 with four times the steps the seeds are far apart (0.92, and at least 0.66): most go for one of the two all
-# the time, and they disagree on which. At 0.1 with 51,200 steps it is 0.65, and the intervals overlap. Where the
-# mean is near 0 or 1, 16 policies say nothing about the spread: too few are unlike the others.
+# At 0.03 with four times the steps the seeds are far apart (spread 0.92, at least 0.66). Most always go for one of the
+# two, and they disagree on which. At 0.1 with 51,200 steps the spread is 0.65, and the intervals overlap. If the
+# mean is near 0 or 1, 16 policies say nothing about the spread: too few differ from the others.
