@@ -317,6 +317,9 @@ def temperatures(folder: str) -> None:
     factor = known.attrs["factors"][0]
     shards = {shard.lanes[0][0].id: (layer, shard) for layer, shard in saved_shards(place, read_manifest(place))}
     print(f"| chains | {' | '.join(f'{one:g}' for one in sorted(known[factor].unique()))} | rank correlation |")
+    lanes = pd.DataFrame([(one.id, seed) for _, shard in shards.values() for one, seed in shard.lanes], columns=LANE)
+    known = known.merge(lanes, on=LANE)
+    print(f"| as they are | {' | '.join(f'{one:.1f}' for one in known.groupby(factor)['coefficient'].median())} | |")
     for name, one in chains.items():
         found, methods = [], {}
         for layer, shard in shards.values():
