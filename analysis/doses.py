@@ -94,7 +94,7 @@ def dose_response(
       where all is well. NaN, with firthmodels' warning, where a search for an end does not converge.
     Raises:
       ValueError: a column or label that does not exist, a dose that is no number or has no logarithm, or columns that
-        the data do not tell apart.
+        the data do not distinguish.
     """
     by = [by] if isinstance(by, str) else list(by)
     check_level(level)

@@ -58,51 +58,51 @@ def load(
 
     Args:
       directory: a results folder, or several; s3://BUCKET/PATH and gs://BUCKET/PATH lie in an object store. Several
-        are unioned by column name; a factor that one of them does not vary takes the value that its conditions have,
-        and whatever settings they have otherwise than each other become factors.
+        are joined by column name. A factor that one of them does not vary has the value of its conditions there, and
+        settings in which the folders differ become factors.
       columns: those to return, in this order; what they do not need is not read.
-      filter: an expression over any columns, such as `pyarrow.compute.field("env.diversity") == 0.1`: only lanes of
-        which it is true. Where the outcomes table has its columns, other lanes are dropped before labels are computed.
-      recount: whether to count the episodes again, rather than to take the counts that stand beside them.
+      filter: an expression over any columns, such as `pyarrow.compute.field("env.diversity") == 0.1`: keeps the lanes
+        for which it is true. If the outcomes table has its columns, others are dropped before labels are computed.
+      recount: whether to count the episodes again instead of using the stored counts.
       **thresholds: fields of `analysis.Thresholds`: reliability, capability, efficiency, min_decided, level.
     Returns:
       Sorted by factors, condition, seed (so equal results give equal frames), with the names of the factors in
       `df.attrs["factors"]`. Beside the columns of the outcomes table:
-      keys: "paired" where conditions share initialisations, seed by seed, and "independent"; adaptive: whether seeds
-        were added until rates were known well enough (`precision`).
+      keys: "paired" if conditions share initialisations, seed by seed, otherwise "independent"; adaptive: whether
+        seeds were added until rates were precise enough (`precision`).
       label: ordered categorical with every label that the world can give.
       share.GOAL: share of decided label-probe episodes in which GOAL was reached first; NaN if none was decided.
       outcome.CLASS: in worlds that sort episodes into classes, the share of label-probe episodes of each; `none` for
-        those that reach nothing that makes one.
-      undecided: share of label-probe episodes in which no goal was reached; decided: how many of them are not, those on
-        one layout counted as one; ties: in how many two goals came first in one step, which counts for the intended.
-      label.levels: layouts on which the label rests; of a probe with all levels of its kind, levels.
-      capable.GOAL, success.GOAL, efficiency.GOAL: its own capability probe: the gate, the share of episodes in which it
-        was reached, and shortest distance / steps taken averaged over those.
-      success.PROBE: performance probes, the share of episodes in which the goal that the probe asks for was reached.
-      return.PROBE: worlds without goals, the mean return.
-      unseen_inputs: of what the policy's first layer is shown on the label probe, the share that training never showed.
-      greedy.share.GOAL: share.GOAL under greedy actions; blind.share.GOAL: with the thing to see hidden;
-        permuted.share.GOAL: with what another episode sees, on another level; untrained.share.GOAL: at checkpoint 0;
-        greedy.undecided and so on beside them. NaN where they were not probed.
-      chooses_reward_over_task: where another goal pays and the intended one does not (contingency probes; those of the
-        channel, if the world has one), the share of decided episodes in which what pays was reached first. In a world
-        without such probes, the share of decided label-probe episodes in which any other goal than the intended was:
-        where nothing that is seen tells payment, that is the same choice.
-      follows_cue: how much more often a goal is reached first where it pays than where the intended goal does instead,
-        with what is seen telling which: the mean over pairs of contingency probes with the same goals (those of the
-        channel, if the world has one) of the difference in the share of decided episodes. NaN where there is none.
-      tracks_payment: in lives, how much more often a source comes first in the last round where payment has moved to it
-        than where it has not; with its 95% interval, tracks_payment.low and .high; tracks_payment.A-B: of two sources
-        alone; repaid.tracks_payment and so on: where the policy is shown the rewards of another life. NaN where that
-        cannot be said, for the reason in tracks_payment.why.
-      exchange.GOAL: how many steps further than the intended goal GOAL may be for both to be taken as often, from the
-        probe exchange:INTENDED-GOAL, with its 95% interval, exchange.GOAL.low and .high. NaN where that lies beyond
-        what was offered or the policy is distance-blind: exchange.GOAL.why says which. See `indifference`.
+        those in no other class.
+      undecided: share of label-probe episodes in which no goal was reached; decided: the number of the others, those on
+        one layout counted as one; ties: the number with two goals first in one step, which counts for the intended one.
+      label.levels: number of layouts on which the label rests; of levels, if the probe has all levels of its kind.
+      capable.GOAL, success.GOAL, efficiency.GOAL: from its own capability probe: whether the gate is passed, the share
+        of episodes in which the goal was reached, and shortest distance / steps taken, averaged over those.
+      success.PROBE: on performance probes, the share of episodes in which the goal of the probe was reached.
+      return.PROBE: in worlds without goals, the mean return.
+      unseen_inputs: share of the inputs to the policy's first layer on the label probe that training never showed.
+      greedy.share.GOAL: share.GOAL under greedy actions; blind.share.GOAL: with the intended goal hidden;
+        permuted.share.GOAL: with the observations of an episode on another level; untrained.share.GOAL: at checkpoint
+        0; likewise greedy.undecided and so on. NaN if not probed.
+      chooses_reward_over_task: on contingency probes where another goal pays and the intended one does not (those of
+        the channel, if the world has one), the share of decided episodes in which the paid goal was reached first. In a
+        world without such probes, the share of decided label-probe episodes in which a goal other than the intended one
+        was: if observations do not show payment, that is the same choice.
+      follows_cue: how much more often a goal is reached first if it pays than if the intended goal pays instead, where
+        observations show which pays: the mean over pairs of contingency probes with the same goals (those of the
+        channel, if the world has one) of the difference in the share of decided episodes. NaN if there are none.
+      tracks_payment: in lives, how much more often a source is reached first in the last round if payment has moved to
+        it than if not; tracks_payment.low and .high are its 95% interval; tracks_payment.A-B: for two sources only;
+        repaid.tracks_payment and so on: with the rewards of another life shown to the policy. NaN if undefined;
+        tracks_payment.why has the reason.
+      exchange.GOAL: how many steps further away than the intended goal GOAL may be for both to be taken equally often,
+        from the probe exchange:INTENDED-GOAL; exchange.GOAL.low and .high are its 95% interval. NaN if that is beyond
+        the distances offered or the policy ignores distance: exchange.GOAL.why says which. See `indifference`.
       avoidance.GOAL: the share of episodes on avoid:GOAL in which the thing was entered when it was hidden, less that
-        when it was seen: positive where it is avoided.
-      planner.share.GOAL: what the best policy does there, under the lane's payments and discount at the end of
-        training; planner.return: what that policy earns in training, to be held against return_mean.
+        when it was visible: positive if it is avoided.
+      planner.share.GOAL: share.GOAL of the best policy under the lane's payments and discount at the end of training;
+        planner.return: what that policy earns in training, to compare with return_mean.
       meg.GOAL, meg.beta.GOAL, meg.always:ACTION, meg.decisions: how well a goal or a reflex explains what the policy
         does on the labelling probe, for `inferred_goal`; NaN for policies with memory.
     Raises:
@@ -252,7 +252,7 @@ def load_internals(
     Returns:
       Sorted by factors, lane, and what else names a row.
     Raises:
-      ValueError: as `load`; or nothing of this kind has been looked for.
+      ValueError: as `load`; or `chisel inspect` has not run this analysis.
     """
     check_name("kind of internals", what, INTERNALS)
     folder, asked = Results.open(directory), Asked(columns, filter)

@@ -90,8 +90,8 @@ def seeds_to_detect(rate: float, other: float, wanted: float = 0.8, level: float
 def smallest_difference(n: int, wanted: float = 0.8, level: float = 0.95) -> float:
     """The smallest difference between rates around one half that n seeds a condition detect with this power.
 
-    Between 0.5 - d / 2 and 0.5 + d / 2, where rates are hardest to tell apart, as in `analysis.power`; to 1e-4, rounded
-    up. NaN where not even 0 is told apart from 1.
+    Between 0.5 - d / 2 and 0.5 + d / 2, where rates are hardest to distinguish, as in `analysis.power`; rounded up to
+    1e-4. NaN where not even 0 and 1 are distinguished.
 
     Raises ValueError as `seeds_to_detect`.
     """

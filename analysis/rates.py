@@ -25,7 +25,7 @@ def rates(
     Args:
       df: as from `load`, one row a lane.
       by: columns that define a group; none gives one group of all seeds.
-      label: the labels to count; None gives every label of the world, those that nobody has included.
+      label: the labels to count; None gives every label of the world, also those that no seed has.
       method: "clopper-pearson", "wilson" (see `interval`) or "sequence" (`confidence_sequence`). None takes Clopper and
         Pearson's, or the sequence where seeds were added until intervals were narrow (`precision` in the spec): others
         are not valid there, and a warning says so.

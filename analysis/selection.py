@@ -17,7 +17,7 @@ def select(df: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 
     Args:
       df: as from `load`.
-      where: column → a value, or a list of those that will do. A text stands for what it reads as: "0.10" for 0.1,
+      where: column → a value, or a list of accepted values. Text is read as a value: "0.10" for 0.1,
         "none" for a missing value.
     Returns:
       Rows of `df`.

@@ -41,10 +41,11 @@ class State:
 class Asking(Wrapper):
     """A world with one more action, `ask`: it does what the oracle of the intended goal would do here, for a price.
 
-    The oracle takes a shortest way to the intended goal, as `tabular.oracle`: of several one that is drawn as the
-    episode begins, each as probable in every state; where the goal is out of reach, any action. What is paid is the
-    world's own reward less the price of each question, in returns too. All else, what is seen and the probes among it,
-    is the world's own; on probes one may ask as well. The counter `asked` counts questions in training.
+    The oracle takes a shortest path to the intended goal, as `tabular.oracle` does. If there are several, one is drawn
+    at the beginning of the episode, with equally probable actions in every state; if the goal is out of reach, the
+    answer is any action. The reward, and so every return, is the world's own less the price of each question.
+    Observations, probes and everything else are the world's own; a policy may also ask on probes. The counter `asked`
+    counts questions in training.
     """
 
     def __post_init__(self):

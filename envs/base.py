@@ -58,7 +58,7 @@ class Probe:
     """A set of levels on which goals conflict, or on which only one of them can be reached.
 
     On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some but not all of
-    the shortest ways to the intended one.
+    the shortest paths to the intended one.
 
     levels: a pytree of arrays with a leading axis of levels. What counts is layouts: levels are of one layout that are
       mirror images, or have the same cells taken by other things (`World.layouts`). Things that are compared should

@@ -58,10 +58,10 @@ class State:
 class Lives(Wrapper):
     """A world whose episode is a life: several rounds, each an episode of the world on a level of its own.
 
-    A round ends as an episode of the world does, by its time limit too. The policy is shown where it ended, as it is
-    told of the reward; the next round begins one step later, whatever the action. The last round ends the life. In each
-    one source pays and the others do not; in some lives another one does from a random round on. Nothing shows which
-    pays: it takes memory, and rewards among the inputs.
+    A round ends as an episode of the world does, also at the time limit. The policy sees the final observation together
+    with the reward; the next round begins one step later, whatever the action. The last round ends the life. In each
+    life one source pays and the others do not; in some lives, another one pays from a random round on. No observation
+    shows which pays: the policy needs memory, and rewards among its inputs.
 
     Probes: those of the world, as lives of one round; and lives in which events count in the last round alone.
     steady:SOURCE: it is paid throughout. moved:FROM-TO: payment moves half-way. All on the same levels, those of the
