@@ -107,8 +107,8 @@ def compare(
     Where keys were paired, a seed has the same initialisation in all conditions, and each seed is compared with itself:
     McNemar's exact test and `paired_difference_interval`. Otherwise Fisher's exact test and `difference_interval`.
     Both tests are two-sided and conditional: their error rates are below the nominal ones. p_holm holds for all
-    rows of the table together: the probability that any true null hypothesis has p_holm <= alpha is at most alpha (Holm 1979). The family
-    is what this one call compares: name the labels that the question is about.
+    rows of the table together: the probability that any true null hypothesis has p_holm <= alpha is at most
+    alpha (Holm 1979). The family is what this one call compares: name the labels that the question is about.
 
     Args:
       df: as from `load`, one row a lane.

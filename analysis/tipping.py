@@ -40,9 +40,9 @@ def tipping_dose(
 
     The only assumption is that the rate only rises or only falls with the dose, so the ends of the interval are doses
     that were tried. A rising rate that has crossed by a dose is at least `rate` there and at every dose above. Where
-    the seeds at these doses reject that, by the likelihood ratio of rates that rise, the crossing lies above. The ratio's
-    distribution is largest where all these rates are `rate`, and is drawn there, so that the test keeps its level
-    whatever the curve and however few the seeds. The upper end is found the same way.
+    the seeds at these doses reject that, by the likelihood ratio of rates that rise, the crossing lies above. The
+    ratio's distribution is largest where all these rates are `rate`, and is drawn there, so that the test keeps its
+    level whatever the curve and however few the seeds. The upper end is found the same way.
 
     Robertson, Wright and Dykstra 1988, chapters 1 and 2.
 

@@ -60,18 +60,18 @@ class Probe:
     On a choice the goals exclude each other. On an avoidance probe the first of the goals stands in some but not all of
     the shortest paths to the intended one.
 
-    levels: a pytree of arrays with a leading axis of levels. What counts is layouts: levels are of one layout that are
-      mirror images, or have the same cells taken by other things (`World.layouts`). Things that are compared should
-      stand in each other's places: give every layout in the same orders of them.
-    episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level. By default one a
-      level, of at most 64; of a whole bank 64.
+    levels: a pytree of arrays with a leading axis of levels. Statistics count layouts: levels share a layout if they
+      are mirror images, or have the same cells taken by other things (`World.layouts`). Things that are compared should
+      swap places: give every layout in the same orders of them.
+    episodes: sampled episodes to run, over the levels in turn; greedy ones are run once a level. By default one for
+      each level, at most 64; if `whole`, 64.
     labels: whether this is the probe from which labels are computed.
-    held_out: what training never shows of it: `observations`, what its episodes begin with; `levels`, the levels alone,
-      where other levels lead to such observations; or `nothing`.
-    whole: whether its levels are all there are of their kind, mirror images among them. What is said of a policy is
-      then said of these levels, over which episodes may go again and again.
-    paid: on a contingency probe, the goals that pay; the others do not. On one of lives, the goal that pays before
-      payment moves, and the one that pays afterwards; one alone where it does not move.
+    held_out: what training never shows of it: `observations`, those with which its episodes begin; `levels`, only the
+      levels, since other levels lead to such observations; or `nothing`.
+    whole: whether its levels are all that exist of their kind, mirror images included. Results are then about exactly
+      these levels, and episodes may repeat them.
+    paid: on a contingency probe, the goals that pay; the others do not. On a probe of lives, the goal that pays before
+      payment moves and the one that pays afterwards; a single goal if payment does not move.
     """
 
     name: str
