@@ -52,7 +52,7 @@ def test_a_place_in_a_store_is_told_by_its_uri():
         "s3://bucket/../other": "names no folder in a bucket",
         "s3://bucket/x?color=blue": "has an unknown option; known: region, endpoint_override",
         "hdfs://host/x": "there is no store hdfs://; expected s3://BUCKET/PATH or gs://BUCKET/PATH, or a folder",
-        "s3://key:secret@bucket/x": "credentials have no place in a URI",
+        "s3://key:secret@bucket/x": "a URI may not contain credentials",
     }.items():
         with pytest.raises(RemoteError, match=re.escape(why)) as error:
             as_place(uri)

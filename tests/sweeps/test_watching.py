@@ -143,7 +143,7 @@ def test_what_cannot_be_watched_is_told_in_one_line_before_anything_compiles(fol
         (folder, "--probe", "frok"): "coin-line has no probe 'frok'; nearest: fork.",
         (folder, "--episode", "64"): "probe fork has no sampled episode 64; they go from 0 to 63.",
         (folder, "--typical", "proxy:right"): "no label named 'proxy:right'; nearest: proxy:right-end",
-        (folder, "--typical", "mixed", "--outlier"): "--outlier: a seed is looked for as a typical one or",
+        (folder, "--typical", "mixed", "--outlier"): "--outlier: cannot be combined with --typical; give one",
     }.items():
         assert main(["watch", *map(str, arguments)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
