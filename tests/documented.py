@@ -293,7 +293,8 @@ def main(chosen: list[str]) -> None:
             shutil.copytree(SHIPPED, Path(name) / "results" / "coin-run")
             commands = [command for block in blocks(page) for command in block.commands()]
             if page not in PYTHON_TESTED:
-                text = "\n".join(block.text for block in blocks(page) if block.language == "python")
+                here = [one for one in blocks(page) if one.language == "python" and one.mark != "elsewhere"]
+                text = "\n".join(block.text for block in here)
                 commands.append(Command(page, ("python", "-c", text), ""))
             failed += [str(command) for command in commands if command.mark != "elsewhere" and run(command, Path(name))]
     sys.exit("\n".join(["failed:", *failed]) if failed else None)
