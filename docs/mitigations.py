@@ -23,9 +23,10 @@ BASELINE = "baseline"
 ARMS = (
     BASELINE, "decay", "initial", "cloned", "kl", "late", "late-kl", "entropy", "stopped",
     "narrow", "wide", "shallow", "deep", "levels-8", "levels-64", "levels-512",
+    "ask", "permission-constant", "permission-random", "permission-random-dose", "half-dose",
 )  # fmt: skip
 """In the order of the presets; not all are in each."""
-CONTROLS = {"kl": "cloned", "late-kl": "late"}
+CONTROLS = {"kl": "cloned", "late-kl": "late", "permission-random": "half-dose"}
 """Arms that are compared with an arm of their own too, from which they differ in the mitigation alone."""
 RETURNS = {"coin": 0.9, "task": 0.5, "cheese": 0.9}
 """By a world's intended goal: the training return at which policies are compared."""
