@@ -114,7 +114,7 @@ def test_groups_stand_in_rows_of_their_own():
     ("call", "said"),
     [
         (lambda df: tipping_dose(df.assign(dose=0.0), "dose", "intended"), "0 has no logarithm; leave such doses out"),
-        (lambda df: tipping_dose(df.assign(dose=1.0), "dose", "intended"), "dose: a single dose; a tipping dose is"),
+        (lambda df: tipping_dose(df.assign(dose=1.0), "dose", "intended"), "dose: a single dose; a tipping dose needs"),
         (lambda df: tipping_dose(df, "dose", "intended", "seed", rate=1), "rate: 1"),
         (lambda df: tipping_dose(df[:0], "dose", "intended"), "dose: no seed has a dose"),
         (

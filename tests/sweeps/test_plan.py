@@ -265,7 +265,7 @@ def test_arms_that_train_the_same_are_refused():
 
 def test_a_complaint_names_the_arm_that_it_is_about():
     arms = {"near": {"env.button_forced": 0.4}, "far": {"env.button_forced": 0.7, "env.bin_forced": 0.5}}
-    with pytest.raises(SpecError, match=r"^spec: arms\.far\.env\.button_forced: with env\.bin_forced it makes 1\.2"):
+    with pytest.raises(SpecError, match=r"^spec: arms\.far\.env\.button_forced: with env\.bin_forced the sum is 1\.2"):
         plan(world="trash-room", factors={}, arms=arms)
     scheduled = {"learner.learning_rate": {"kind": "piecewise", "at": [0.2, 0.5], "to": [0.1, 0.2]}}
     late = {"late": {"schedules.learner.learning_rate.at.1": 0.9}}

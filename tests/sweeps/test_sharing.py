@@ -81,7 +81,7 @@ def test_parts_cover_every_shard_once_and_take_equal_shares_of_each_layer():
         assert [place for part in parts for place in part] == list(range(len(plan.shard_ids)))
         shares = np.array([sum(cost[place] for place in part) for part in parts])
         assert shares.max() - shares.min() <= 2 * max(cost)
-    with pytest.raises(SpecError, match="shards: 4/3 is not a part; expected I/N with I from 1 to N"):
+    with pytest.raises(SpecError, match="shards: 4/3 is not a part; expected I/N, I from 1 to N"):
         Part(4, 3)
 
 

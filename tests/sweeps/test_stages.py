@@ -116,7 +116,7 @@ def test_a_spec_with_pipelines_is_the_same_when_it_is_read_again():
             "stages.red.env.paid_colour",
             "0.5 is not an integer in [0, 6]",
         ),
-        ({"stages": {"red": {"env.colours": 3}}}, "stages.red.env.colours", "only numbers that are neither static"),
+        ({"stages": {"red": {"env.colours": 3}}}, "stages.red.env.colours", "only numbers that are not compiled in"),
         ({"stages": {"red": 3}}, "stages.red", "3 is not a stage; expected a table of settings"),
         (
             {"schedules": {"env.scale_colour": {"kind": "step", "to": 2.0}}},
