@@ -270,7 +270,7 @@ def test_a_complaint_names_the_arm_that_it_is_about():
     scheduled = {"learner.learning_rate": {"kind": "piecewise", "at": [0.2, 0.5], "to": [0.1, 0.2]}}
     late = {"late": {"schedules.learner.learning_rate.at.1": 0.9}}
     with pytest.raises(
-        SpecError, match=r"arms\.late\.schedules\.learner\.learning_rate\.at\.1: \[0\.9, 0\.5\] will not"
+        SpecError, match=r"arms\.late\.schedules\.learner\.learning_rate\.at\.1: \[0\.9, 0\.5\] is not accepted"
     ):
         plan(factors={}, schedules=scheduled, arms=late)
 
