@@ -273,8 +273,11 @@ def coefficients(folder: str, axes: Any) -> None:
     axes[1].legend(frameon=False, fontsize=7, title=FACTORS[world], title_fontsize=7)
 
 
-def temperatures(folder: str) -> None:
-    """The coefficient of some last policies of each condition, with chains at other temperatures and in other radii."""
+def temperatures(folder: str, *names: str) -> None:
+    """The coefficient of some last policies of each condition with other chains, and the median of its acceptance."""
+    from sweeps.environment import prepare
+
+    prepare()  # one thread: before jax is imported
     from analysis.folder import as_place, load_policies, read_manifest
     from jaxrl.internals import Chain, Lanes, LearningCoefficient
     from sweeps.policies import built, saved_shards
@@ -284,16 +287,20 @@ def temperatures(folder: str) -> None:
         "nβ 300": chain._replace(inverse_temperature=300.0),
         "nβ 3,000": chain._replace(inverse_temperature=3000.0, step=1.5e-3, descent=80, steps=120, burn=40),
         "γ 100": chain._replace(localisation=100.0, step=1e-3),
+        "steps of 0.0003": chain._replace(step=3e-4, descent=400, steps=600, burn=200),
+        "steps of 0.0001": chain._replace(step=1e-4, descent=1200, steps=1800, burn=600),
     }
     _, known = rows_of(folder, "learning-coefficient")
     known = known[known["checkpoint"] == 1]
     shards = {shard.lanes[0][0].id: (layer, shard) for layer, shard in saved_shards(place, read_manifest(place))}
-    print(f"| chains | {' | '.join(f'{one:g}' for one in sorted(known['x'].unique()))} | rank correlation |")
+    heads = " | ".join(f"{one:g}" for one in sorted(known["x"].unique()))
+    print(f"| chains | {heads} | rank correlation | acceptance |")
     lanes = pd.DataFrame([(one.id, seed) for _, shard in shards.values() for one, seed in shard.lanes], columns=LANE)
     known = known.merge(lanes, on=LANE)
-    print(f"| as they are | {' | '.join(f'{one:.1f}' for one in known.groupby('x')['coefficient'].median())} | |")
-    for name, one in chains.items():
-        found, methods = [], {}
+    medians = " | ".join(f"{one:.1f}" for one in known.groupby("x")["coefficient"].median())
+    print(f"| as they are | {medians} | | {known['acceptance'].median():.2f} |")
+    for name in names or chains:
+        one, found, methods = chains[name], [], {}
         for layer, shard in shards.values():
             if shard.program.id not in methods:
                 program = built(place, layer, shard)
@@ -302,12 +309,14 @@ def temperatures(folder: str) -> None:
             program, method = methods[shard.program.id]
             settings = program.settings(shard.values())
             policies = load_policies(place, shard.id)
-            values = method(Lanes(shard.keys(), policies, settings.env, np.array(0), settings.learner))["coefficient"]
-            found += [(lane.id, seed, value) for (lane, seed), value in zip(shard.lanes, values[:, 0], strict=True)]
-        df = known.merge(pd.DataFrame(found, columns=[*LANE, "other"]), on=LANE)
+            values = method(Lanes(shard.keys(), policies, settings.env, np.array(0), settings.learner))
+            other = (values[name][:, 0] for name in ("coefficient", "acceptance"))
+            lanes = [(one.id, seed) for one, seed in shard.lanes]
+            found += [(*lane, *numbers) for lane, *numbers in zip(lanes, *other, strict=True)]
+        df = known.merge(pd.DataFrame(found, columns=[*LANE, "other", "accepted"]), on=LANE)
         rank = df["coefficient"].corr(df["other"], method="spearman")
         medians = " | ".join(f"{value:.1f}" for value in df.groupby("x")["other"].median())
-        print(f"| {name} | {medians} | {rank:.2f} ({len(df)}) |", flush=True)
+        print(f"| {name} | {medians} | {rank:.2f} ({len(df)}) | {df['accepted'].median():.2f} |", flush=True)
 
 
 if __name__ == "__main__":
