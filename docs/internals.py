@@ -218,11 +218,9 @@ def together(df: pd.DataFrame, one: str, other: str, cell: list[str]) -> str:
 
 
 def learning_coefficient(*folders: str) -> None:
-    fig, axes = plt.subplots(2, len(folders), figsize=(3.1 * len(folders), 5), layout="constrained", squeeze=False)
-    for column, folder in zip(axes.T, folders, strict=True):
-        coefficients(folder, column)
-    axes[0, 0].set_ylabel("learning coefficient")
-    axes[1, 0].set_ylabel("share of the intended goal")
+    fig, axes = plt.subplots(len(folders), 2, figsize=(8.4, 3 * len(folders)), layout="constrained", squeeze=False)
+    for row, folder in zip(axes, folders, strict=True):
+        coefficients(folder, row)
     fig.savefig(PICTURES / "learning-coefficient.png", dpi=130)
 
 
@@ -268,9 +266,11 @@ def coefficients(folder: str, axes: Any) -> None:
             bars, places = np.abs(found[1:] - found[0]), np.arange(len(at)) + 0.08 * (place - 2.5)
             ax.errorbar(places, found[0], bars, marker="o", ms=3, lw=1, elinewidth=0.8, capsize=1.5, label=f"{value:g}")
         ax.set(xticks=range(len(at)), xticklabels=[f"{one:.4g}" for one in at], xlabel="share of training")
-    axes[0].set_title(f"{world}, n = {df.groupby('x')['seed'].nunique().max()} seeds each", fontsize=10)
+    axes[0].set(ylabel="learning coefficient", title=world)
     axes[0].set_yscale("symlog", linthresh=1)
-    axes[1].legend(frameon=False, fontsize=7, title=FACTORS[world], title_fontsize=7)
+    axes[1].set_ylabel(f"{GOALS[world]} first")
+    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False, "fontsize": 8, "title_fontsize": 8}
+    axes[1].legend(title=f"{FACTORS[world]}, {df.groupby('x')['seed'].nunique().max()} seeds each", **beside)
 
 
 def temperatures(folder: str, *names: str) -> None:
