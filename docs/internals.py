@@ -2,8 +2,8 @@
 
 Folders are of the presets `internals-coin-run`, `internals-trash-room` and `internals-maze-corner`. Prints the tables
 of steerability.md, linear-probes.md, learning-coefficient.md and attribution-and-asking.md in docs/studies, and draws
-their figures. `temperatures` takes the chains of learning coefficients at other temperatures and radii. The seed is the
-unit.
+their figures. `chains` takes learning coefficients at other temperatures and radii, and with longer chains. The seed is
+the unit.
 """
 
 import itertools
@@ -273,7 +273,7 @@ def coefficients(folder: str, axes: Any) -> None:
     axes[1].legend(title=f"{FACTORS[world]}, {df.groupby('x')['seed'].nunique().max()} seeds each", **beside)
 
 
-def temperatures(folder: str, *names: str) -> None:
+def chains(folder: str, *names: str) -> None:
     """The coefficient of some last policies of each condition with other chains, and the median of its acceptance."""
     from sweeps.environment import prepare
 
@@ -283,12 +283,11 @@ def temperatures(folder: str, *names: str) -> None:
     from sweeps.policies import built, saved_shards
 
     place, chain = as_place(folder), Chain()
-    chains = {
+    others = {
         "nβ 300": chain._replace(inverse_temperature=300.0),
-        "nβ 3,000": chain._replace(inverse_temperature=3000.0, step=1.5e-3, descent=80, steps=120, burn=40),
-        "γ 100": chain._replace(localisation=100.0, step=1e-3),
-        "steps of 0.0003": chain._replace(step=3e-4, descent=400, steps=600, burn=200),
-        "steps of 0.0001": chain._replace(step=1e-4, descent=1200, steps=1800, burn=600),
+        "nβ 3,000": chain._replace(inverse_temperature=3000.0),
+        "γ 100": chain._replace(localisation=100.0),
+        "four times as long": chain._replace(descent=240, burn=160, steps=320),
     }
     _, known = rows_of(folder, "learning-coefficient")
     known = known[known["checkpoint"] == 1]
@@ -299,8 +298,8 @@ def temperatures(folder: str, *names: str) -> None:
     known = known.merge(lanes, on=LANE)
     medians = " | ".join(f"{one:.1f}" for one in known.groupby("x")["coefficient"].median())
     print(f"| as they are | {medians} | | {known['acceptance'].median():.2f} |")
-    for name in names or chains:
-        one, found, methods = chains[name], [], {}
+    for name in names or others:
+        one, found, methods = others[name], [], {}
         for layer, shard in shards.values():
             if shard.program.id not in methods:
                 program = built(place, layer, shard)
@@ -321,5 +320,5 @@ def temperatures(folder: str, *names: str) -> None:
 
 if __name__ == "__main__":
     parts: dict[str, Any] = {"difference": difference, "linear-probes": linear_probes, "attribution": attribution}
-    parts |= {"deployment": deployment, "learning-coefficient": learning_coefficient, "temperatures": temperatures}
+    parts |= {"deployment": deployment, "learning-coefficient": learning_coefficient, "chains": chains}
     parts[sys.argv[1]](*sys.argv[2:])

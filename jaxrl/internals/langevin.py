@@ -7,6 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+ACCEPTANCE = 0.9
+"""What the size of steps is led to: the mean probability at which a step is accepted."""
+RATE = 0.05
+"""How far, in the logarithm of the size, one step before those that count leads it."""
+
 
 class Chain(NamedTuple):
     """What chains sample, exp(-inverse_temperature * loss - localisation / 2 * squared distance), and how."""
@@ -15,64 +20,90 @@ class Chain(NamedTuple):
     """n * beta in the literature. A direction of weights counts where moving along it by a standard deviation of the
     localisation, 1 / sqrt(localisation), costs more than 1 / inverse_temperature of the loss."""
     localisation: float = 30.0
-    step: float = 3e-3
-    descent: int = 40
+    step: float = 1e-2
+    """Of time, the first; chains lead it to where `ACCEPTANCE` of the steps are accepted."""
+    descent: int = 60
     """Steps of gradient descent before the chains begin."""
-    steps: int = 60
-    burn: int = 20
-    """Steps at the beginning that do not count."""
+    burn: int = 40
+    """Steps at the beginning that do not count, and by which the size of the others is chosen."""
+    steps: int = 80
+    """Steps that count."""
     chains: int = 2
 
 
-class Sampled(NamedTuple):
-    """What a chain went through, f32[steps] each."""
+class Point(NamedTuple):
+    """Weights f32[n], with their loss and energy f32[], and the gradient of the energy f32[n]."""
 
+    weights: jax.Array
     loss: jax.Array
-    acceptance: jax.Array
-    """The probability at which Metropolis and Hastings would accept the step that follows; near 1 where steps are small
-    enough for the chain to sample what it should."""
+    energy: jax.Array
+    gradient: jax.Array
 
 
 class Energy:
-    """What chains around some weights sample: its value and gradient at weights f32[n], with the loss."""
+    """What chains around some weights sample: at weights f32[n], a `Point`."""
 
     def __init__(self, loss: Callable[[Any], jax.Array], around: Any, chain: Chain):
         self.around, unravel = ravel_pytree(around)
         self.chain, self.slope = chain, jax.value_and_grad(lambda weights: loss(unravel(weights)))
 
-    def __call__(self, weights: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def __call__(self, weights: jax.Array) -> Point:
         loss, gradient = self.slope(weights)
-        away, held = weights - self.around, self.chain.localisation
-        energy = self.chain.inverse_temperature * loss + held / 2 * jnp.sum(away**2)
-        return loss, energy, self.chain.inverse_temperature * gradient + held * away
+        away, held, scale = weights - self.around, self.chain.localisation, self.chain.inverse_temperature
+        return Point(weights, loss, scale * loss + held / 2 * jnp.sum(away**2), scale * gradient + held * away)
 
-    def lowest(self) -> jax.Array:
-        """f32[n], where gradient descent leads from the weights that the energy is around, with the chains' step."""
+    def lowest(self, begin: Point) -> Point:
+        """Where gradient descent with momentum leads; what would raise the energy is not taken, and halves its rate."""
 
-        def descend(_, weights):
-            return weights - self.chain.step / 2 * self(weights)[2]
+        def descend(_, carry):
+            point, speed, rate = carry
+            faster = 0.9 * speed - rate * point.gradient
+            after = self(point.weights + faster)
+            lower = after.energy < point.energy
+            kept = jax.tree.map(lambda new, old: jnp.where(lower, new, old), (after, faster), (point, 0 * speed))
+            return *kept, rate * jnp.where(lower, 1.1, 0.5)
 
-        return jax.lax.fori_loop(0, self.chain.descent, descend, self.around)
+        carry = begin, jnp.zeros_like(begin.weights), self.chain.step**2
+        return jax.lax.fori_loop(0, self.chain.descent, descend, carry)[0]
 
 
-def langevin(energy: Energy, start: jax.Array, key: jax.Array) -> Sampled:
-    """One chain from weights f32[n], to be vmapped: w <- w - step / 2 * gradient + sqrt(step) * normal noise.
+def langevin(energy: Energy, start: Point, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """One chain, to be vmapped: the loss and the acceptance of each step that counts, f32[steps], and their size.
 
-    Its steps are all taken: Metropolis and Hastings would hold it where it begins, which is not where most of the
-    mass is. What their size adds to the loss, `acceptance` tells.
+    Underdamped Langevin dynamics, split as BAOAB (Leimkuhler and Matthews 2013, arXiv 1203.5428), each step with the
+    test of Metropolis and Hastings, and speed turned round where it fails (Horowitz 1991). The friction is critical
+    for directions that the localisation alone holds. Where curvatures differ k-fold, such a chain takes about sqrt(k)
+    steps to forget where it was, and one without speed (SGLD) about k.
     """
-    step = energy.chain.step
+    chain = energy.chain
+    friction, longest = 2 * chain.localisation**0.5, 0.5 / chain.localisation**0.5
 
-    def move(carry, key):
-        weights, (loss, here, gradient) = carry
-        noise = jnp.sqrt(step) * jax.random.normal(key, weights.shape)
-        after = weights - step / 2 * gradient + noise
-        there = energy(after)
-        back = weights - after + step / 2 * there[2]
-        ratio = here - there[1] + (jnp.sum(noise**2) - jnp.sum(back**2)) / (2 * step)
-        return (after, there), Sampled(loss, jnp.exp(jnp.minimum(ratio, 0.0)))
+    def work(speed):
+        return jnp.sum(speed**2) / 2
 
-    return jax.lax.scan(move, (start, energy(start)), jax.random.split(key, energy.chain.steps))[1]
+    def move(carry, given):
+        point, speed, size = carry
+        key, burning = given
+        noise, test = jax.random.split(key)
+        half = speed - size / 2 * point.gradient
+        keeps = jnp.exp(-friction * size)
+        turned = keeps * half + jnp.sqrt(1 - keeps**2) * jax.random.normal(noise, half.shape)
+        after = energy(point.weights + size / 2 * (half + turned))
+        faster = turned - size / 2 * after.gradient
+        gained = after.energy - point.energy + work(faster) - work(turned) + work(half) - work(speed)
+        acceptance = jnp.where(jnp.isnan(gained), 0.0, jnp.exp(jnp.minimum(-gained, 0.0)))
+        taken = jax.random.uniform(test) < acceptance
+        kept = jax.tree.map(lambda new, old: jnp.where(taken, new, old), (after, faster), (point, -speed))
+        led = jnp.minimum(size * jnp.exp(RATE * (acceptance - ACCEPTANCE)), longest)
+        size = jnp.where(burning, led, size)
+        return (*kept, size), (kept[0].loss, acceptance, size)
+
+    first, rest = jax.random.split(key)
+    count = chain.burn + chain.steps
+    carry = start, jax.random.normal(first, start.weights.shape), jnp.float32(chain.step)
+    steps = jax.random.split(rest, count), jnp.arange(count) < chain.burn
+    loss, acceptance, size = jax.lax.scan(move, carry, steps)[1]
+    return loss[chain.burn :], acceptance[chain.burn :], size[-1]
 
 
 def coefficient(loss: Callable[[Any], jax.Array], around: Any, key: jax.Array, chain: Chain) -> dict[str, jax.Array]:
@@ -80,20 +111,20 @@ def coefficient(loss: Callable[[Any], jax.Array], around: Any, key: jax.Array, c
 
     Lau, Furman, Wang, Murfet and Wei 2023, arXiv 2308.12108, definition 1, with n * beta chosen. They begin at the
     minimum of the energy, where the localisation balances what is left of the loss's slope: at weights that are no
-    minimum of the loss the coefficient would be that of the slope, and negative.
+    minimum of the loss the coefficient would be that of the slope, and negative. NaN where the loss is no number.
     """
     energy = Energy(loss, around, chain)
-    start = energy.lowest()
-    keys = jax.random.split(key, chain.chains)
-    sampled = jax.vmap(lambda key: langevin(energy, start, key))(keys)
-    kept = chain.inverse_temperature * (sampled.loss[:, chain.burn :] - sampled.loss[:, :1])
-    each = jnp.mean(kept, axis=1)
+    begin = energy(energy.around)
+    start = energy.lowest(begin)
+    sampled, acceptance, size = jax.vmap(lambda key: langevin(energy, start, key))(jax.random.split(key, chain.chains))
+    kept = chain.inverse_temperature * (sampled - start.loss)
     half = kept.shape[1] // 2
     return {
-        "coefficient": jnp.mean(each),
-        "error": jnp.std(each, ddof=1) / jnp.sqrt(float(chain.chains)),
+        "coefficient": jnp.mean(kept),
+        "error": jnp.std(jnp.mean(kept, axis=1), ddof=1) / jnp.sqrt(float(chain.chains)),
         "drift": jnp.mean(kept[:, half:]) - jnp.mean(kept[:, :half]),
-        "acceptance": jnp.mean(sampled.acceptance[:, chain.burn :]),
-        "loss": loss(around),
-        "descended": sampled.loss[0, 0],
+        "acceptance": jnp.mean(acceptance),
+        "step": jnp.mean(size),
+        "loss": begin.loss,
+        "descended": start.loss,
     }

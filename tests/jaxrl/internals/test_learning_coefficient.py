@@ -13,7 +13,7 @@ from jaxrl.internals.langevin import Chain, coefficient
 from jaxrl.internals.learning_coefficient import expected_return
 from tests.jaxrl.internals.known import lanes_of, zeros
 
-CHAIN = Chain(inverse_temperature=1e4, localisation=100.0, step=2e-5, descent=200, steps=4000, burn=1000, chains=4)
+CHAIN = Chain(inverse_temperature=1e4, localisation=100.0, burn=100, steps=500, chains=8)
 ROOM, LEARNER = envs.make("coin-run"), jaxrl.PPO(width=8, depth=1)
 
 
@@ -29,7 +29,7 @@ def test_of_a_quadratic_it_is_half_the_number_of_directions_that_it_holds(direct
     """But for what the localisation holds, a share localisation / inverse_temperature of each, as h = 1."""
     one = found(lambda w: 0.5 * jnp.sum(w[:held] ** 2), jnp.zeros(directions))
     assert one["coefficient"] == pytest.approx(held / 2, rel=0.12)
-    assert one["error"] < 0.1 * held and abs(one["drift"]) < 0.15 * held and one["acceptance"] > 0.9
+    assert one["error"] < 0.05 * held and abs(one["drift"]) < 0.15 * held and one["acceptance"] > 0.8
     assert one["loss"] == one["descended"] == 0
 
 
@@ -43,7 +43,7 @@ def test_of_a_singular_minimum_it_is_what_the_integral_says_and_about_a_half():
         return inverse_temperature * (weight * loss).sum() / weight.sum()
 
     assert integral(1e2) < integral(1e3) < integral(1e4) < 0.5
-    chain = CHAIN._replace(inverse_temperature=1e4, localisation=10.0, step=1e-4, steps=10_000, burn=2000, chains=64)
+    chain = CHAIN._replace(localisation=10.0, steps=4000, chains=64)
     one = found(lambda w: jnp.prod(w**2), jnp.zeros(2), chain)
     assert 0.35 < integral(1e4) == pytest.approx(one["coefficient"], abs=0.04)
 
@@ -54,11 +54,20 @@ def test_a_point_beside_the_minimum_is_led_there_first():
     assert one["coefficient"] == pytest.approx(5, rel=0.12)
 
 
-def test_a_chain_that_diverges_has_no_number_and_one_with_large_steps_is_told_by_its_acceptance():
-    loss = lambda w: 0.5 * jnp.sum(w**2)  # noqa: E731
-    assert np.isnan(found(loss, jnp.ones(10), CHAIN._replace(step=1e-2))["coefficient"])
-    rough = found(loss, jnp.zeros(10), CHAIN._replace(step=3e-4))
-    assert rough["acceptance"] < 0.6 and rough["coefficient"] > 10
+@pytest.mark.parametrize("step", [1e-3, 1.0])
+def test_steps_find_their_size_whatever_the_first(step):
+    one = found(lambda w: 0.5 * jnp.sum(w**2), jnp.zeros(20), CHAIN._replace(step=step, burn=400))
+    assert one["step"] == pytest.approx(0.006, rel=0.3) and one["acceptance"] > 0.8
+    assert one["coefficient"] == pytest.approx(10, rel=0.12)
+
+
+def test_curvatures_that_differ_a_hundred_thousandfold_are_sampled_by_few_steps():
+    """600 of them, where a chain without speed would take some ten thousand to move along what is held least."""
+    curvature, chain = jnp.logspace(-4, 1, 1000), Chain(burn=100, steps=500)
+    scaled = chain.inverse_temperature * curvature
+    one = found(lambda w: 0.5 * jnp.sum(curvature * w**2), jnp.zeros(1000), chain)
+    exact = 0.5 * jnp.sum(scaled / (scaled + chain.localisation))
+    assert one["coefficient"] == pytest.approx(float(exact), rel=0.04)
 
 
 @pytest.fixture(scope="module")
