@@ -52,19 +52,25 @@ class Energy:
         away, held, scale = weights - self.around, self.chain.localisation, self.chain.inverse_temperature
         return Point(weights, loss, scale * loss + held / 2 * jnp.sum(away**2), scale * gradient + held * away)
 
-    def lowest(self, begin: Point) -> Point:
-        """Where gradient descent with momentum leads; what would raise the energy is not taken, and halves its rate."""
+    def lowest(self) -> tuple[Point, jax.Array]:
+        """Where gradient descent with momentum leads, and the loss where it begins, f32[].
 
-        def descend(_, carry):
-            point, speed, rate = carry
+        A step that would raise the energy is not taken, and halves the rate.
+        """
+        nothing = jnp.zeros_like(self.around)
+
+        def descend(step, carry):
+            point, speed, rate, begin = carry
             faster = 0.9 * speed - rate * point.gradient
             after = self(point.weights + faster)
             lower = after.energy < point.energy
-            kept = jax.tree.map(lambda new, old: jnp.where(lower, new, old), (after, faster), (point, 0 * speed))
-            return *kept, rate * jnp.where(lower, 1.1, 0.5)
+            kept = jax.tree.map(lambda new, old: jnp.where(lower, new, old), (after, faster), (point, nothing))
+            return *kept, rate * jnp.where(lower, 1.1, 0.5), jnp.where(step == 0, after.loss, begin)
 
-        carry = begin, jnp.zeros_like(begin.weights), self.chain.step**2
-        return jax.lax.fori_loop(0, self.chain.descent, descend, carry)[0]
+        far = Point(self.around, jnp.float32(jnp.inf), jnp.float32(jnp.inf), nothing)
+        carry = far, nothing, jnp.float32(self.chain.step**2), far.loss
+        found = jax.lax.fori_loop(0, self.chain.descent + 1, descend, carry)
+        return found[0], found[-1]
 
 
 def langevin(energy: Energy, start: Point, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -114,8 +120,7 @@ def coefficient(loss: Callable[[Any], jax.Array], around: Any, key: jax.Array, c
     minimum of the loss the coefficient would be that of the slope, and negative. NaN where the loss is no number.
     """
     energy = Energy(loss, around, chain)
-    begin = energy(energy.around)
-    start = energy.lowest(begin)
+    start, begin = energy.lowest()
     sampled, acceptance, size = jax.vmap(lambda key: langevin(energy, start, key))(jax.random.split(key, chain.chains))
     kept = chain.inverse_temperature * (sampled - start.loss)
     half = kept.shape[1] // 2
@@ -125,6 +130,6 @@ def coefficient(loss: Callable[[Any], jax.Array], around: Any, key: jax.Array, c
         "drift": jnp.mean(kept[:, half:]) - jnp.mean(kept[:, :half]),
         "acceptance": jnp.mean(acceptance),
         "step": jnp.mean(size),
-        "loss": begin.loss,
+        "loss": begin,
         "descended": start.loss,
     }

@@ -3,39 +3,25 @@
 Lau, Furman, Wang, Murfet and Wei 2023, arXiv 2308.12108. The loss is the exact mean regret on training levels.
 """
 
-import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import Approved, Observation, Priced, Tabular, World, tabular
+from envs import Approved, Priced, Tabular, World, tabular
 from envs.approval import pays_beside_events
 from jaxrl.internals.lanes import Lanes, in_chunks
 from jaxrl.internals.langevin import Chain, coefficient
+from jaxrl.internals.returns import Levels, close, expected_return, in_blocks
 from jaxrl.learner import Learner
 from jaxrl.pqn import PQN
 
 LEVELS = 1024
 """Training levels that are drawn, the same for all policies of a condition."""
 KINDS = 32
-"""Of levels, at most, that differ in more than where the episode begins; what is drawn beyond them is left out."""
+"""Of levels, at most, that differ in more than where episodes begin; what is drawn beyond them is left out."""
 SEED = 0x6C6C63
-
-
-class Levels(NamedTuple):
-    """Training levels written out, those that differ in where episodes begin alone as one; axes [kinds, S, ...]."""
-
-    begin: Any
-    """f32[kinds, S], the share of episodes that begin there."""
-    next_state: Any
-    """i32[kinds, S, A]."""
-    reward: Any
-    """f32[kinds, S, A], in expectation."""
-    goes_on: Any
-    """f32[kinds, S, A], 0 where the episode ends and 1 elsewhere."""
-    seen: Observation
 
 
 class LearningCoefficient:
@@ -68,13 +54,16 @@ class LearningCoefficient:
         rows = np.concatenate([leaf.astype(np.float64) for leaf in [*given, discount[:, None]]], axis=1)
         _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
         conditions = [jax.tree.map(lambda leaf, i=i: leaf[i], lanes.params) for i in first]
-        every = [self._levels(params, discount[i]) for params, i in zip(conditions, first, strict=True)]
-        levels, best = jax.tree.map(lambda *leaves: np.stack(leaves)[which.ravel()], *every)
-        found = in_chunks(self.sampled, self.chunk, lanes.key, lanes.policy, levels, best, discount)
+        drawn = [self._levels(params, discount[i]) for params, i in zip(conditions, first, strict=True)]
+        orders = [close(levels) for levels, _ in drawn]
+        width = max(order.width for order in orders)
+        cut = [in_blocks(*one, order.states, width) for one, order in zip(drawn, orders, strict=True)]
+        levels, optimal = jax.tree.map(lambda *leaves: np.stack(leaves)[which.ravel()], *cut)
+        found = in_chunks(self.sampled, self.chunk, lanes.key, lanes.policy, levels, optimal, discount)
         return {name: values[:, None] for name, values in found.items()}
 
     def _levels(self, params: Any, discount: Any) -> tuple[Levels, np.ndarray]:
-        """The levels of a condition, and the best mean return on them, f32[]."""
+        """The levels of a condition, and a policy that is best on them, f32[kinds, S, A]."""
         start, events, payment, drawn = jax.tree.map(np.asarray, self.written(params, discount))
         flat = [np.ascontiguousarray(leaf).reshape(LEVELS, -1).view(np.uint8) for leaf in jax.tree.leaves(drawn[1:])]
         flat = [leaf for leaf in flat if leaf.size]
@@ -90,8 +79,7 @@ class LearningCoefficient:
         use = np.append(use, np.repeat(use[:1], KINDS - len(use)))
         levels = jax.tree.map(lambda leaf: leaf[use], drawn)._replace(begin=begin)
         table = tabular.Table(start[use], levels.next_state, events[use], levels.goes_on == 0)
-        optimal = tabular.optimal(table, payment[use], float(discount)).astype(np.float32)
-        return levels, np.asarray(expected_return(levels, optimal, discount))
+        return levels, tabular.optimal(table, payment[use], float(discount)).astype(np.float32)
 
     def _written(self, params: Any, discount: Any) -> Any:
         world = self.world
@@ -105,28 +93,15 @@ class LearningCoefficient:
         goes_on = 1.0 - table.terminated.astype(jnp.float32)
         return table.start, table.events, payment, Levels((), table.next_state, reward, goes_on, seen)
 
-    def _sampled(self, key: Any, policy: Any, levels: Levels, best: Any, discount: Any) -> dict[str, jax.Array]:
-        kinds, states, _ = levels.next_state.shape
-        flat = jax.tree.map(lambda leaf: leaf.reshape(kinds * states, *leaf.shape[2:]), levels.seen)
+    def _sampled(self, key: Any, policy: Any, levels: Levels, optimal: Any, discount: Any) -> dict[str, jax.Array]:
+        blocks, width, actions, kinds = levels.next_state.shape
+        flat = jax.tree.map(lambda leaf: leaf.reshape(blocks * width * kinds, *leaf.shape[3:]), levels.seen)
+        best = expected_return(levels, optimal, discount)
 
         def regret(policy):
             logits = self.learner.apply(self.world, policy, flat)[0]
-            return best - expected_return(levels, jax.nn.softmax(logits).reshape(levels.reward.shape), discount)
+            chances = jax.nn.softmax(logits).reshape(blocks, width, kinds, actions)
+            return best - expected_return(levels, jnp.swapaxes(chances, 2, 3), discount)
 
         key = jax.random.fold_in(jax.random.wrap_key_data(key), SEED)
         return coefficient(regret, policy, key, self.chain)
-
-
-@functools.partial(jax.jit, static_argnums=())
-def expected_return(levels: Levels, policy: jax.Array, discount: jax.Array) -> jax.Array:
-    """f32[], the mean discounted return of a policy f32[kinds, S, A]: exactly, and differentiable."""
-
-    def values(next_state, reward, goes_on, policy):
-        states, actions = reward.shape
-        ahead = -discount * policy * goes_on
-        matrix = jnp.eye(states)
-        for action in range(actions):
-            matrix = matrix.at[jnp.arange(states), next_state[:, action]].add(ahead[:, action])
-        return jnp.linalg.solve(matrix, jnp.sum(policy * reward, axis=1))
-
-    return jnp.sum(levels.begin * jax.vmap(values)(levels.next_state, levels.reward, levels.goes_on, policy))
