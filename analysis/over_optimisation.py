@@ -42,8 +42,7 @@ def over_optimisation(df: pd.DataFrame, by: str | Sequence[str] = (), level: flo
     found = []
     for key, rows in df.groupby([*by, "env_step"], observed=True, dropna=False):
         known = rows[rows["gold_return"].notna()].astype({"gold_return": float})
-        ends = mean_interval((known["gold_return"] - least) / (most - least), level)
-        low, high = (least + end * (most - least) for end in ends)
+        low, high = mean_interval(known["gold_return"], level, (least, most))
         root = np.sqrt(known["kl"].astype(float).clip(lower=0)).mean()
         means = root, known["proxy_return"].mean(), known["gold_return"].mean()
         found.append((*key, len(known), len(rows) - len(known), *means, low, high))

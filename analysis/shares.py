@@ -24,21 +24,35 @@ EDGE, NEAR = 1e-9, 1e-4
 """How near to the ends of its range a root is looked for, and how near to the median no probability is computed."""
 
 
-def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """Two-sided confidence interval of a mean; `values`, f64[n] in [0, 1], are independent draws.
+def mean_interval(
+    values: npt.ArrayLike, level: float = 0.95, bounds: tuple[float, float] = (0.0, 1.0)
+) -> tuple[float, float]:
+    """Two-sided confidence interval of a mean; `values`, f64[n], are independent draws.
 
-    The upper end is a quantile of the mean of the values and a 1 under random weights, uniform over all weights that
-    sum to 1; the lower end, of the values and a 0. On shares of 0 and 1 alone it is Clopper and Pearson's interval of
-    a binomial probability, so it has a width where all seeds agree; on others it narrows with their spread.
+    `bounds` are the least and the greatest that a value can be, not those that were seen: (0, 1) of shares, (-1, 1) of
+    their differences.
+
+    The upper end is a quantile of the mean of the values and the greatest under random weights, uniform over all that
+    sum to 1; the lower end, of the values and the least. On shares of 0 and 1 alone it is Clopper and Pearson's
+    interval of a binomial probability, so it has a width where all seeds agree; on others it narrows with their spread.
     Learned-Miller and Thomas 2020 (arXiv:1905.06208), who conjecture that it never covers less than `level`. Found by
     simulation, with a fixed generator; of many values by a saddlepoint. (NaN, NaN) where there are no values.
 
-    Raises ValueError where `level` is not strictly between 0 and 1.
+    Raises ValueError where `level` is not strictly between 0 and 1, or a value lies outside `bounds`.
     """
     check_level(level)
+    least, most = bounds
     values = np.sort(np.asarray(values, float))
     if not len(values):
         return np.nan, np.nan
+    if values[0] < least or values[-1] > most:
+        raise ValueError(f"values: expected numbers in [{least:g}, {most:g}]; bounds says what they can be")
+    low, high = _ends((values - least) / (most - least), level)
+    return least + (most - least) * low, least + (most - least) * high
+
+
+def _ends(values: np.ndarray, level: float) -> tuple[float, float]:
+    """`mean_interval` of sorted values in [0, 1]."""
     if len(values) > MANY:
         ends = (_quantile(np.append(values, end), share) for end, share in ((0, (1 - level) / 2), (1, (1 + level) / 2)))
         return next(ends), next(ends)
@@ -108,13 +122,12 @@ def shares(df: pd.DataFrame, value: str, by: str | Sequence[str] = (), level: fl
     groups = [df[column] for column in by] or [pd.Series(0, index=df.index)]
     grouped = given.groupby(groups, observed=True, dropna=False)
     table = pd.DataFrame({"n": grouped.count(), "without": grouped.size() - grouped.count(), "mean": grouped.mean()})
-    members = [((group.dropna() - least) / (1 - least)).to_numpy() for _, group in grouped]
+    members = [group.dropna().to_numpy() for _, group in grouped]
     ends = np.full((len(members), 2), np.nan)
     for place in sorted(range(len(members)), key=lambda place: len(members[place])):  # one drawing for those of a size
-        ends[place] = mean_interval(members[place], level)
+        ends[place] = mean_interval(members[place], level, (least, 1.0))
     weightings.cache_clear()
     table[["low", "high"]] = ends
-    table[["low", "high"]] = table[["low", "high"]] * (1 - least) + least
     return table.reset_index(drop=not by)
 
 

@@ -48,7 +48,7 @@ def rows_of(folder: str, what: str) -> tuple[str, pd.DataFrame]:
 
 def ends(changes: pd.Series) -> np.ndarray:
     """The interval of the mean of differences, which lie in [-1, 1]."""
-    return 2 * np.array(analysis.mean_interval((changes + 1) / 2)) - 1
+    return np.array(analysis.mean_interval(changes, bounds=(-1, 1)))
 
 
 def interval(changes: pd.Series) -> str:

@@ -70,7 +70,7 @@ def compared(lanes: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for arm, against in pairs:
         change = (shares[arm] - shares[against]).dropna().to_numpy()
-        low, high = 2 * np.array(analysis.mean_interval((change + 1) / 2)) - 1
+        low, high = analysis.mean_interval(change, bounds=(-1, 1))
         row = {"arm": arm, "against": against, "n": len(change), "difference": change.mean(), "low": low, "high": high}
         rows.append(row | {"capable": capable[arm], "p": sign_flips(change)})
     table = pd.DataFrame(rows)

@@ -79,7 +79,7 @@ def study(folder: str) -> Study:
 def interval(values: pd.Series, signed: bool = False) -> str:
     """The mean over seeds and its interval; of differences, which lie in [-1, 1], if they are signed."""
     values = values.dropna()
-    ends = 2 * np.array(analysis.mean_interval((values + 1) / 2)) - 1 if signed else analysis.mean_interval(values)
+    ends = analysis.mean_interval(values, bounds=(-1, 1) if signed else (0, 1))
     sign = "+" if signed else ""
     return f"{values.mean():{sign}.2f} [{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]"
 

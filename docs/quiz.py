@@ -10,7 +10,6 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
 import analysis  # noqa: E402
@@ -23,7 +22,7 @@ EARLY = 0.125
 
 def interval(values: pd.Series, signed: bool = False) -> str:
     """The mean over seeds and its interval; of differences, which lie in [-1, 1], if they are signed."""
-    ends = 2 * np.array(analysis.mean_interval((values + 1) / 2)) - 1 if signed else analysis.mean_interval(values)
+    ends = analysis.mean_interval(values, bounds=(-1, 1) if signed else (0, 1))
     sign = "+" if signed else ""
     return f"{values.mean():{sign}.2f} [{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]"
 

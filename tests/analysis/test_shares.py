@@ -75,6 +75,9 @@ def test_a_difference_of_shares_has_the_interval_of_its_range_whatever_was_seen(
     (row,) = shares(pd.DataFrame({column: values}), column).itertuples()
     low, high = mean_interval((values + 1) / 2)
     assert (row.mean, row.low, row.high) == pytest.approx((values.mean(), 2 * low - 1, 2 * high - 1))
+    assert mean_interval(values, bounds=(-1, 1)) == pytest.approx((row.low, row.high))
+    with pytest.raises(ValueError, match=r"expected numbers in \[0, 0.3\]"):
+        mean_interval(values, bounds=(0, 0.3))
 
 
 def test_no_interval_reaches_beyond_the_range_of_what_it_is_of():
