@@ -55,9 +55,12 @@ class LearningCoefficient:
         _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
         conditions = [jax.tree.map(lambda leaf, i=i: leaf[i], lanes.params) for i in first]
         drawn = [self._levels(params, discount[i]) for params, i in zip(conditions, first, strict=True)]
+        kinds = -(-max(len(levels.begin) for levels, _ in drawn) // 8) * 8  # by eights, so that shards share compiles
+        drawn = jax.tree.map(lambda leaf: _filled(leaf, kinds), drawn)
         orders = [close(levels) for levels, _ in drawn]
         width = max(order.width for order in orders)
-        cut = [in_blocks(*one, order.states, width) for one, order in zip(drawn, orders, strict=True)]
+        pairs = zip(drawn, orders, strict=True)
+        cut = [in_blocks(levels, optimal, order.states, width) for (levels, optimal), order in pairs]
         levels, optimal = jax.tree.map(lambda *leaves: np.stack(leaves)[which.ravel()], *cut)
         found = in_chunks(self.sampled, self.chunk, lanes.key, lanes.policy, levels, optimal, discount)
         return {name: values[:, None] for name, values in found.items()}
@@ -73,10 +76,9 @@ class LearningCoefficient:
         use = first[:KINDS]
         count = first[KINDS] if len(first) > KINDS else LEVELS
         place = {order[row]: i for i, row in enumerate(use)}
-        begin = np.zeros((KINDS, drawn.next_state.shape[1]), np.float32)
+        begin = np.zeros((len(use), drawn.next_state.shape[1]), np.float32)
         for level in range(count):
             begin[place[order[level]], start[level]] += 1 / count
-        use = np.append(use, np.repeat(use[:1], KINDS - len(use)))
         levels = jax.tree.map(lambda leaf: leaf[use], drawn)._replace(begin=begin)
         table = tabular.Table(start[use], levels.next_state, events[use], levels.goes_on == 0)
         return levels, tabular.optimal(table, payment[use], float(discount)).astype(np.float32)
@@ -105,3 +107,8 @@ class LearningCoefficient:
 
         key = jax.random.fold_in(jax.random.wrap_key_data(key), SEED)
         return coefficient(regret, policy, key, self.chain)
+
+
+def _filled(leaf: np.ndarray, kinds: int) -> np.ndarray:
+    """With levels of zeros, in which no episode begins."""
+    return np.concatenate([leaf, np.zeros((kinds - len(leaf), *leaf.shape[1:]), leaf.dtype)])
