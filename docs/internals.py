@@ -34,6 +34,8 @@ SHOWN = {
 """Targets of linear probes in the figure."""
 PICTURES = Path(__file__).parent / "pictures"
 VECTORS = ("own", "random", "other")
+SETTLED = 5.0
+"""The largest drift of chains that have settled."""
 WAYS = {"subtracted": ("", -1), "added": ("", 1), "added, goal hidden": ("blind.", 1)}
 """How the columns begin in which each shows, and the sign."""
 
@@ -194,7 +196,7 @@ def deployment(folder: str) -> None:
             more = interval(own["intended"] - chance["intended"])
             plain = of.loc[of["asks"] == "never", "intended"]
             means = [plain.mean(), own["asked"].mean(), own["intended"].mean(), chance["intended"].mean()]
-            print(f"| {value:g} | {name} | {len(own)} | {' | '.join(f'{one:.2f}' for one in means)} | {more} |")
+            print(f"| {value if isinstance(value, str) else f'{value:g}'} | {name} | {len(own)} | {' | '.join(f'{one:.2f}' for one in means)} | {more} |")
 
 
 def median(values: pd.Series) -> tuple[float, float, float]:
@@ -251,11 +253,16 @@ def coefficients(folder: str, axes: Any) -> None:
     told = df[["coefficient", "error", "drift", "acceptance"]]
     print(f"\n{told.describe().round(2).to_string()}\nwithout a number: {df['coefficient'].isna().sum()}\n")
     df = df[df["coefficient"].notna()].sort_values([*LANE, "checkpoint"])
-    columns = ["coefficient", "share", "loss"]
-    moved = df.assign(**df.groupby(LANE)[columns].diff(), since=df.groupby(LANE)["checkpoint"].shift())
-    cell = ["x", "checkpoint"]
-    late = {"changes, but for the first": moved[moved["since"] > 0], "last policies": df[df["checkpoint"] == 1]}
-    for name, rows in {"changes": moved[moved["since"].notna()], **late}.items():
+    df["settled"] = df["drift"].abs() <= SETTLED
+    columns, lanes = ["coefficient", "share", "loss"], df.groupby(LANE)
+    before = lanes[["checkpoint", "settled"]].shift()
+    moved = df.assign(**lanes[columns].diff(), settled=df["settled"] & before["settled"].eq(True))
+    moved = moved[before["checkpoint"] > 0]
+    cell, last = ["x", "checkpoint"], df[df["checkpoint"] == 1]
+    told = {"changes": moved, "changes, settled": moved[moved["settled"]]}
+    told |= {"last policies": last, "last policies, settled": last[last["settled"]]}
+    print(f"did not settle: {df.groupby(cell)['settled'].agg(lambda one: (~one).sum()).unstack().to_string()}\n")
+    for name, rows in told.items():
         rows = rows[rows.groupby(cell)["share"].transform("std") > 0.02]
         pairs = itertools.combinations(columns, 2)
         said = [f"{one} and {other} {together(rows, one, other, cell)}" for one, other in pairs]
@@ -267,7 +274,7 @@ def coefficients(folder: str, axes: Any) -> None:
             ax.errorbar(places, found[0], bars, marker="o", ms=3, lw=1, elinewidth=0.8, capsize=1.5, label=f"{value:g}")
         ax.set(xticks=range(len(at)), xticklabels=[f"{one:.4g}" for one in at], xlabel="share of training")
     axes[0].set(ylabel="learning coefficient", title=world)
-    axes[0].set_yscale("symlog", linthresh=1)
+    axes[0].axhline(0, color="0.7", lw=1, zorder=0)
     axes[1].set_ylabel(f"{GOALS[world]} first")
     beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False, "fontsize": 8, "title_fontsize": 8}
     axes[1].legend(title=f"{FACTORS[world]}, {df.groupby('x')['seed'].nunique().max()} seeds each", **beside)
