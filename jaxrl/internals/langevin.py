@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 ACCEPTANCE = 0.9
 """What the size of steps is led to: the mean probability at which a step is accepted."""
 RATE = 0.05
-"""How far, in the logarithm of the size, one step before those that count leads it."""
+"""By how much a step of the burn-in moves the logarithm of the size, for each unit of acceptance."""
 
 
 class Chain(NamedTuple):
@@ -18,10 +18,10 @@ class Chain(NamedTuple):
 
     inverse_temperature: float = 1000.0
     """n * beta in the literature. A direction of weights counts where moving along it by a standard deviation of the
-    localisation, 1 / sqrt(localisation), costs more than 1 / inverse_temperature of the loss."""
+    localisation, 1 / sqrt(localisation), raises the loss by more than about 1 / inverse_temperature."""
     localisation: float = 30.0
     step: float = 1e-2
-    """Of time, the first; chains lead it to where `ACCEPTANCE` of the steps are accepted."""
+    """The first size of a step, led in the burn-in towards that at which `ACCEPTANCE` of the steps are accepted."""
     descent: int = 60
     """Steps of gradient descent before the chains begin."""
     burn: int = 40
@@ -67,7 +67,7 @@ class Energy:
             kept = jax.tree.map(lambda new, old: jnp.where(lower, new, old), (after, faster), (point, nothing))
             return *kept, rate * jnp.where(lower, 1.1, 0.5), jnp.where(step == 0, after.loss, begin)
 
-        far = Point(self.around, jnp.float32(jnp.inf), jnp.float32(jnp.inf), nothing)
+        far = Point(self.around, jnp.float32(jnp.nan), jnp.float32(jnp.inf), nothing)
         carry = far, nothing, jnp.float32(self.chain.step**2), far.loss
         found = jax.lax.fori_loop(0, self.chain.descent + 1, descend, carry)
         return found[0], found[-1]
@@ -117,7 +117,8 @@ def coefficient(loss: Callable[[Any], jax.Array], around: Any, key: jax.Array, c
 
     Lau, Furman, Wang, Murfet and Wei 2023, arXiv 2308.12108, definition 1, with n * beta chosen. They begin at the
     minimum of the energy, where the localisation balances what is left of the loss's slope: at weights that are no
-    minimum of the loss the coefficient would be that of the slope, and negative. NaN where the loss is no number.
+    minimum of the loss the coefficient would be that of the slope, and negative. Chains that are too short to forget it
+    give too low a coefficient, which `error`, their spread, does not show, and `drift` does. NaN where the loss is.
     """
     energy = Energy(loss, around, chain)
     start, begin = energy.lowest()

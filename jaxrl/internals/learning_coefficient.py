@@ -70,15 +70,11 @@ class LearningCoefficient:
         start, events, payment, drawn = jax.tree.map(np.asarray, self.written(params, discount))
         flat = [np.ascontiguousarray(leaf).reshape(LEVELS, -1).view(np.uint8) for leaf in jax.tree.leaves(drawn[1:])]
         flat = [leaf for leaf in flat if leaf.size]
-        _, kind = np.unique(np.concatenate(flat, axis=1), axis=0, return_inverse=True)
-        first, order = np.unique(kind.ravel(), return_index=True)[1], kind.ravel()
-        first = np.sort(first)
-        use = first[:KINDS]
-        count = first[KINDS] if len(first) > KINDS else LEVELS
-        place = {order[row]: i for i, row in enumerate(use)}
+        _, first, kind = np.unique(np.concatenate(flat, axis=1), axis=0, return_index=True, return_inverse=True)
+        rank, first = np.argsort(np.argsort(first))[kind.ravel()], np.sort(first)
+        use, count = first[:KINDS], first[KINDS] if len(first) > KINDS else LEVELS
         begin = np.zeros((len(use), drawn.next_state.shape[1]), np.float32)
-        for level in range(count):
-            begin[place[order[level]], start[level]] += 1 / count
+        np.add.at(begin, (rank[:count], start[:count]), 1 / count)
         levels = jax.tree.map(lambda leaf: leaf[use], drawn)._replace(begin=begin)
         table = tabular.Table(start[use], levels.next_state, events[use], levels.goes_on == 0)
         return levels, tabular.optimal(table, payment[use], float(discount)).astype(np.float32)

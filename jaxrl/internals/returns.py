@@ -1,4 +1,4 @@
-"""The mean return of a policy on levels whose states are listed: exact, differentiable, and quick.
+"""The mean return of a policy on levels whose states are listed: exact, differentiable (once), and quick.
 
 States are put in an order in which those that follow one another lie close, and cut into blocks such that a state leads
 into its own block, the one before and the one after. The values of a policy then solve a system that is block
@@ -22,7 +22,7 @@ class Levels(NamedTuple):
     begin: Any
     """f32[levels, S], the share of episodes that begin there."""
     next_state: Any
-    """i32[levels, S, A]."""
+    """i32[levels, S, A]; in blocks, places in the order of the blocks."""
     reward: Any
     """f32[levels, S, A], in expectation."""
     goes_on: Any
@@ -41,7 +41,7 @@ class Order(NamedTuple):
 
 
 def close(levels: Levels) -> Order:
-    """By Cuthill and McKee, or as states are listed, where that is closer."""
+    """Of the states of each level, by Cuthill and McKee or as they are listed, and the width that serves all levels."""
     count, states, actions = levels.next_state.shape
     known, every = np.repeat(np.arange(states), actions), np.empty((count, states), np.int32)
     width = 1
@@ -56,7 +56,12 @@ def close(levels: Levels) -> Order:
 
 
 def in_blocks(levels: Levels, policy: np.ndarray, order: np.ndarray, width: int) -> tuple[Levels, np.ndarray]:
-    """Levels in blocks of a width, and a policy f32[levels, S, A] likewise; states that fill a block lead nowhere."""
+    """Levels in blocks, and a policy f32[levels, S, A] likewise; states that fill a block lead nowhere.
+
+    Args:
+      order: as of `Order`.
+      width: no less than that of the order: transitions further than to the next block are lost.
+    """
     count, states = order.shape
     rows, blocks = np.arange(count)[:, None], -(-states // width)
 
@@ -79,7 +84,7 @@ def expected_return(levels: Levels, policy: jax.Array, discount: Any) -> jax.Arr
     Args:
       levels: in blocks.
       policy: f32[blocks, width, A, levels], the probability of each action.
-      discount: f32[], below 1.
+      discount: f32[], below 1; in float32, values lose digits from about 0.99 on.
     """
     value, slope = _evaluated(levels, jax.lax.stop_gradient(policy), discount)
     return value + jnp.sum((policy - jax.lax.stop_gradient(policy)) * slope)
@@ -88,12 +93,11 @@ def expected_return(levels: Levels, policy: jax.Array, discount: Any) -> jax.Arr
 def _evaluated(levels: Levels, policy: jax.Array, discount: Any) -> tuple[jax.Array, jax.Array]:
     """The mean return, and its derivative by each probability of the policy: visits times what follows the action."""
     blocks, width, actions, count = policy.shape
-    index = jnp.arange(blocks * width).reshape(blocks, width, 1, 1)
     column = levels.next_state - (jnp.arange(blocks).reshape(blocks, 1, 1, 1) - 1) * width
-    columns = jnp.arange(3 * width).reshape(1, 1, 3 * width, 1)
+    columns, place = jnp.arange(3 * width).reshape(1, 1, 3 * width, 1), jnp.arange(width).reshape(1, width, 1, 1)
     ahead = discount * levels.goes_on * policy
     leads = (jnp.where(column[:, :, a, None] == columns, ahead[:, :, a, None], 0.0) for a in range(actions))
-    own = (columns == index % width + width).astype(jnp.float32)
+    own = (columns == place + width).astype(jnp.float32)
     rows = own - sum(leads, jnp.zeros((blocks, width, 3 * width, count)))
     values, visits = _solved(rows, jnp.sum(policy * levels.reward, axis=2), levels.begin)
     follows = values.reshape(blocks * width, count)[levels.next_state, jnp.arange(count).reshape(1, 1, 1, count)]

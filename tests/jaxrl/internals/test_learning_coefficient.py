@@ -8,9 +8,9 @@ import pytest
 import envs
 import jaxrl
 from envs import tabular
-from jaxrl.internals import LearningCoefficient
+from jaxrl.internals import LearningCoefficient, learning_coefficient
 from jaxrl.internals.langevin import Chain, coefficient
-from tests.jaxrl.internals.known import lanes_of, zeros
+from tests.jaxrl.internals.known import drawn, lanes_of
 
 CHAIN = Chain(inverse_temperature=1e4, localisation=100.0, burn=100, steps=500, chains=8)
 ROOM, LEARNER = envs.make("coin-run"), jaxrl.PPO(width=8, depth=1)
@@ -69,32 +69,63 @@ def test_curvatures_that_differ_a_hundred_thousandfold_are_sampled_by_few_steps(
     assert one["coefficient"] == pytest.approx(float(exact), rel=0.04)
 
 
+def test_long_steps_sample_what_they_should_since_each_has_its_test():
+    """w^4, of which steps as long as these would not sample the density without it."""
+    at = np.linspace(-6, 6, 4001)
+    weight = np.exp(-(at**4) - 0.1 / 2 * at**2)
+    chain = Chain(inverse_temperature=1, localisation=0.1, step=0.6, burn=0, steps=2000, chains=200)
+    one = found(lambda w: jnp.sum(w**4), jnp.zeros(1), chain)
+    assert one["acceptance"] < 0.9
+    assert one["coefficient"] == pytest.approx((weight * at**4).sum() / weight.sum(), rel=0.05)
+
+
+DISCOUNTS = np.array([0.9, 0.9, 0.5, 0.9], np.float32)
+
+
 @pytest.fixture(scope="module")
 def columns():
-    """Of a policy that moves at random and of one with weights that are not numbers."""
-    chain = Chain(descent=2, steps=4, burn=2)
-    method = LearningCoefficient(ROOM, LEARNER, (), 2, chain)
-    lost = jax.tree.map(lambda leaf: leaf + np.float32(np.nan), zeros(ROOM, LEARNER))
-    lanes = lanes_of([zeros(ROOM, LEARNER), lost], ["a", "a"], ROOM)
-    discounts = jaxrl.PPO.Params(discount=np.full(2, 0.9, np.float32))
-    return method, method(lanes._replace(learner=discounts)), lanes
+    """Of a policy twice, under two keys; of the same under another discount; of one whose weights are no numbers."""
+    method = LearningCoefficient(ROOM, LEARNER, (), 4, Chain(descent=2, steps=4, burn=2))
+    policy = drawn(ROOM, LEARNER)
+    lost = jax.tree.map(lambda leaf: leaf + np.float32(np.nan), policy)
+    lanes = lanes_of([policy, policy, policy, lost], ["a", "a", "b", "a"], ROOM)
+    return method, method(lanes._replace(learner=jaxrl.PPO.Params(discount=DISCOUNTS))), lanes
 
 
-def test_regret_is_that_of_the_tabular_form(columns):
+@pytest.mark.parametrize("lane", [0, 2])
+def test_regret_is_that_of_the_tabular_form(columns, lane):
     method, found, lanes = columns
-    params = jax.tree.map(lambda leaf: leaf[0], lanes.params)
-    levels, optimal = method._levels(params, np.float32(0.9))
-    assert (levels.begin.sum(axis=1) > 0).sum() == ROOM.height, (
-        "the coin is in the last column, and starts are together"
-    )
+    params, policy = jax.tree.map(lambda leaf: leaf[lane], (lanes.params, lanes.policy))
+    discount = DISCOUNTS[lane]
+    levels, _ = method._levels(params, discount)
     table = tabular.Table(None, levels.next_state, levels.reward[..., None] > 0, levels.goes_on == 0)
-    best = (levels.begin * 0.9 ** (tabular.distances(table, 0) - 1)).sum()
-    every = np.arange(len(optimal))[:, None, None], levels.next_state
-    value = np.zeros(levels.begin.shape)
+    best = (levels.begin * discount ** (tabular.distances(table, 0) - 1)).sum()
+    kinds, states, actions = levels.next_state.shape
+    flat = jax.tree.map(lambda leaf: leaf.reshape(kinds * states, *leaf.shape[2:]), levels.seen)
+    chances = np.asarray(jax.nn.softmax(LEARNER.apply(ROOM, policy, flat)[0])).reshape(kinds, states, actions)
+    every, value = (np.arange(kinds)[:, None, None], levels.next_state), np.zeros((kinds, states))
     for _ in range(300):
-        value = (levels.reward + 0.9 * levels.goes_on * value[every]).mean(axis=-1)
-    assert found["loss"][0, 0] == pytest.approx(best - (levels.begin * value).sum(), rel=1e-4)
-    assert np.isfinite(found["coefficient"][0]).all() and np.isnan(found["coefficient"][1]).all()
+        value = ((levels.reward + discount * levels.goes_on * value[every]) * chances).sum(axis=-1)
+    assert found["loss"][lane, 0] == pytest.approx(best - (levels.begin * value).sum(), rel=1e-4)
+
+
+def test_each_policy_has_chains_of_its_own_and_one_that_diverged_has_no_number(columns):
+    _, found, _ = columns
+    assert found["loss"][0] == found["loss"][1] != found["loss"][2]
+    assert np.isfinite(found["coefficient"][:3]).all() and found["coefficient"][0] != found["coefficient"][1]
+    assert all(np.isnan(found[name][3]).all() for name in ("coefficient", "error", "drift", "loss", "descended"))
+
+
+def test_levels_that_differ_in_where_episodes_begin_are_one_and_those_beyond_the_limit_are_left_out(
+    columns, monkeypatch
+):
+    method, _, lanes = columns
+    params = jax.tree.map(lambda leaf: leaf[0], lanes.params)
+    every = method._levels(params, DISCOUNTS[0])[0].begin
+    assert len(every) == ROOM.height and every.sum() == pytest.approx(1), "the coin is in the last column"
+    monkeypatch.setattr(learning_coefficient, "KINDS", 3)
+    some = method._levels(params, DISCOUNTS[0])[0].begin
+    assert len(some) == 3 and some.sum() == pytest.approx(1)
 
 
 def test_what_has_no_exact_regret_is_told_in_one_line():
