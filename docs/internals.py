@@ -196,7 +196,9 @@ def deployment(folder: str) -> None:
             more = interval(own["intended"] - chance["intended"])
             plain = of.loc[of["asks"] == "never", "intended"]
             means = [plain.mean(), own["asked"].mean(), own["intended"].mean(), chance["intended"].mean()]
-            print(f"| {value if isinstance(value, str) else f'{value:g}'} | {name} | {len(own)} | {' | '.join(f'{one:.2f}' for one in means)} | {more} |")
+            print(
+                f"| {value if isinstance(value, str) else f'{value:g}'} | {name} | {len(own)} | {' | '.join(f'{one:.2f}' for one in means)} | {more} |"
+            )
 
 
 def median(values: pd.Series) -> tuple[float, float, float]:
@@ -226,6 +228,11 @@ def learning_coefficient(*folders: str) -> None:
     fig.savefig(PICTURES / "learning-coefficient.png", dpi=130)
 
 
+def reliability(rows: pd.DataFrame) -> float:
+    """Of the variance of coefficients between seeds, the share that is not the error of their chains; at least 0."""
+    return max(0.0, 1 - (rows["error"] ** 2).mean() / rows["coefficient"].var())
+
+
 def coefficients(folder: str, axes: Any) -> None:
     """By condition and checkpoint the coefficient and the share of the first goal, and whether they move together."""
     world, df = rows_of(folder, "learning-coefficient")
@@ -242,6 +249,7 @@ def coefficients(folder: str, axes: Any) -> None:
         cells = {
             "coefficient": ["{:.1f} [{:.1f}, {:.1f}]".format(*median(one["coefficient"].dropna())) for one in every]
         }
+        cells["reliability"] = [f"{reliability(one):.2f}" for one in every]
         for name, column in {
             "regret": "loss",
             "regret after descent": "descended",
