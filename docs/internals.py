@@ -196,9 +196,8 @@ def deployment(folder: str) -> None:
             more = interval(own["intended"] - chance["intended"])
             plain = of.loc[of["asks"] == "never", "intended"]
             means = [plain.mean(), own["asked"].mean(), own["intended"].mean(), chance["intended"].mean()]
-            print(
-                f"| {value if isinstance(value, str) else f'{value:g}'} | {name} | {len(own)} | {' | '.join(f'{one:.2f}' for one in means)} | {more} |"
-            )
+            shown = value if isinstance(value, str) else f"{value:g}"
+            print(f"| {shown} | {name} | {len(own)} | {' | '.join(f'{one:.2f}' for one in means)} | {more} |")
 
 
 def median(values: pd.Series) -> tuple[float, float, float]:
