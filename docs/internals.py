@@ -2,8 +2,8 @@
 
 Folders are of the presets `internals-coin-run`, `internals-trash-room` and `internals-maze-corner`. Prints the tables
 of steerability.md, linear-probes.md, learning-coefficient.md and attribution-and-asking.md in docs/studies, and draws
-their figures. `chains` takes learning coefficients at other temperatures and radii, and with longer chains. The seed is
-the unit.
+their figures. `chains` takes learning coefficients at other temperatures and radii, and with longer chains; `displaced`
+counts levels of their loss on which the goals of maze-corner conflict. The seed is the unit.
 """
 
 import itertools
@@ -257,8 +257,8 @@ def coefficients(folder: str, axes: Any) -> None:
             cells[name] = [f"{one[column].median():.3f}" for one in every]
         for name, found in cells.items():
             print(f"| {value:g} ({mine['seed'].nunique()}) | {name} | {' | '.join(found)} |")
-    told = df[["coefficient", "error", "drift", "acceptance"]]
-    print(f"\n{told.describe().round(2).to_string()}\nwithout a number: {df['coefficient'].isna().sum()}\n")
+    numbers = df[["coefficient", "error", "drift", "acceptance"]]
+    print(f"\n{numbers.describe().round(2).to_string()}\nwithout a number: {df['coefficient'].isna().sum()}\n")
     df = df[df["coefficient"].notna()].sort_values([*LANE, "checkpoint"])
     df["settled"] = df["drift"].abs() <= SETTLED
     columns, lanes = ["coefficient", "share", "loss"], df.groupby(LANE)
@@ -268,7 +268,11 @@ def coefficients(folder: str, axes: Any) -> None:
     cell, last = ["x", "checkpoint"], df[df["checkpoint"] == 1]
     told = {"changes": moved, "changes, settled": moved[moved["settled"]]}
     told |= {"last policies": last, "last policies, settled": last[last["settled"]]}
-    print(f"did not settle: {df.groupby(cell)['settled'].agg(lambda one: (~one).sum()).unstack().to_string()}\n")
+    print(f"did not settle:\n{(~df['settled']).groupby([df['x'], df['checkpoint']]).sum().unstack().to_string()}\n")
+    print(f"below 0: {(df['coefficient'] < 0).groupby(df['x']).sum().to_dict()}; last policies, by label:")
+    shown = {one: ("coefficient", one) for one in ("count", "min", "max")} | {"regret": ("loss", "median")}
+    print(last.groupby(["x", "label"]).agg(**shown).astype(float).round(2).to_string())
+    print(f"their mean error and drift: {last[['error', 'drift']].mean().round(1).to_dict()}\n")
     for name, rows in told.items():
         rows = rows[rows.groupby(cell)["share"].transform("std") > 0.02]
         pairs = itertools.combinations(columns, 2)
@@ -332,7 +336,30 @@ def chains(folder: str, *names: str) -> None:
         print(f"| {name} | {medians} | {rank:.2f} ({len(df)}) | {df['accepted'].median():.2f} |", flush=True)
 
 
+def displaced() -> None:
+    """How many of the mazes that stand for all have their cheese elsewhere than in the corner, by diversity."""
+    from sweeps.environment import prepare
+
+    prepare()  # one thread: before jax is imported
+    import jax
+
+    import envs
+    from jaxrl.internals.learning_coefficient import KINDS, LEVELS, SEED
+
+    world = envs.make("maze-corner")
+    keys = jax.random.split(jax.random.key(SEED), LEVELS)[:KINDS]
+
+    def cheeses(diversity):
+        params = world.default_params.replace(diversity=np.float32(diversity))
+        return np.asarray(jax.lax.map(lambda key: world.sample_level(key, params), keys).cheese).reshape(KINDS, -1)
+
+    corner = cheeses(0.0)[0]
+    for diversity in (0.0, 0.001, 0.003, 0.01, 0.03, 1.0):
+        print(f"{diversity:g}: {(cheeses(diversity) != corner).any(axis=1).sum()} of {KINDS}")
+
+
 if __name__ == "__main__":
     parts: dict[str, Any] = {"difference": difference, "linear-probes": linear_probes, "attribution": attribution}
     parts |= {"deployment": deployment, "learning-coefficient": learning_coefficient, "chains": chains}
+    parts["displaced"] = displaced
     parts[sys.argv[1]](*sys.argv[2:])

@@ -84,7 +84,7 @@ def langevin(energy: Energy, start: Point, key: jax.Array) -> tuple[jax.Array, j
     chain = energy.chain
     friction, longest = 2 * chain.localisation**0.5, 0.5 / chain.localisation**0.5
 
-    def work(speed):
+    def kinetic(speed):
         return jnp.sum(speed**2) / 2
 
     def move(carry, given):
@@ -96,7 +96,7 @@ def langevin(energy: Energy, start: Point, key: jax.Array) -> tuple[jax.Array, j
         turned = keeps * half + jnp.sqrt(1 - keeps**2) * jax.random.normal(noise, half.shape)
         after = energy(point.weights + size / 2 * (half + turned))
         faster = turned - size / 2 * after.gradient
-        gained = after.energy - point.energy + work(faster) - work(turned) + work(half) - work(speed)
+        gained = after.energy - point.energy + kinetic(faster) - kinetic(turned) + kinetic(half) - kinetic(speed)
         acceptance = jnp.where(jnp.isnan(gained), 0.0, jnp.exp(jnp.minimum(-gained, 0.0)))
         taken = jax.random.uniform(test) < acceptance
         kept = jax.tree.map(lambda new, old: jnp.where(taken, new, old), (after, faster), (point, -speed))

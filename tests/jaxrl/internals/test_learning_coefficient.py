@@ -67,6 +67,8 @@ def test_curvatures_that_differ_a_hundred_thousandfold_are_sampled_by_few_steps(
     one = found(lambda w: 0.5 * jnp.sum(curvature * w**2), jnp.zeros(1000), chain)
     exact = 0.5 * jnp.sum(scaled / (scaled + chain.localisation))
     assert one["coefficient"] == pytest.approx(float(exact), rel=0.04)
+    short = found(lambda w: 0.5 * jnp.sum(curvature * w**2), jnp.zeros(1000), Chain(chains=8))
+    assert 180 < short["coefficient"] < 220 and short["drift"] > 10, "too low, and told by the drift"
 
 
 def test_long_steps_sample_what_they_should_since_each_has_its_test():
