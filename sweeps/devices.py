@@ -63,9 +63,14 @@ def default_chunk(spec: Spec, kind: str, devices: int) -> int:
 def check_workers(kind: str, devices: int, workers: int | None) -> None:
     """Raises SpecError where processes beside this one cannot have a device each."""
     if kind == "tpu":
-        raise SpecError("device", "a TPU belongs to one process, and this one has it; train with --executor inline.")
+        raise SpecError("device", "a TPU belongs to one process, and this one has it; use --executor inline.")
     if kind == "gpu" and (workers or 0) > devices:
         raise SpecError("workers", f"{workers} for {devices} here; each worker needs a GPU, so at most {devices}.")
+
+
+def fewer(chunk: int) -> str:
+    """What to do where workers did not fit into a machine's memory."""
+    return f"take fewer --workers, or {smaller(chunk)}"
 
 
 def smaller(chunk: int) -> str:

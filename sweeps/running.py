@@ -39,7 +39,7 @@ from sweeps.sheets import leave_sheets
 from sweeps.sources import unrecorded
 from sweeps.spec import Spec, SpecError, load_spec
 from sweeps.spec.keys import CHECKPOINTS
-from sweeps.worker import Receipt
+from sweeps.worker import Receipt, run_shard
 
 
 @dataclass
@@ -124,7 +124,8 @@ def run(
             raise SpecError(f"shards: {Part(*part)}: {why}; leave --shards out.")
         folder = as_place(out) if out is not None else Path("results") / checked.name
         _check_own_classes(checked, folder, inline=executor_name == "inline")
-        job = Job(folder.absolute(), checked.policies, kind, devices, checkpoint_every)
+        work = functools.partial(run_shard, folder.absolute(), policies=checked.policies)
+        job = Job(work, kind, devices, checkpoint_every)
         train = functools.partial(_round, checked, folder, Part(*part), job, execute, quiet, noticed)
         summary, asked = train({})
         while checked.precision is not None and not summary.failed:

@@ -39,8 +39,8 @@ class Receipt:
 
     shard: str
     lanes: int
-    """Lanes trained; 0 where the shard was there already."""
-    compiles: int
+    """Lanes trained, or looked into; 0 where the shard was there already."""
+    compiles: int = 0
     resumed: int = 0
     """Lane-updates that came from a checkpoint."""
     unused: str = ""
@@ -74,12 +74,12 @@ def run_shard(
     """
     import jaxrl
 
-    program = _program(shard.program)
+    program = built_here(shard.program)
     kinds = (*program.tables, *SHARD_TABLES)
     is_there = shard.packed or damage(folder, kinds, shard.id) is None
     if is_there and (not policies or has_policies(folder, shard.id, policies == CHECKPOINTS)):
         _write_program_tables(folder, shard.program, program)
-        return Receipt(shard.id, 0, 0)
+        return Receipt(shard.id, 0)
     before = program.compiles
     with _memory_errors(shard.program.chunk):
         compiling.compile(program, shard.program.id)
@@ -215,19 +215,19 @@ def _memory_errors(chunk: int) -> Iterator[None]:
         raise MemoryError(f"{found}; {smaller(chunk)}") from error
 
 
-def _program(program: ProgramSpec) -> "jaxrl.Program":
-    """The one that is kept, unless a class of it has been defined again since."""
+def built_here(program: ProgramSpec) -> "jaxrl.Program":
+    """The one that this process has built, built anew where a class of it has been defined again since."""
     own = classes(program.code)
-    kept = _programs.get(program.id)
-    if kept is None or kept[0] != own:
-        others = {(one.__module__, one.__qualname__): one for known, _ in _programs.values() for one in known}
+    known = _programs.get(program.id)
+    if known is None or known[0] != own:
+        others = {(one.__module__, one.__qualname__): one for of, _ in _programs.values() for one in of}
         if any(others.get((one.__module__, one.__qualname__), one) is not one for one in own):
             import jax
 
             jax.clear_caches()  # functions that were compiled for a learner know its network by name alone
         built = program.build()  # which imports what it is made of
-        kept = _programs[program.id] = classes(program.code), built
-    return kept[1]
+        known = _programs[program.id] = classes(program.code), built
+    return known[1]
 
 
 def _write_program_tables(folder: Place, program: ProgramSpec, built: "jaxrl.Program") -> pa.Table:

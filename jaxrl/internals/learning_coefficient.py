@@ -69,12 +69,12 @@ class LearningCoefficient:
         """The levels of a condition, and a policy that is best on them, f32[kinds, S, A]."""
         start, events, payment, drawn = jax.tree.map(np.asarray, self.written(params, discount))
         flat = [np.ascontiguousarray(leaf).reshape(LEVELS, -1).view(np.uint8) for leaf in jax.tree.leaves(drawn[1:])]
-        flat = [leaf for leaf in flat if leaf.size]
-        _, first, kind = np.unique(np.concatenate(flat, axis=1), axis=0, return_index=True, return_inverse=True)
-        rank, first = np.argsort(np.argsort(first))[kind.ravel()], np.sort(first)
+        found: dict[bytes, int] = {}
+        kind = np.array([found.setdefault(row.tobytes(), len(found)) for row in np.concatenate(flat, axis=1)])
+        _, first = np.unique(kind, return_index=True)
         use, count = first[:KINDS], first[KINDS] if len(first) > KINDS else LEVELS
         begin = np.zeros((len(use), drawn.next_state.shape[1]), np.float32)
-        np.add.at(begin, (rank[:count], start[:count]), 1 / count)
+        np.add.at(begin, (kind[:count], start[:count]), 1 / count)
         levels = jax.tree.map(lambda leaf: leaf[use], drawn)._replace(begin=begin)
         table = tabular.Table(start[use], levels.next_state, events[use], levels.goes_on == 0)
         return levels, tabular.optimal(table, payment[use], float(discount)).astype(np.float32)

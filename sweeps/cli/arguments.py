@@ -90,12 +90,7 @@ def _run(verb: Parser) -> None:
     _spec(verb)
     verb.add_argument("--out", metavar="DIR", help="results folder; may be s3://… or gs://… (default: results/NAME)")
     _workers(verb, "number of worker processes, or of Ray tasks at once (default: one per core or accelerator)")
-    verb.add_argument(
-        "--executor",
-        choices=("processes", "ray", "inline"),
-        default="processes",
-        help="what trains: worker processes (default), ray (a cluster or this machine), or inline (this process)",
-    )
+    _executor(verb, "what trains")
     verb.add_argument(
         "--shards",
         metavar="I/N",
@@ -218,6 +213,8 @@ def _inspect(verb: Parser) -> None:
         help="analysis: difference, attribution, linear-probes, summaries, deployment or learning-coefficient",
     )
     verb.add_argument("--layer", metavar="NAME", action="append", help="layer to analyse; repeatable (default: all)")
+    _workers(verb, "number of worker processes, or of Ray tasks at once (default: one per core or accelerator)")
+    _executor(verb, "what analyses")
 
 
 def _worlds(verb: Parser) -> None:
@@ -286,6 +283,15 @@ def _folders(verb: Parser) -> None:
 
 def _workers(verb: Parser, text: str) -> None:
     verb.add_argument("--workers", metavar="N", type=_positive, help=text)
+
+
+def _executor(verb: Parser, text: str) -> None:
+    verb.add_argument(
+        "--executor",
+        choices=("processes", "ray", "inline"),
+        default="processes",
+        help=f"{text}: worker processes (default), ray (a cluster or this machine), or inline (this process)",
+    )
 
 
 def _quiet(verb: Parser) -> None:

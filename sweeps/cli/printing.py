@@ -4,11 +4,12 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 SHOWN = 20
 """Conditions and programs that `plan` prints before it says how many more there are."""
+EXIT_FAILED = 4
 
 
 def print_json(value: Any) -> None:
@@ -35,6 +36,24 @@ def unfinished(lanes: int, planned: int) -> None:
     """Says so, on stderr, where folders do not hold their whole sweeps yet."""
     if lanes < planned:
         print(f"chisel: {lanes:,} of {planned:,} lanes so far.", file=sys.stderr)
+
+
+def failures(failed: Mapping[str, str], lost: int) -> int:
+    """Says on stderr which shards failed, if any, by their reasons; returns the exit code.
+
+    Args:
+      lost: how many of them failed because their workers died.
+    """
+    if not failed:
+        return 0
+    first = next(iter(failed.values()))
+    advice = f"an error in the code will occur again, so fix it before you run again: {first}."
+    if first.startswith("RemoteError"):
+        advice = f"run again to continue. The first: {first}"
+    if lost == len(failed):
+        advice = "their workers died; run again to retry."
+    print(f"chisel: {count(len(failed), 'shard')} failed; {advice}", file=sys.stderr)
+    return EXIT_FAILED
 
 
 def more(items: Iterable[Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.folder import as_place, read_manifest
-from sweeps.cli.printing import print_json, unfinished, warn
+from sweeps.cli.printing import failures, print_json, unfinished, warn
 from sweeps.cli.starting import before_jax, reading
 from sweeps.spec import SpecError
 
@@ -171,18 +171,16 @@ def watch(arguments: argparse.Namespace) -> int:
 
 
 def inspect(arguments: argparse.Namespace) -> int:
-    before_jax(one_core=True)
+    before_jax(one_core=arguments.executor == "inline")
     from sweeps.inspecting import inspect
 
-    try:
-        done = reading(lambda: inspect(arguments.folder, arguments.what, arguments.layer))
-    except OSError as error:
-        place = Path(arguments.folder) / "internals"
-        raise SpecError(place, f"cannot be written ({error.strerror or error}).") from None
+    done = reading(
+        lambda: inspect(arguments.folder, arguments.what, arguments.layer, arguments.workers, arguments.executor)
+    )
     layers = f" ({', '.join(done.layers)})" if done.layers else ""
     print(f"{done.what}{layers}: analysed {done.policies:,} policies; {done.ready:,} were analysed before")
     print(f"  read them with analysis.load_internals({arguments.folder!r}, {done.what!r})")
-    return 0
+    return failures(done.failed, done.lost)
 
 
 def _as_text(rates: "pd.DataFrame", by: list[str]) -> str:

@@ -5,13 +5,11 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sweeps.cli.printing import SHOWN, as_bytes, as_duration, count, more, print_json
+from sweeps.cli.printing import SHOWN, as_bytes, as_duration, count, failures, more, print_json
 from sweeps.cli.starting import before_jax, reading
 
 if TYPE_CHECKING:
     from sweeps.running import RunSummary
-
-EXIT_FAILED = 4
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -104,10 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  tables: {done.folder / 'outcomes'}, probes, curves, levels, baselines (parquet)")
         for place, line in enumerate(_next_steps(done)):
             print(f"  {'next:' * (place == 0):<7} {line}")
-    if done.failed:
-        print(f"chisel: {count(len(done.failed), 'shard')} failed; {_after_failure(done)}", file=sys.stderr)
-        return EXIT_FAILED
-    return 0
+    return failures(done.failed, done.lost)
 
 
 def _next_steps(done: "RunSummary") -> list[str]:
@@ -116,15 +111,6 @@ def _next_steps(done: "RunSummary") -> list[str]:
     if not done.has_goals:
         return [f"in Python, analysis.load({folder!r})['return.evaluation'].describe()"]
     return [f"chisel {verb} {shlex.quote(folder)}" for verb in ("rates", "figure")]
-
-
-def _after_failure(done: "RunSummary") -> str:
-    if done.lost == len(done.failed):
-        return "their workers died; run again to retry."
-    first = next(iter(done.failed.values()))
-    if first.startswith("RemoteError"):
-        return f"run again to continue. The first: {first}"
-    return f"an error in the code will occur again, so fix it before you run again: {first}."
 
 
 def pack(arguments: argparse.Namespace) -> int:

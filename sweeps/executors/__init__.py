@@ -7,23 +7,38 @@ for, workers that run beside the driver first write one of what they are at.
 """
 
 import importlib
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from analysis.folder import Place
 from sweeps.plan import Shard
 from sweeps.worker import Receipt
+
+
+class Work(Protocol):
+    """What is done with a shard, and has no effect where it has been done before; it is pickled to reach a worker.
+
+    `on_progress` takes the lane-updates done so far. A checkpoint is due every so many seconds, and where the work is
+    `stopping`: then it raises `sweeps.worker.Stopped`.
+    """
+
+    def __call__(
+        self,
+        shard: Shard,
+        *,
+        on_progress: Callable[[int], None] = ...,
+        checkpoint_every: float | None = ...,
+        stopping: Callable[[], bool] = ...,
+    ) -> Receipt: ...
 
 
 @dataclass(frozen=True)
 class Job:
     """What all shards of a run have in common."""
 
-    folder: Place
-    policies: bool | str
+    work: Work
     platform: str
     devices: int
     """Accelerators at hand; has no meaning on a CPU."""

@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterable, Iterator
 from sweeps.environment import training_here
 from sweeps.executors import Event, Execute, Failed, Job, reason
 from sweeps.plan import Shard
-from sweeps.worker import run_shard
 
 
 @contextlib.contextmanager
@@ -25,6 +24,6 @@ def crew(workers: int | None = None) -> Iterator[Execute]:
 def _execute(job: Job, shards: Iterable[Shard]) -> Generator[Event]:
     for shard in shards:
         try:
-            yield run_shard(job.folder, shard, job.policies, checkpoint_every=job.checkpoint_every)
+            yield job.work(shard, checkpoint_every=job.checkpoint_every)
         except Exception as error:
             yield Failed(shard.id, reason(error))

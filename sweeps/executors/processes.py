@@ -18,11 +18,11 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 
-from sweeps.devices import smaller
+from sweeps.devices import fewer
 from sweeps.environment import COLLECT_AFTER, environment
 from sweeps.executors import Event, Execute, Failed, Job, Progress, Retried, reason
 from sweeps.plan import Shard
-from sweeps.worker import Stopped, run_shard
+from sweeps.worker import Stopped
 
 PROGRESS_SECONDS = 0.1
 """Between two progress messages of a worker."""
@@ -85,7 +85,7 @@ def _execute(early: "list[_Worker]", workers: int | None, job: Job, shards: Iter
                     del running[worker.pipe]
                     died, following = f"its worker {worker.fate()}", worker.shard
                     if "SIGKILL" in died:
-                        died += f"; if memory ran out, {smaller(following.program.chunk)}"
+                        died += f"; if memory ran out, {fewer(following.program.chunk)}"
                     if following.id in retried:
                         yield Failed(following.id, died, lost=True)
                         following = next(waiting, None)
@@ -217,7 +217,7 @@ def serve(descriptor: int, core: int | None) -> None:
 
         event: Event
         try:
-            event = run_shard(job.folder, shard, job.policies, report, job.checkpoint_every, stopping.is_set)
+            event = job.work(shard, on_progress=report, checkpoint_every=job.checkpoint_every, stopping=stopping.is_set)
         except Stopped:
             os._exit(0)
         except Exception as error:

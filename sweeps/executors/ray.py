@@ -18,13 +18,13 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
-from sweeps.devices import smaller
+from sweeps.devices import fewer
 from sweeps.environment import THREADS, prepare
 from sweeps.executors import Event, Execute, Failed, Job, Retried, reason
 from sweeps.executors.processes import SAVE_SECONDS, cores
 from sweeps.plan import Shard
 from sweeps.spec import SpecError
-from sweeps.worker import Stopped, run_shard
+from sweeps.worker import Stopped
 
 if "RAY_ADDRESS" not in os.environ:
     # Read when ray is imported, or when its processes start: a cluster of one machine listens on the loopback interface
@@ -98,7 +98,7 @@ def _reach(address: str) -> None:
 def _execute(workers: int | None, job: Job, shards: Iterable[Shard]) -> Generator[Event]:
     variables = dict.fromkeys(THREADS, "1") if job.platform == "cpu" else {}
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    task = ray.remote(max_retries=0, runtime_env={"env_vars": variables}, **RESOURCES[job.platform])(_train)
+    task = ray.remote(max_retries=0, runtime_env={"env_vars": variables}, **RESOURCES[job.platform])(_work)
     waiting, running = iter(shards), dict[Any, Shard]()
     deaths = dict[str, int]()
     room, looked = 0, -SIZE_SECONDS
@@ -115,7 +115,7 @@ def _execute(workers: int | None, job: Job, shards: Iterable[Shard]) -> Generato
             try:
                 event = ray.get(ended)
             except ray.exceptions.RayError as error:
-                died = f"its worker was lost ({_line(error)}); if memory ran out, {smaller(shard.program.chunk)}"
+                died = f"its worker was lost ({_line(error)}); if memory ran out, {fewer(shard.program.chunk)}"
                 deaths[shard.id] = deaths.get(shard.id, 0) + 1
                 if deaths[shard.id] <= RETRIES:
                     running[task.remote(job, shard)] = shard
@@ -127,7 +127,7 @@ def _execute(workers: int | None, job: Job, shards: Iterable[Shard]) -> Generato
         _end(list(running), save=job.checkpoint_every is not None)
 
 
-def _train(job: Job, shard: Shard) -> Event | None:
+def _work(job: Job, shard: Shard) -> Event | None:
     """What a task does; None where it was asked to stop, and has left a checkpoint."""
     prepare(job.platform)  # the cache of compiled programs is each node's own
     stopping = threading.Event()
@@ -138,9 +138,7 @@ def _train(job: Job, shard: Shard) -> Event | None:
 
         if jax.default_backend() != job.platform:
             return Failed(shard.id, f"its node has a {jax.default_backend()}, and the driver has a {job.platform}")
-        return run_shard(
-            job.folder, shard, job.policies, checkpoint_every=job.checkpoint_every, stopping=stopping.is_set
-        )
+        return job.work(shard, checkpoint_every=job.checkpoint_every, stopping=stopping.is_set)
     except Stopped:
         return None
     except Exception as error:

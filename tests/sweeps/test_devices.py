@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 import jaxrl
-from analysis.folder import as_place, read_manifest
+from analysis.folder import read_manifest
 from sweeps import devices
 from sweeps.executors import Job
 from sweeps.executors.processes import _one_device
 from sweeps.spec import SpecError, load_spec
+from sweeps.worker import run_shard
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_each_worker_has_one_of_the_gpus_that_the_driver_sees(toy):
 def test_the_gpus_of_workers_are_those_that_both_of_a_users_variables_leave(monkeypatch, visible, chosen, seen):
     for name, value in {"CUDA_VISIBLE_DEVICES": visible, "JAX_CUDA_VISIBLE_DEVICES": chosen}.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
-    job = Job(as_place("out"), False, "gpu", 2)
+    job = Job(run_shard, "gpu", 2)
     assert [_one_device(job, slot)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == seen
     assert {_one_device(job, slot)["JAX_CUDA_VISIBLE_DEVICES"] for slot in range(2)} == {"all"}
 

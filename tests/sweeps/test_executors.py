@@ -94,7 +94,7 @@ def test_a_worker_that_dies_is_told_and_its_shard_trained_again(toy, start, comp
     (line,) = [line for line in err.splitlines() if "worker" in line]
     assert re.fullmatch(
         r"chisel: shard \w{16}: its worker was (killed by SIGKILL|lost \(.*\)); if memory ran out, "
-        r"plan with --set run.chunk=1 and another --out; trying once more\.",
+        r"take fewer --workers, or plan with --set run.chunk=1 and another --out; trying once more\.",
         line,
     )
     assert contents(toy.folder / "out") == contents(complete)
@@ -104,7 +104,7 @@ def test_a_worker_that_dies_is_told_and_its_shard_trained_again(toy, start, comp
     ("executor", "how", "reason"),
     [
         *((executor, {"fail_at": 1.0}, "RuntimeError: no luck (jaxrl.py:") for executor in EXECUTORS),
-        ("processes", {"die_at": 1.0}, "its worker was killed by SIGKILL; if memory ran out, plan with --set run."),
+        ("processes", {"die_at": 1.0}, "its worker was killed by SIGKILL; if memory ran out, take fewer --workers"),
         (
             "processes",
             {"fail_at": 1.0, "reason": "RESOURCE_EXHAUSTED: 7 GB"},

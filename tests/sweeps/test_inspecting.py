@@ -1,5 +1,6 @@
 """`chisel inspect` looks into every saved policy once, and what it finds is read beside the factors."""
 
+import os
 import shutil
 
 import jax
@@ -53,15 +54,20 @@ def folder(whole, tmp_path):
     return shutil.copytree(whole, tmp_path / "folder")
 
 
+def inspect(folder, what, layers=None):
+    return sweeps.inspect(folder, what, layers, executor_name="inline")
+
+
 def test_what_is_found_is_read_beside_the_factors_and_nothing_is_looked_at_twice(folder, capsys):
-    assert main(["inspect", str(folder), "--what", "difference", "--layer", "tower_1"]) == 0
+    command = ["inspect", str(folder), "--executor", "inline", "--what", "difference"]
+    assert main([*command, "--layer", "tower_1"]) == 0
     assert "difference (tower_1): analysed 4 policies; 0 were analysed before" in capsys.readouterr().out
-    assert main(["inspect", str(folder), "--what", "difference"]) == 0
+    assert main(command) == 0
     df = analysis.load_internals(folder, "difference")
     spoilt = next((folder / "internals").iterdir())
     spoilt.write_bytes(spoilt.read_bytes()[:-9])
     assert sweeps.status(folder, verify=True)["damaged"] == [f"{spoilt}: its content does not match its digest"]
-    again = sweeps.inspect(folder, "difference", ["tower_1"])
+    again = inspect(folder, "difference", ["tower_1"])
     assert (again.policies, again.ready) == (2, 2)
     assert sweeps.status(folder, verify=True)["damaged"] == []
     at = pyarrow.compute.field("layer") == "tower_1"
@@ -76,7 +82,7 @@ def test_what_is_found_is_read_beside_the_factors_and_nothing_is_looked_at_twice
 
 def test_each_kind_has_files_of_its_own(folder):
     assert set(METHODS) == set(INTERNALS)
-    assert (sweeps.inspect(folder, "attribution").policies, sweeps.inspect(folder, "attribution").ready) == (4, 4)
+    assert (inspect(folder, "attribution").policies, inspect(folder, "attribution").ready) == (4, 4)
     df = analysis.load_internals(folder, "attribution").set_index("input")
     assert len(df) == 4 * 2 and set(df["goal"]) == {"coin"} and set(df["rival"]) == {"right-end"}
     assert (df.loc["agent", "attribution"] == 0).all()
@@ -87,7 +93,7 @@ def test_each_kind_has_files_of_its_own(folder):
 def test_policies_of_all_checkpoints_are_looked_into(tmp_path):
     spec = SPEC | {"save": {"policies": "checkpoints"}, "factors": {}}
     folder = write(tmp_path / "through", spec, before=zeros())
-    assert (sweeps.inspect(folder, "attribution").policies, sweeps.inspect(folder, "attribution").ready) == (2, 2)
+    assert (inspect(folder, "attribution").policies, inspect(folder, "attribution").ready) == (2, 2)
     df = analysis.load_internals(folder, "attribution", columns=["seed", "checkpoint", "margin"])
     assert df.groupby("seed")["checkpoint"].apply(list).to_list() == 2 * [2 * [0.0] + 2 * [1.0]]
     assert np.allclose(df["margin"][df["checkpoint"] == 0], 0) and df["margin"][df["checkpoint"] == 1].min() > 30
@@ -122,13 +128,57 @@ def test_what_cannot_be_looked_into_is_told_in_one_line_before_anything_compiles
         (linear, "--what", "difference"): "policies of ppo have no layer between inputs and logits.",
         (unseen, "--what", "difference"): "coin-line shows no goal of its probe fork that could be hidden.",
     }.items():
-        assert main(["inspect", *map(str, arguments)]) == 2
+        assert main(["inspect", "--executor", "inline", *map(str, arguments)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
     with pytest.raises(ValueError, match="has no internals of this kind; run chisel inspect"):
         analysis.load_internals(folder, "difference")
     with pytest.raises(ValueError, match="no kind of internals named 'diference'; nearest: difference"):
         analysis.load_internals(folder, "diference")
+
+
+def test_worker_processes_write_what_this_process_writes(folder, tmp_path, capsys):
+    """But for last bits, as the suite compiles with less optimisation than workers do."""
+    here, there = folder, shutil.copytree(folder, tmp_path / "there")
+    assert inspect(here, "attribution").policies == 4
+    assert main(["inspect", str(there), "--what", "attribution", "--workers", "2"]) == 0
+    assert "attribution: analysed 4 policies; 0 were analysed before" in capsys.readouterr().out
+    assert len({*(here / "internals").iterdir()}) == len({*(there / "internals").iterdir()}) == 2
+    both = [analysis.load_internals(one, "attribution") for one in (here, there)]
+    pd.testing.assert_frame_equal(*both, check_exact=False, rtol=1e-3)  # `error` is what 30 - 30 leaves
+
+
+def test_a_shard_that_fails_is_told_and_done_when_the_command_is_run_again(folder, capsys, monkeypatch):
+    failing = iter([RuntimeError("no luck"), None])
+    right = jaxrl.internals.Attribution.__call__
+
+    def call(self, lanes):
+        if error := next(failing):
+            raise error
+        return right(self, lanes)
+
+    command = ["inspect", str(folder), "--executor", "inline", "--what", "attribution"]
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxrl.internals.Attribution.__call__", call)
+        assert main(command) == 4
+    out, err = capsys.readouterr()
+    assert "analysed 2 policies; 0 were analysed before" in out
+    told, last = err.splitlines()
+    assert "failed: RuntimeError: no luck (test_inspecting.py:" in told
+    assert last.startswith("chisel: 1 shard failed; an error in the code will occur again")
+    assert main(command) == 0
+    assert "analysed 2 policies; 2 were analysed before" in capsys.readouterr().out
+
+
+def test_what_workers_cannot_do_is_told_before_they_begin(folder, monkeypatch):
+    monkeypatch.setattr("sweeps.inspecting._look_into", lambda *_: pytest.fail("begun"))
+    with monkeypatch.context() as patch:
+        patch.setattr("analysis.folder.local.LocalStore.write", lambda *_: os.open("/", os.O_WRONLY))
+        with pytest.raises(ValueError, match=f"^{folder}: .* cannot be written \\(Is a directory\\)\\.$"):
+            inspect(folder, "attribution")
+    monkeypatch.setattr("sweeps.plan.ProgramSpec.code", ("coin-line", "__main__:Own"))
+    with pytest.raises(ValueError, match=f"^{folder}: workers cannot import __main__:Own from a notebook or a script"):
+        sweeps.inspect(folder, "attribution", workers=1)
 
 
 def test_rows_of_a_policy_that_diverged_keep_their_names_and_lose_their_numbers(tmp_path, monkeypatch):
@@ -139,8 +189,8 @@ def test_rows_of_a_policy_that_diverged_keep_their_names_and_lose_their_numbers(
     columns = {"members": 1, "asks": "uncertain", "threshold": 0.5, "share": 0.25}
     found = {name: np.full((2, 1), value) for name, value in columns.items()}
     monkeypatch.setattr("jaxrl.internals.Deployment.__call__", lambda self, lanes: found)
-    assert sweeps.inspect(folder, "deployment").policies == 2 and sweeps.status(folder, verify=True)["damaged"] == []
-    assert sweeps.inspect(folder, "deployment").ready == 2
+    assert inspect(folder, "deployment").policies == 2 and sweeps.status(folder, verify=True)["damaged"] == []
+    assert inspect(folder, "deployment").ready == 2
     df = analysis.load_internals(folder, "deployment", columns=["seed", "threshold", "share"])
     assert df["seed"].to_list() == [0, 1] and df["threshold"].to_list() == [0.5, 0.5]
     assert df["share"].isna().to_list() == [False, True]
