@@ -336,6 +336,11 @@ class Trial:
         seen = batch(one, jax.tree.map(lambda leaf: np.concatenate([leaf] * len(kinds)), levels), self.params(each))
         return np.logical_or.reduce(np.isin(looks(seen, each), self.shown).reshape(len(kinds), -1), axis=0)
 
+    @functools.cached_property
+    def first(self) -> tuple[Any, dict[str, Any]]:
+        """`plain` of the first walk."""
+        return self.plain(0)
+
     def plain(self, row: int) -> tuple[Any, dict[str, Any]]:
         """The first step of a walk without jit or vmap: what was given, and what came back, by method."""
         world, (levels, variant, _), (words, actions) = self.world, self.bank, self.draws

@@ -99,7 +99,7 @@ def test_the_page_on_tables_lists_every_column_once_with_its_type(line, table):
 
 
 def test_cartpole_is_learned_with_the_usual_hyper_parameters(tmp_path):
-    """4 seeds, sampled actions, from 500k steps; reference implementations reach about 490, and seeds differ by 20."""
-    done = sweeps.run("cartpole", tmp_path / "out", ["seeds=4", "run.chunk=4"], workers=1, quiet=True)
-    assert done.trained == 4 and not done.failed
+    """2 seeds, sampled actions, from 500k steps; reference implementations reach about 490, and seeds differ by 20."""
+    done = sweeps.run("cartpole", tmp_path / "out", ["seeds=2", "run.chunk=2"], workers=1, quiet=True)
+    assert done.trained == 2 and not done.failed
     assert analysis.load(tmp_path / "out")["return.evaluation"].mean() >= 450

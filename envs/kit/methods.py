@@ -28,7 +28,7 @@ def _pure(trial: Trial, fault: Fault) -> str:
         again = dataclasses.replace(other, levels=one.levels)
         if again != one or difference(one.levels, other.levels):
             fault(f"probe {one.name} is another when it is asked for again")
-    (given, left), first = trial.plain(0)
+    (given, left), first = trial.first
     _, second = trial.plain(0)
     if where := difference(given, left):
         fault(f"transition changes the state, level or Params that it is given ({where})")
@@ -65,7 +65,7 @@ def _agreement(trial: Trial, fault: Fault) -> str:
     """Under jit and vmap, methods return what they return when called plainly."""
     count = len(trial.bank[1])
     for row in sorted({round(place) for place in np.linspace(0, count - 1, PLAIN)}):
-        (_, plain), batched = trial.plain(row), trial.batched(row)
+        (_, plain), batched = trial.plain(row) if row else trial.first, trial.batched(row)
         for name in plain:
             if where := difference(plain[name], batched[name]):
                 fault(f"{name} gives something else in a compiled batch ({where}) on a {trial.level(row)}")

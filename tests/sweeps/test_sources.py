@@ -110,10 +110,10 @@ def test_a_cell_that_runs_again_is_trained_as_it_is_now(cell, monkeypatch):
     monkeypatch.setattr(worker, "_programs", {})
     session = cell("Meadow", "Net")
     (planned,) = make_plan(load_spec(OF_A_CELL)).programs
-    first = worker._program(planned.program)
-    assert worker._program(planned.program) is first and type(first.world) is session.Meadow
+    first = worker.built_here(planned.program)
+    assert worker.built_here(planned.program) is first and type(first.world) is session.Meadow
     cell("Meadow")
-    second = worker._program(planned.program)
+    second = worker.built_here(planned.program)
     assert second is not first and type(second.world) is session.Meadow
     weights = jax.tree.map(np.ones_like, zeros(second.world, second.learner))
     _, state = second.world.reset(jax.random.key(0))
@@ -123,11 +123,11 @@ def test_a_cell_that_runs_again_is_trained_as_it_is_now(cell, monkeypatch):
     whole = Linear.__call__
     monkeypatch.setattr(session.Net, "__call__", lambda *given: jax.tree.map(jnp.zeros_like, whole(*given)))
     (probed,) = make_plan(load_spec(OF_A_CELL | {"probes": {"at": [1.0]}})).programs
-    worker._program(probed.program)
+    worker.built_here(probed.program)
     assert not played.logits(state).any(), "another program of the same classes"
-    third = worker._program(planned.program)
+    third = worker.built_here(planned.program)
     assert third is not second and type(third.learner.make_network(third.world)) is session.Net
-    assert worker._program(planned.program) is third and len(worker._programs) == 2
+    assert worker.built_here(planned.program) is third and len(worker._programs) == 2
 
 
 def test_a_folder_of_a_cells_class_is_not_continued(cell, tmp_path):
