@@ -57,7 +57,7 @@ def distances(table: Table, goal: int) -> np.ndarray:
     """
     levels, states, _ = table.next_state.shape
     some = max(1, TOGETHER // states)
-    parts = [slice(first, first + some) for first in range(0, levels, some)]
+    parts = [slice(first, first + some) for first in range(0, levels or 1, some)]
     return np.concatenate(
         [_distances(table.next_state[one], table.events[one, ..., goal], table.terminated[one]) for one in parts]
     )

@@ -2,7 +2,6 @@
 
 import itertools
 import statistics
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,8 +66,7 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
         damaged += found
         diverged += lanes
     planned, done = sum(inside.values()), sum(lanes for shard, lanes in inside.items() if shard in ready)
-    running = store_of(folder).holder(folder)
-    rate = _rate([(at, inside[shard]) for shard, at in times.items()], time.time() if running else None)
+    rate = _rate([(at, inside[shard]) for shard, at in times.items()])
     return {
         "folder": str(folder),
         "name": layers[-1].spec.get("name"),
@@ -92,7 +90,7 @@ def status(folder: str | Place, verify: bool = False) -> dict[str, Any]:
             {"shard": shard, "lanes": inside[shard], "reason": read_failure(folder, shard)} for shard in sorted(failed)
         ],
         "damaged": sorted(damaged),
-        "running": running,
+        "running": store_of(folder).holder(folder),
         "has_locks": store_of(folder).has_locks,
         "lanes_per_second": rate,
         "seconds_left": (planned - done) / rate if rate else None,
@@ -117,12 +115,11 @@ def _rounds(layers: Sequence[Layer]) -> dict[str, Any] | None:
     }
 
 
-def _rate(written: list[tuple[float, int]], now: float | None) -> float | None:
+def _rate(written: list[tuple[float, int]]) -> float | None:
     """Lanes a second over the last shards: those after the last gap that looks like a pause.
 
     Args:
       written: when each shard was written, and its lanes.
-      now: the time where a run goes on: shards that several workers end together stand for the time until then too.
     """
     recent = sorted(written)[-RATE_SHARDS:]
     gaps = [after - before for (before, _), (after, _) in itertools.pairwise(recent)]
@@ -130,6 +127,6 @@ def _rate(written: list[tuple[float, int]], now: float | None) -> float | None:
         return None
     pause = max(PAUSE_SECONDS, PAUSE_GAPS * statistics.median(gaps))
     start = max((place + 1 for place, gap in enumerate(gaps) if gap > pause), default=0)
-    seconds = max(recent[-1][0], now or 0.0) - recent[start][0]
+    seconds = recent[-1][0] - recent[start][0]
     # The first shard's own time is not known: it marks the beginning.
     return sum(lanes for at, lanes in recent[start:] if at > recent[start][0]) / seconds if seconds > 0 else None

@@ -75,6 +75,8 @@ def inspect(
       what: one of `jaxrl.internals.METHODS`.
       layers: names of layers; None for all that the network has.
       workers, executor_name: as for `run`.
+    Returns:
+      What was done. An error in the policies of a shard is in `failed`, and the other shards are looked into.
     Raises:
       ValueError: one line, before anything compiles: the folder has no saved policies or cannot be written, or nothing
         of this kind can be found in them.
@@ -103,10 +105,14 @@ def inspect(
         wanted = [shard for (_, shard), is_missing in zip(shards, missing, strict=True) if is_missing]
         done.ready = sum(len(shard.lanes) for _, shard in shards) - sum(len(shard.lanes) for shard in wanted)
         if wanted:
-            trial = store_of(folder).try_out(folder)
+            trial = store_of(folder).try_out(folder / "internals")
             if not trial.is_good:
-                raise SpecError(folder, f"{trial.found}.")
-            _look_into(wanted, execute, Job(look, kind, devices), done)
+                raise SpecError(folder, f"internals cannot be written there ({trial.found}).")
+            try:
+                _look_into(wanted, execute, Job(look, kind, devices), done)
+            except KeyboardInterrupt:
+                said = f"{done.policies:,} policies have been analysed now; run again to continue."
+                raise KeyboardInterrupt(said) from None
         return done
 
 
@@ -142,17 +148,17 @@ def _layers(
 
 def _look_into(shards: Sequence[Shard], execute: Execute, job: Job, done: Inspected) -> None:
     """Has shards looked into, and counts their policies; shows a bar on a terminal."""
-    lanes = sum(len(shard.lanes) for shard in shards)
+    lanes = {shard.id: len(shard.lanes) for shard in shards}
     hidden = sys.stderr is None or not sys.stderr.isatty()
     with (
-        tqdm(total=lanes, desc=done.what, unit=" policies", disable=hidden) as bar,
+        tqdm(total=sum(lanes.values()), desc=done.what, unit=" policies", disable=hidden) as bar,
         contextlib.closing(execute(job, shards)) as events,
     ):
         for event in events:
             match event:
                 case Receipt():
-                    done.policies += event.lanes
-                    bar.update(event.lanes)
+                    done.policies += lanes[event.shard]
+                    bar.update(lanes[event.shard])
                 case Failed():
                     done.failed[event.shard] = event.reason
                     done.lost += event.lost

@@ -51,8 +51,9 @@ class Stopped(BaseException):
     """The shard was asked to stop, and its checkpoint is written. Not an error, and not to be taken for one."""
 
 
-_programs: dict[str, tuple[tuple[type, ...], "jaxrl.Program"]] = {}
-"""One compiled program an id and process, and the classes of the user's own that it was built of."""
+_programs: dict[tuple, tuple[tuple[type, ...], "jaxrl.Program"]] = {}
+"""One compiled program of a kind and process, and the classes of the user's own that it was built of. What looks into
+policies has programs of the same id that train nothing: without a curriculum, and with one checkpoint."""
 
 
 def run_shard(
@@ -217,8 +218,8 @@ def _memory_errors(chunk: int) -> Iterator[None]:
 
 def built_here(program: ProgramSpec) -> "jaxrl.Program":
     """The one that this process has built, built anew where a class of it has been defined again since."""
-    own = classes(program.code)
-    known = _programs.get(program.id)
+    own, kind = classes(program.code), (program.id, program.probe_at, program.curriculum, program.kernel)
+    known = _programs.get(kind)
     if known is None or known[0] != own:
         others = {(one.__module__, one.__qualname__): one for of, _ in _programs.values() for one in of}
         if any(others.get((one.__module__, one.__qualname__), one) is not one for one in own):
@@ -226,7 +227,7 @@ def built_here(program: ProgramSpec) -> "jaxrl.Program":
 
             jax.clear_caches()  # functions that were compiled for a learner know its network by name alone
         built = program.build()  # which imports what it is made of
-        known = _programs[program.id] = classes(program.code), built
+        known = _programs[kind] = classes(program.code), built
     return known[1]
 
 

@@ -48,7 +48,7 @@ def failures(failed: Mapping[str, str], lost: int) -> int:
         return 0
     first = next(iter(failed.values()))
     advice = f"an error in the code will occur again, so fix it before you run again: {first}."
-    if first.startswith("RemoteError"):
+    if first.startswith(("RemoteError", "OSError", "PermissionError", "DamagedError")):
         advice = f"run again to continue. The first: {first}"
     if lost == len(failed):
         advice = "their workers died; run again to retry."

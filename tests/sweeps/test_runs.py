@@ -10,8 +10,6 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from sweeps import folder_status
-
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
@@ -218,14 +216,6 @@ def test_status_of_a_run_that_has_only_begun(toy):
         path.unlink()
     status = json.loads(toy("status", "out", "--json").stdout)
     assert (status["lanes"]["done"], status["lanes_per_second"]) == (0, None)
-
-
-def test_two_workers_that_end_shards_together_are_no_rate_of_a_run_that_goes_on():
-    before = [(float(at), 8) for at in range(0, 200, 100)]
-    together = [*before, (10_000.0, 8), (10_000.01, 8)]
-    assert folder_status._rate(before, None) == 8 / 100
-    assert folder_status._rate(together, None) == pytest.approx(800, rel=0.01)
-    assert folder_status._rate(together, 10_100.0) == 8 / 100
 
 
 def test_a_reader_that_goes_away_causes_no_traceback(toy):
