@@ -32,6 +32,7 @@ from sweeps.executors import Execute, Failed, Job, Retried, crew
 from sweeps.plan import ProgramSpec, Shard
 from sweeps.policies import built, saved_shards
 from sweeps.progress import say
+from sweeps.sources import of_session
 from sweeps.spec import SpecError, nearest
 from sweeps.worker import Receipt, built_here
 
@@ -123,7 +124,7 @@ def _layers(
     from jaxrl.internals import METHODS, layers_of
 
     for name in shard.program.code:
-        if not inline and isinstance(name, str) and name.startswith("__main__:"):
+        if not inline and of_session(name):
             hint = 'inspect with executor_name="inline"'
             raise SpecError(folder, f"workers cannot import {name} from a notebook or a script; {hint}.")
     program = built(folder, layer, shard)

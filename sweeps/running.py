@@ -36,7 +36,7 @@ from sweeps.plan import Plan
 from sweeps.progress import Meter, say
 from sweeps.rounds import next_round
 from sweeps.sheets import leave_sheets
-from sweeps.sources import unrecorded
+from sweeps.sources import of_session, unrecorded
 from sweeps.spec import Spec, SpecError, load_spec
 from sweeps.spec.keys import CHECKPOINTS
 from sweeps.worker import Receipt, run_shard
@@ -146,7 +146,7 @@ def _check_own_classes(spec: Spec, folder: Place, inline: bool) -> None:
     of one that no file defines, a folder cannot tell whether it is still the class that trained what is there."""
     for key, value in spec.given.items():
         for name in value if isinstance(value, list) else [value]:
-            if not inline and isinstance(name, str) and name.startswith("__main__:"):
+            if not inline and of_session(name):
                 hint = 'train with executor_name="inline", or move it into a file'
                 raise SpecError(spec.source, key, f"workers cannot import {name} from a notebook or a script; {hint}.")
             if unrecorded(name) and _has_layers(folder):

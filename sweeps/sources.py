@@ -36,6 +36,11 @@ def unrecorded(name: object) -> bool:
     return _class(name) is not None and _file(name) is None
 
 
+def of_session(name: object) -> bool:
+    """Whether a name is of a class of a notebook or a script, which no other process can import."""
+    return isinstance(name, str) and name.startswith("__main__:")
+
+
 def _class(name: object) -> type | None:
     module, colon, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
     found = getattr(sys.modules.get(module), attribute, None) if colon else None
